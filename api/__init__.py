@@ -1,0 +1,1 @@
+"""All HTTP: routes, schemas, problems, pages."""

@@ -1,0 +1,1 @@
+"""Facts every package rests on: settings, database, clock, errors, audit, encryption."""

@@ -1,0 +1,68 @@
+"""Who acts, established at the edge and passed down to every use case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class PrincipalKind(StrEnum):
+    """What sort of actor a principal is."""
+
+    PERSON = "person"
+    ENTERPRISE = "enterprise"
+    OFFICER = "officer"
+    OPERATOR = "operator"
+    CLIENT = "client"
+    SYSTEM = "system"
+    ANONYMOUS = "anonymous"
+
+
+class Channel(StrEnum):
+    """Where an act came in (requirement I2)."""
+
+    WEB = "web"
+    MOBILE = "mobile"
+    KIOSK = "kiosk"
+    COUNTER = "counter"
+    HOTLINE = "hotline"
+    API = "api"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated actor and what it may do.
+
+    `subject_id` is our own identifier of the actor: an account, officer or
+    client id. `person_id` is set once an account's real name is proven.
+    `organisation_code` is the 18-character credit code of the tenant the actor
+    works for. `actor_id` names the one who acts for the subject (`act.sub`).
+    """
+
+    kind: PrincipalKind
+    subject_id: str
+    person_id: str | None = None
+    organisation_code: str | None = None
+    client_id: str | None = None
+    actor_id: str | None = None
+    scopes: frozenset[str] = field(default_factory=frozenset)
+    acr: str = "L0"
+    amr: tuple[str, ...] = ()
+    auth_time: datetime | None = None
+    session_id: str | None = None
+    channel: Channel = Channel.API
+    sender_constrained: bool = False
+
+    @property
+    def audit_name(self) -> str:
+        """Return `kind:subject_id`, the form audit rows hold."""
+        return f"{self.kind}:{self.subject_id}"
+
+
+ANONYMOUS = Principal(PrincipalKind.ANONYMOUS, "anonymous")
+SYSTEM = Principal(PrincipalKind.SYSTEM, "system", channel=Channel.SYSTEM)

@@ -1,0 +1,136 @@
+"""Settings: `HUFU_*` variables or a file, validated once at start.
+
+The file is named by `HUFU_SETTINGS_FILE` and holds `HUFU_NAME=value` lines;
+variables win over it. A bad value stops the start and is named. The production
+profile refuses what only a demonstration may use.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from foundation.encryption import KEY_BYTES
+
+
+class Profile(StrEnum):
+    """What the process may assume about its surroundings."""
+
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+class BadSettings(Exception):
+    """One or more settings are missing or wrong; the message names each."""
+
+
+class Settings(BaseSettings):
+    """Everything that differs between deployments."""
+
+    model_config = SettingsConfigDict(env_prefix="HUFU_", extra="ignore", frozen=True)
+
+    profile: Profile = Profile.DEVELOPMENT
+    issuer: str = Field("http://localhost:8000", description="Public base address and OpenID issuer, no trailing slash.")
+    verify_url: str = Field("", description="Address in QR codes; the issuer followed by /v when empty.")
+    database_url: str = Field("", description="postgresql://user:password@host:port/name")
+    redis_url: str = Field("", description="redis://host:port/0")
+    database_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
+    data_directory: Path = Field(Path("data"), description="Embedded servers, blobs and keystore live here.")
+    blob_url: str = Field("", description="file:///path or s3://bucket/prefix; data directory when empty.")
+    field_keys: SecretStr = Field(SecretStr(""), description="number:base64 pairs, comma separated; the highest encrypts.")
+    index_key: SecretStr = Field(SecretStr(""), description="Base64 of 32 bytes; keys the blind indexes.")
+    keystore_passphrase: SecretStr = Field(SecretStr(""), description="Wraps the software provider's keys.")
+    key_provider: str = Field("software", pattern="^(software|pkcs11)$")
+    real_name_gateway_url: str = Field("", description="Base address of the real-name authorities' gateway.")
+    real_name_gateway_key: SecretStr = Field(SecretStr(""), description="Shared key for request signatures, base64.")
+    outbound_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="CIDR blocks outbound calls may reach besides public addresses, comma separated."
+    )
+    city_name: str = "演示市"
+    service_id: str = Field("CN-5000", pattern=r"^[A-Z]{2}-[0-9]{4,6}$", description="Short name in QR codes.")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    password_hash_workers: Annotated[int, Field(ge=1, le=64)] = 2
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field((), description="CIDR blocks whose X-Forwarded-* count.")
+
+    @field_validator("outbound_networks", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("issuer")
+    @classmethod
+    def _issuer(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")) or value.endswith("/") or "?" in value or "#" in value:
+            message = "must be an http(s) address without trailing slash, query or fragment"
+            raise ValueError(message)
+        return value
+
+    @field_validator("field_keys", "index_key")
+    @classmethod
+    def _decodable(cls, value: SecretStr) -> SecretStr:
+        for part in filter(None, value.get_secret_value().split(",")):
+            _decode_key(part.rpartition(":")[2])
+        return value
+
+    @model_validator(mode="after")
+    def _production(self) -> Self:
+        if self.profile is not Profile.PRODUCTION:
+            return self
+        rules = {
+            "issuer must be https in production": self.issuer.startswith("https://"),
+            "database_url must name a server in production": bool(self.database_url),
+            "redis_url must name a server in production": bool(self.redis_url),
+            "field_keys must be set in production": bool(self.field_keys.get_secret_value()),
+            "index_key must be set in production": bool(self.index_key.get_secret_value()),
+            "keystore_passphrase must be set for the software provider in production": (
+                self.key_provider != "software" or bool(self.keystore_passphrase.get_secret_value())
+            ),
+        }
+        broken = [rule for rule, kept in rules.items() if not kept]
+        if broken:
+            raise ValueError("; ".join(broken))
+        return self
+
+    @property
+    def verify_page(self) -> str:
+        """Return the address QR codes open."""
+        return self.verify_url or f"{self.issuer}/v"
+
+    def field_key_map(self) -> dict[int, bytes]:
+        """Return the field keys by number."""
+        pairs = (part.partition(":") for part in self.field_keys.get_secret_value().split(",") if part)
+        return {int(number): _decode_key(encoded) for number, _, encoded in pairs}
+
+
+def _decode_key(encoded: str) -> bytes:
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except binascii.Error as error:
+        message = "is not base64"
+        raise ValueError(message) from error
+    if len(key) != KEY_BYTES:
+        message = f"must hold {KEY_BYTES} bytes"
+        raise ValueError(message)
+    return key
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings; raises BadSettings with one line for each bad field, never its value."""
+    try:
+        return Settings(_env_file=os.environ.get("HUFU_SETTINGS_FILE"), **overrides)  # type: ignore[call-arg,arg-type]
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors(include_input=False, include_url=False):
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            lines.append(f"HUFU_{name}: {problem['msg']}" if name else str(problem["msg"]))
+        raise BadSettings("\n".join(lines)) from None

@@ -1,0 +1,62 @@
+"""Tables of `foundation`: audit, notices, directory."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from foundation.database import metadata
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("audit_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object_type", Text, nullable=False),
+    Column("object_id", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("detail", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("salt", LargeBinary, nullable=False),
+    Column("commitment", LargeBinary, nullable=False),
+    Column("transaction_id", BigInteger, nullable=False, server_default=text("pg_current_xact_id()::text::bigint")),
+    Index("ix_audit_log_object", "object_type", "object_id"),
+    Index("ix_audit_log_actor_recorded", "actor", "recorded_at"),
+)
+
+districts = Table(
+    "districts",
+    metadata,
+    Column("district_code", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("parent_code", Text, nullable=True),
+)
+
+organisations = Table(
+    "organisations",
+    metadata,
+    Column("credit_code", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("district_code", Text, ForeignKey("districts.district_code"), nullable=False),
+    Column("level", Text, nullable=False),
+)
+
+matters = Table(
+    "matters",
+    metadata,
+    Column("matter_code", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("owner_code", Text, ForeignKey("organisations.credit_code"), nullable=False),
+)

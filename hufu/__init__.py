@@ -1,0 +1,1 @@
+"""Wiring of the packages and the command line."""

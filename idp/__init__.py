@@ -1,0 +1,1 @@
+"""Who somebody is: accounts, real-name proofs, sessions, OAuth and OpenID Connect."""

@@ -1,0 +1,1 @@
+"""Keys, certificates, timestamps: the only package that touches a private key."""

@@ -1,0 +1,1 @@
+"""Electronic licences: catalogue, issuing, versions, states, access."""

@@ -1,0 +1,1 @@
+"""Every verdict: licence, PDF, QR, receipt."""
