@@ -38,14 +38,18 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HUFU_", extra="ignore", frozen=True)
 
     profile: Profile = Profile.DEVELOPMENT
-    issuer: str = Field("http://localhost:8000", description="Public base address and OpenID issuer, no trailing slash.")
+    issuer: str = Field(
+        "http://localhost:8000", description="Public base address and OpenID issuer, no trailing slash."
+    )
     verify_url: str = Field("", description="Address in QR codes; the issuer followed by /v when empty.")
     database_url: str = Field("", description="postgresql://user:password@host:port/name")
     redis_url: str = Field("", description="redis://host:port/0")
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
     data_directory: Path = Field(Path("data"), description="Embedded servers, blobs and keystore live here.")
     blob_url: str = Field("", description="file:///path or s3://bucket/prefix; data directory when empty.")
-    field_keys: SecretStr = Field(SecretStr(""), description="number:base64 pairs, comma separated; the highest encrypts.")
+    field_keys: SecretStr = Field(
+        SecretStr(""), description="number:base64 pairs, comma separated; the highest encrypts."
+    )
     index_key: SecretStr = Field(SecretStr(""), description="Base64 of 32 bytes; keys the blind indexes.")
     keystore_passphrase: SecretStr = Field(SecretStr(""), description="Wraps the software provider's keys.")
     key_provider: str = Field("software", pattern="^(software|pkcs11)$")
@@ -58,7 +62,9 @@ class Settings(BaseSettings):
     service_id: str = Field("CN-5000", pattern=r"^[A-Z]{2}-[0-9]{4,6}$", description="Short name in QR codes.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     password_hash_workers: Annotated[int, Field(ge=1, le=64)] = 2
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field((), description="CIDR blocks whose X-Forwarded-* count.")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="CIDR blocks whose X-Forwarded-* count."
+    )
 
     @field_validator("outbound_networks", "trusted_proxies", mode="before")
     @classmethod
