@@ -1,0 +1,1 @@
+"""The OpenID Provider: clients, grants, tokens and the endpoints' rules, without HTTP."""
