@@ -1,0 +1,20 @@
+"""What `keys` needs from packages it does not know; `hufu/wiring.py` joins them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+class SealIntentions(Protocol):
+    """The signer's own look at the stored intention, implemented by `signing`."""
+
+    async def covers(self, connection: AsyncConnection, *, intention_id: str, key_id: str, digest: bytes) -> bool:
+        """Tell whether a committed, confirmed intention names exactly this key and digest.
+
+        `digest` is the 32 bytes about to be signed (SHA-256 over the DER of the CMS
+        signed attributes). The signer calls this on a connection of its own, so a row
+        not yet committed does not count.
+        """
