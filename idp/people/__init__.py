@@ -1,0 +1,1 @@
+"""People: accounts, real-name proofs and levels, sign-in, second factors, officers."""

@@ -1,0 +1,51 @@
+"""What can go wrong with people, each with a name of its own."""
+
+from __future__ import annotations
+
+from foundation.errors import (
+    Conflict,
+    InvalidInput,
+    NotAuthenticated,
+    NotPermitted,
+    TooManyRequests,
+)
+
+
+class UsernameTaken(Conflict):
+    """Another account already uses this username."""
+
+
+class WeakPassword(InvalidInput):
+    """The password is too short, too common or too easily guessed."""
+
+
+class SignInRefused(NotAuthenticated):
+    """The name or the password is wrong; which of them is never said."""
+
+
+class SecondFactorRefused(NotAuthenticated):
+    """The one-time code is wrong, was used before, or no second factor is set up."""
+
+
+class SecondFactorRequired(NotAuthenticated):
+    """The password was right and the account asks for a one-time code as well."""
+
+
+class SignInThrottled(TooManyRequests):
+    """Too many attempts for this name, or from this source."""
+
+
+class RealNameQuotaExhausted(TooManyRequests):
+    """One more attempt could make the authority lock the card, or the day's share is used up."""
+
+
+class RealNameConflict(Conflict):
+    """The proof contradicts what is already proven: another person, or the same number with another name."""
+
+
+class AuthorityMissing(NotPermitted):
+    """The officer does not hold this authority for this district and matter."""
+
+
+class AccountClosed(NotAuthenticated):
+    """The account was closed or suspended."""

@@ -1,0 +1,85 @@
+"""What a session is and how long it lasts."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from foundation.principal import Channel, Principal, PrincipalKind
+from idp.people.account import AccountKind
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """Idle and absolute life of a session, and how long a half-finished sign-in may wait."""
+
+    idle: timedelta
+    absolute: timedelta
+    pending: timedelta = timedelta(minutes=5)
+
+
+LIMITS = {
+    AccountKind.PERSON: SessionLimits(idle=timedelta(minutes=30), absolute=timedelta(hours=12)),
+    AccountKind.OFFICER: SessionLimits(idle=timedelta(minutes=30), absolute=timedelta(hours=9)),
+    AccountKind.OPERATOR: SessionLimits(idle=timedelta(minutes=15), absolute=timedelta(hours=4)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One sign-in, as it stands now.
+
+    `secret` and `device_secret` are set only on the value that sign-in or a second factor
+    returns; they go into cookies and are stored hashed. `pending` means that the password
+    was right and a second factor is still owed: such a session opens nothing.
+    """
+
+    session_id: str
+    account_id: str
+    kind: AccountKind
+    person_id: str | None
+    officer_id: str | None
+    organisation_code: str | None
+    acr: str
+    amr: tuple[str, ...]
+    auth_time: datetime
+    channel: Channel
+    created_at: datetime
+    expires_at: datetime
+    pending: bool = False
+    new_device: bool = False
+    acting_for: str | None = None
+    acting_for_code: str | None = field(default=None, repr=False)
+    secret: str | None = field(default=None, repr=False)
+    device_secret: str | None = field(default=None, repr=False)
+
+    def principal(self) -> Principal:
+        """Return the actor this session stands for; a pending session stands for nobody.
+
+        A session that acts for an enterprise is the enterprise, with the account as actor.
+        """
+        if self.pending:
+            message = "a session that still owes a second factor has no principal"
+            raise ValueError(message)
+        return Principal(
+            kind=PrincipalKind.ENTERPRISE if self.acting_for else PrincipalKind(self.kind.value),
+            subject_id=self.acting_for or self.officer_id or self.account_id,
+            person_id=None if self.acting_for else self.person_id,
+            organisation_code=self.acting_for_code or self.organisation_code,
+            actor_id=self.account_id if self.acting_for else None,
+            acr=self.acr,
+            amr=self.amr,
+            auth_time=self.auth_time,
+            session_id=self.session_id,
+            channel=self.channel,
+        )
+
+
+def secret_hash(secret: str) -> bytes:
+    """Return the form a 256-bit random secret is stored in; no salt is needed for such a secret."""
+    return hashlib.sha256(secret.encode()).digest()
