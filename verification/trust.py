@@ -1,0 +1,55 @@
+"""What a verdict may rest on: anchors, certificates, revocation data, all explicit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+@dataclass(frozen=True, slots=True)
+class TrustMaterial:
+    """Public data a PDF is judged with; everything DER, nothing fetched.
+
+    `roots_der` are trusted for seals, `tsa_roots_der` for timestamps (the same when
+    empty). `untrusted_from` maps the SHA-256 of a certificate to the moment from which
+    its key is known to be compromised. `data_as_of` is the age of the oldest item that
+    can go stale.
+    """
+
+    roots_der: tuple[bytes, ...]
+    intermediates_der: tuple[bytes, ...] = ()
+    tsa_roots_der: tuple[bytes, ...] = ()
+    crls_der: tuple[bytes, ...] = ()
+    ocsp_responses_der: tuple[bytes, ...] = ()
+    untrusted_from: Mapping[bytes, datetime] = field(default_factory=dict)
+    data_as_of: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """A public key that signs codes, receipts or lists.
+
+    `key_id` is the first 8 bytes of SHA-256 over `public_key_der` (SubjectPublicKeyInfo).
+    `issuer` is the service id it belongs to, such as `CN-5000`.
+    """
+
+    key_id: bytes
+    public_key_der: bytes
+    issuer: str
+    not_trusted_from: datetime | None = None
+
+
+class TrustSource(Protocol):
+    """Where the service gets its trust from; `verification.sources.KeysTrust` reads it from `keys`."""
+
+    async def material(self, connection: AsyncConnection) -> TrustMaterial:
+        """Return what PDFs are judged with now."""
+
+    def code_keys(self) -> tuple[VerificationKey, ...]:
+        """Return the keys that may sign HF1 codes."""
