@@ -1,1 +1,1 @@
-"""Seals and their application to PDF documents."""
+"""Seals (电子印章), their life and their use: PAdES sealing of PDF documents."""
