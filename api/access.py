@@ -1,0 +1,84 @@
+"""Who may call what: one row for every route, read at start and at each request.
+
+A route without a row stops the application from starting. Bearer routes take an
+access token of a department and never look at cookies; page routes take a session
+and never look at a token; open routes take neither.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from fastapi.routing import APIRoute, iter_route_contexts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import BaseRoute
+
+
+class Way(StrEnum):
+    """How a caller is known."""
+
+    OPEN = "open"
+    BEARER = "bearer"
+    PAGE = "page"
+    PROTOCOL = "protocol"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One row.
+
+    `scope` is what a token must carry. `actor` says which sessions a page takes:
+    `any`, `citizen` or `officer`. `per_minute` limits one network source on an open
+    route. PROTOCOL routes authenticate by a rule of their own (OAuth, OCSP, TSA).
+    """
+
+    way: Way
+    scope: str = ""
+    actor: str = "any"
+    per_minute: int = 0
+
+
+def bearer(scope: str) -> Access:
+    """Return the row of a route for tokens with `scope`."""
+    return Access(Way.BEARER, scope=scope)
+
+
+def page(actor: str = "any") -> Access:
+    """Return the row of a page for signed-in sessions."""
+    return Access(Way.PAGE, actor=actor)
+
+
+def open_to_all(per_minute: int = 0) -> Access:
+    """Return the row of a route without sign-in, limited per source where it costs something."""
+    return Access(Way.OPEN, per_minute=per_minute)
+
+
+PROTOCOL = Access(Way.PROTOCOL)
+
+ACCESS: dict[tuple[str, str], Access] = {
+    ("GET", "/healthz"): open_to_all(),
+    ("GET", "/readyz"): open_to_all(),
+    ("GET", "/metrics"): PROTOCOL,
+    ("GET", "/problems/{slug}"): open_to_all(),
+    ("GET", "/api/v1/trust-anchors"): open_to_all(),
+    ("GET", "/crl/{issuer}"): open_to_all(),
+    ("POST", "/ocsp"): PROTOCOL,
+    ("GET", "/ocsp/{request_b64:path}"): PROTOCOL,
+    ("POST", "/tsa"): PROTOCOL,
+}
+
+
+def methods_and_paths(routes: Sequence[BaseRoute]) -> list[tuple[str, str]]:
+    """Return every method and path that FastAPI serves; mounted static files are not among them."""
+    contexts = [context for context in iter_route_contexts(routes) if isinstance(context.original_route, APIRoute)]
+    return [(method, context.path or "") for context in contexts for method in sorted(context.methods or ())]
+
+
+def rows_missing(routes: Sequence[BaseRoute]) -> list[str]:
+    """Name every route and method that has no row."""
+    return [f"{method} {path}" for method, path in methods_and_paths(routes) if (method, path) not in ACCESS]

@@ -1,0 +1,73 @@
+"""What every handler reads from its request: the services, the request id, the caller's address."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from starlette.requests import HTTPConnection
+
+    from api.services import Services
+
+UNKNOWN_SOURCE = "unknown"
+SOURCE_IPV6_PREFIX = 64
+
+
+def services_of(request: HTTPConnection) -> Services:
+    """Return the services the application was built with."""
+    return cast("Services", request.app.state.services)
+
+
+def request_id_of(request: HTTPConnection) -> str:
+    """Return the id the outermost middleware gave this request."""
+    return cast("str", request.scope.get("hufu.request_id", ""))
+
+
+def source_of(request: HTTPConnection) -> str:
+    """Return the caller's network address, the key of throttles.
+
+    An address in `X-Forwarded-For` counts only when every hop after it is a trusted
+    proxy, so that a caller cannot choose his own. IPv6 callers are grouped by /64,
+    which is what one subscriber holds.
+    """
+    peer = request.client.host if request.client else UNKNOWN_SOURCE
+    forwarded = request.headers.getlist("x-forwarded-for") if hasattr(request.headers, "getlist") else []
+    return resolve_source(peer, forwarded, services_of(request).settings.trusted_proxies)
+
+
+def resolve_source(peer: str, forwarded: Iterable[str], trusted: Iterable[str]) -> str:
+    """Walk the hops from the nearest outwards and stop at the first that is not ours."""
+    networks = [ipaddress.ip_network(block, strict=False) for block in trusted]
+    hops = [hop.strip() for line in forwarded for hop in line.split(",")]
+    current = peer
+    while hops and _within(current, networks):
+        current = hops.pop()
+    return _grouped(current)
+
+
+def _within(text: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)
+
+
+def _grouped(text: str) -> str:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return UNKNOWN_SOURCE
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, SOURCE_IPV6_PREFIX), strict=False))
+    return str(address)
+
+
+def header_values(headers: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Return the comma-separated parts of a header, stripped, or an empty tuple."""
+    return tuple(part.strip() for part in headers.get(name, "").split(",") if part.strip())

@@ -1,0 +1,196 @@
+"""RFC 9457 problem documents: one table from error class to status, type and title.
+
+A class without a row of its own takes the row of its nearest mapped ancestor at run
+time, so that nothing leaks; a test walks every subclass and fails on a missing row,
+so that nobody relies on it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from api.context import request_id_of
+from foundation import encryption
+from foundation import errors as base
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fastapi import FastAPI
+    from starlette.requests import Request
+
+LOGGER = logging.getLogger("hufu.api")
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "/problems/"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One row: how an error class is told to a caller."""
+
+    status: int
+    slug: str
+    title: str
+    title_en: str
+
+
+INTERNAL = Problem(500, "internal", "服务内部错误", "Internal error")
+NOT_FOUND = Problem(404, "not-found", "没有找到", "Not found")
+METHOD = Problem(405, "method-not-allowed", "不支持这种请求方法", "Method not allowed")
+INVALID = Problem(422, "invalid-input", "填写的内容不符合规则", "Invalid input")
+MALFORMED = Problem(400, "malformed-request", "请求无法读取", "Malformed request")
+TOO_LARGE = Problem(413, "limit-exceeded", "内容超过上限", "Limit exceeded")
+UNSUPPORTED = Problem(415, "unsupported-media-type", "不支持这种内容类型", "Unsupported media type")
+
+PROBLEMS: dict[type[base.TrustServiceError], Problem] = {
+    base.InvalidInput: INVALID,
+    base.NotFound: NOT_FOUND,
+    base.Conflict: Problem(409, "conflict", "与当前状态冲突", "Conflict with the current state"),
+    base.NotAuthenticated: Problem(401, "not-authenticated", "没有有效的登录或令牌", "Not authenticated"),
+    base.NotPermitted: Problem(403, "not-permitted", "没有权限", "Not permitted"),
+    base.StepUpRequired: Problem(403, "step-up-required", "需要更高的认证等级", "Stronger authentication required"),
+    base.TooManyRequests: Problem(429, "too-many-requests", "请求过于频繁", "Too many requests"),
+    base.LimitExceeded: TOO_LARGE,
+    base.UpstreamUnavailable: Problem(503, "upstream-unavailable", "外部机构暂时没有应答", "Upstream unavailable"),
+    base.ServiceUnavailable: Problem(503, "service-unavailable", "服务暂时不可用", "Service unavailable"),
+    encryption.UndecryptableField: INTERNAL,
+}
+
+BY_STATUS: dict[int, Problem] = {
+    400: MALFORMED,
+    401: PROBLEMS[base.NotAuthenticated],
+    403: PROBLEMS[base.NotPermitted],
+    404: NOT_FOUND,
+    405: METHOD,
+    406: Problem(406, "not-acceptable", "无法提供所要求的格式", "Not acceptable"),
+    413: TOO_LARGE,
+    415: UNSUPPORTED,
+    422: INVALID,
+    429: PROBLEMS[base.TooManyRequests],
+    503: PROBLEMS[base.ServiceUnavailable],
+}
+
+
+def problem_of(error: base.TrustServiceError) -> Problem:
+    """Return the row of the error's class or of its nearest mapped ancestor."""
+    for ancestor in type(error).__mro__:
+        row = PROBLEMS.get(ancestor)
+        if row is not None:
+            return row
+    return INTERNAL
+
+
+def headers_of(error: base.TrustServiceError, realm: str) -> dict[str, str]:
+    """Return the headers that belong to an error: Retry-After, WWW-Authenticate (RFC 6750, 9470)."""
+    if isinstance(error, base.TooManyRequests):
+        return {"retry-after": str(error.retry_after_seconds)}
+    if isinstance(error, base.StepUpRequired):
+        parts = [f'Bearer realm="{realm}"', 'error="insufficient_user_authentication"']
+        if error.acr_values:
+            parts.append(f'acr_values="{error.acr_values}"')
+        if error.max_age is not None:
+            parts.append(f'max_age="{error.max_age}"')
+        return {"www-authenticate": ", ".join(parts)}
+    if isinstance(error, base.NotAuthenticated):
+        return {"www-authenticate": f'Bearer realm="{realm}"'}
+    return {}
+
+
+def prefers_english(accept_language: str) -> bool:
+    """Tell whether a caller asks for English before Chinese; Chinese is the default."""
+    best, weight = "zh", 0.0
+    for part in accept_language.lower().split(",")[:20]:
+        tag, _, parameter = part.strip().partition(";")
+        try:
+            quality = float(parameter.strip().removeprefix("q=")) if parameter else 1.0
+        except ValueError:
+            continue
+        if tag[:2] in {"zh", "en"} and quality > weight:
+            best, weight = tag[:2], quality
+    return best == "en"
+
+
+def problem_response(
+    request: Request,
+    problem: Problem,
+    *,
+    detail: str = "",
+    errors: Sequence[Mapping[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the problem document; `errors` names each offending field and its rule."""
+    english = prefers_english(request.headers.get("accept-language", ""))
+    body: dict[str, Any] = {
+        "type": TYPE_PREFIX + problem.slug,
+        "title": problem.title_en if english else problem.title,
+        "status": problem.status,
+        "request_id": request_id_of(request),
+    }
+    if detail:
+        body["detail"] = detail
+    if errors:
+        body["errors"] = list(errors)
+    content_language = {"content-language": "en" if english else "zh-CN", "cache-control": "no-store"}
+    return Response(orjson.dumps(body), problem.status, {**content_language, **(headers or {})}, media_type=MEDIA_TYPE)
+
+
+def respond(request: Request, error: base.TrustServiceError) -> Response:
+    """Turn a named error into its problem document."""
+    problem = problem_of(error)
+    if problem.status >= INTERNAL.status:
+        LOGGER.error("request failed", extra={"request_id": request_id_of(request)}, exc_info=error)
+    if problem is INTERNAL:
+        return problem_response(request, INTERNAL)
+    field = error.field
+    fields = [{"field": field, "rule": error.detail or problem.title_en}] if field else []
+    headers = headers_of(error, request.app.state.services.settings.issuer)
+    return problem_response(request, problem, detail=error.detail, errors=fields, headers=headers)
+
+
+def field_path(location: Sequence[str | int]) -> str:
+    """Return `face.holders.0.name` for a pydantic location; the leading part (body, query) is dropped."""
+    return ".".join(str(part) for part in location[1:]) or str(location[0])
+
+
+async def on_service_error(request: Request, error: Exception) -> Response:
+    """Answer a TrustServiceError."""
+    assert isinstance(error, base.TrustServiceError)  # noqa: S101 - registered for this class alone
+    return respond(request, error)
+
+
+async def on_validation_error(request: Request, error: Exception) -> Response:
+    """Answer a request whose shape is wrong, naming each field and rule, never the value."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
+    found = error.errors()
+    if any(item["type"] == "json_invalid" for item in found):
+        return problem_response(request, MALFORMED, detail="The body is not valid JSON.")
+    fields = [{"field": field_path(item["loc"]), "rule": str(item["msg"])} for item in found[:50]]
+    return problem_response(request, INVALID, detail="One or more fields break a rule.", errors=fields)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Answer what the framework itself refuses: no such route, wrong method, unreadable body."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
+    problem = BY_STATUS.get(error.status_code, Problem(error.status_code, "http", "请求被拒绝", "Request refused"))
+    return problem_response(request, problem, headers=error.headers)
+
+
+async def on_unexpected(request: Request, error: Exception) -> Response:
+    """Answer anything else with a request id and nothing more; the cause goes to the log."""
+    LOGGER.error("unexpected error", extra={"request_id": request_id_of(request)}, exc_info=error)
+    return problem_response(request, INTERNAL)
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers."""
+    app.add_exception_handler(base.TrustServiceError, on_service_error)
+    app.add_exception_handler(RequestValidationError, on_validation_error)
+    app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_exception_handler(Exception, on_unexpected)

@@ -1,0 +1,1 @@
+"""JSON and protocol routes: parse, call, serialise."""

@@ -1,0 +1,65 @@
+"""Liveness, readiness, metrics, and what a problem type means."""
+
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from api import metrics
+from api.context import services_of
+from api.problems import INTERNAL, PROBLEMS, Problem
+from api.strict import StrictRoute
+from foundation.errors import NotFound, NotPermitted, ServiceUnavailable
+
+router = APIRouter(route_class=StrictRoute, tags=["operation"])
+
+
+@router.get("/healthz", summary="The process is alive")
+async def healthz() -> dict[str, str]:
+    """Answer as long as the event loop turns; asks nobody else."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", summary="The process can serve", responses={503: {"description": "A part is not reachable."}})
+async def readyz(request: Request) -> Response:
+    """Ask the database and the cache; 503 names the part that does not answer."""
+    services = services_of(request)
+    parts: dict[str, str] = {}
+    for name, ping in (("database", services.database.ping), ("cache", services.cache.ping)):
+        try:
+            await ping()
+            parts[name] = "ok"
+        except ServiceUnavailable:
+            parts[name] = "unreachable"
+    ready = all(state == "ok" for state in parts.values())
+    body = {"status": "ok" if ready else "unavailable", "parts": parts}
+    return Response(orjson.dumps(body), 200 if ready else 503, media_type="application/json")
+
+
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response, include_in_schema=False)
+async def read_metrics(request: Request) -> Response:
+    """Answer collectors beside us only; counts tell a stranger more than he should know."""
+    if not metrics.may_scrape(request):
+        raise NotPermitted("Metrics are read from inside.")
+    return Response(request.app.state.metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+
+
+@router.get("/problems/{slug}", summary="What a problem type means")
+async def problem_type(slug: str) -> dict[str, Any]:
+    """Describe one problem type of RFC 9457 answers."""
+    rows: dict[str, Problem] = {row.slug: row for row in (*PROBLEMS.values(), INTERNAL)}
+    if slug not in rows:
+        raise NotFound("There is no such problem type.")
+    row = rows[slug]
+    classes = sorted(
+        (known for known, mapped in PROBLEMS.items() if mapped.slug == slug), key=lambda known: known.__name__
+    )
+    meanings = [(known.__doc__ or "").strip().splitlines()[0] for known in classes]
+    return {
+        "type": f"/problems/{slug}",
+        "status": row.status,
+        "title": row.title,
+        "title_en": row.title_en,
+        "causes": meanings,
+    }

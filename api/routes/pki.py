@@ -1,0 +1,98 @@
+"""What verifiers fetch: trust anchors, revocation lists, OCSP (RFC 6960), timestamps (RFC 3161)."""
+
+import base64
+import binascii
+from urllib.parse import unquote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from api.context import services_of
+from api.strict import StrictRoute
+from foundation.errors import InvalidInput, LimitExceeded, NotFound
+from keys.ca import Issuer
+
+router = APIRouter(route_class=StrictRoute, tags=["trust"])
+
+OCSP_REQUEST, OCSP_RESPONSE = "application/ocsp-request", "application/ocsp-response"
+TSA_REQUEST, TSA_RESPONSE = "application/timestamp-query", "application/timestamp-reply"
+MAX_REQUEST_BYTES = 16 * 1024
+BINARY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+
+
+@router.get(
+    "/api/v1/trust-anchors",
+    summary="Root and issuing certificates, PEM",
+    response_class=Response,
+    responses={200: {"content": {"application/x-pem-file": {"schema": {"type": "string"}}}}},
+)
+async def trust_anchors(request: Request) -> Response:
+    """Return what a verifier has to trust: roots first, then issuing CAs."""
+    pem = services_of(request).anchors.pem()
+    return Response(pem, media_type="application/x-pem-file", headers={"cache-control": "public, max-age=3600"})
+
+
+@router.get(
+    "/crl/{issuer}",
+    summary="Certificate revocation list of one CA, DER",
+    response_class=Response,
+    responses={200: {"content": {"application/pkix-crl": {"schema": {"type": "string", "format": "binary"}}}}},
+)
+async def revocation_list(request: Request, issuer: str) -> Response:
+    """Return the newest full list; `issuer` is root, persons, seals or infrastructure, with or without `.crl`."""
+    name = issuer.removesuffix(".crl")
+    if name not in set(Issuer):
+        raise NotFound("There is no such issuing CA.")
+    der = await services_of(request).authority.crl_der(Issuer(name))
+    return Response(der, media_type="application/pkix-crl", headers={"cache-control": "public, max-age=60"})
+
+
+@router.post(
+    "/ocsp",
+    summary="OCSP",
+    response_class=Response,
+    openapi_extra={"requestBody": {"content": {OCSP_REQUEST: {"schema": {"type": "string", "format": "binary"}}}}},
+    responses={200: {"content": {OCSP_RESPONSE: {"schema": {"type": "string", "format": "binary"}}}}},
+)
+async def ocsp_post(request: Request) -> Response:
+    """Answer one OCSPRequest; a malformed one gets OCSP's own error response."""
+    der = await services_of(request).ocsp.respond(await _binary(request))
+    return Response(der, media_type=OCSP_RESPONSE)
+
+
+@router.get(
+    "/ocsp/{request_b64:path}",
+    summary="OCSP by GET",
+    response_class=Response,
+    responses={200: {"content": {OCSP_RESPONSE: {"schema": {"type": "string", "format": "binary"}}}}},
+)
+async def ocsp_get(request: Request, request_b64: str) -> Response:
+    """Answer one OCSPRequest given as base64 in the address (RFC 6960 appendix A.1)."""
+    if len(request_b64) > MAX_REQUEST_BYTES:
+        raise LimitExceeded("The OCSP request is too long.")
+    try:
+        der_request = base64.b64decode(unquote(request_b64), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidInput("The address must end in a base64 OCSPRequest.", field="request_b64") from error
+    der = await services_of(request).ocsp.respond(der_request)
+    return Response(der, media_type=OCSP_RESPONSE, headers={"cache-control": "public, max-age=60"})
+
+
+@router.post(
+    "/tsa",
+    summary="Timestamps (RFC 3161)",
+    response_class=Response,
+    openapi_extra={"requestBody": {"content": {TSA_REQUEST: {"schema": {"type": "string", "format": "binary"}}}}},
+    responses={200: {"content": {TSA_RESPONSE: {"schema": {"type": "string", "format": "binary"}}}}},
+)
+async def timestamp(request: Request) -> Response:
+    """Answer one TimeStampReq; a bad one gets a rejection in the protocol's own form."""
+    der = await services_of(request).timestamps.respond(await _binary(request))
+    return Response(der, media_type=TSA_RESPONSE)
+
+
+async def _binary(request: Request) -> bytes:
+    body = await request.body()
+    if len(body) > MAX_REQUEST_BYTES:
+        raise LimitExceeded(f"A request of this protocol takes at most {MAX_REQUEST_BYTES} bytes.")
+    return body

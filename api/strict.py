@@ -1,0 +1,127 @@
+"""Reading requests strictly: nothing twice, nothing unknown, no characters a database cannot hold."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+
+from foundation.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
+    from starlette.responses import Response
+
+MAX_DEPTH = 32
+ALLOWED_CONTROLS = frozenset("\t\n\r")
+
+
+class _DuplicateMember(ValueError):
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class StrictRequest(Request):
+    """A request whose JSON body may not name a member twice (RFC 8259 section 4 leaves that open)."""
+
+    async def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the parsed body; raises RequestValidationError naming a repeated member."""
+        if not hasattr(self, "_json"):
+            self._json = parse_json(await self.body())
+        return self._json
+
+
+class StrictRoute(APIRoute):
+    """A route that reads its request strictly."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap the stock handler with our request class."""
+        original = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            check_addresses(request, {field.alias for field in self.dependant.query_params})
+            return await original(StrictRequest(request.scope, request.receive))
+
+        return handler
+
+
+def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Parse UTF-8 JSON without repeated members, NaN, lone surrogates or deep nesting."""
+    try:
+        value = json.loads(body, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except _DuplicateMember as error:
+        raise _invalid(("body", clean_name(error.name)), "The field is given twice.") from error
+    except RecursionError as error:
+        raise _invalid(("body",), "The body is nested too deeply.") from error
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:
+        raise json.JSONDecodeError("not UTF-8 JSON", "", 0) from error
+    _walk(value, (), 0)
+    return value
+
+
+def check_addresses(request: Request, known: set[str]) -> None:
+    """Refuse repeated or unknown query parameters and unprintable path values."""
+    for value in request.path_params.values():
+        if isinstance(value, str) and unusable(value, allowed=frozenset()):
+            raise NotFound("There is no such object.")
+    pairs = request.query_params.multi_items()
+    for name, count in Counter(name for name, _ in pairs).items():
+        if count > 1:
+            raise InvalidInput("The parameter is given twice.", field=clean_name(name))
+        if name not in known:
+            raise InvalidInput("There is no such parameter.", field=clean_name(name))
+    for name, value in pairs:
+        if unusable(value):
+            raise InvalidInput("The text holds control characters.", field=name)
+
+
+def unusable(text: str, *, allowed: frozenset[str] = ALLOWED_CONTROLS) -> bool:
+    """Tell whether text holds control characters or lone surrogates."""
+    return any(unicodedata.category(char) in {"Cc", "Cs"} and char not in allowed for char in text)
+
+
+def clean_name(name: str) -> str:
+    """Return a field name fit for an answer, whatever a caller put there."""
+    return "".join(char if char.isprintable() else "?" for char in name[:64])
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise _DuplicateMember(name)
+        found[name] = value
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise json.JSONDecodeError(f"{name} is not JSON", "", 0)
+
+
+def _walk(value: object, path: tuple[str | int, ...], depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise _invalid(("body", *path[:3]), "The body is nested too deeply.")
+    if isinstance(value, str) and unusable(value):
+        raise _invalid(("body", *path), "The text holds control characters.")
+    members: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, dict):
+        members = value.items()
+    elif isinstance(value, list):
+        members = enumerate(value)
+    for name, member in members:
+        if isinstance(name, str) and unusable(name, allowed=frozenset()):
+            raise _invalid(("body", *path), "A field name holds control characters.")
+        _walk(member, (*path, clean_name(name) if isinstance(name, str) else name), depth + 1)
+
+
+def _invalid(location: tuple[str | int, ...], rule: str) -> RequestValidationError:
+    return RequestValidationError([{"type": "value_error", "loc": location, "msg": rule}])

@@ -1,0 +1,1 @@
+"""Pages: templates, texts, sessions and forms."""
