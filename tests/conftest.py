@@ -1,0 +1,190 @@
+"""Fixtures every test may use: real PostgreSQL and Redis, a still clock, test keys.
+
+The servers are started once: by the first test that needs them, or with xdist by
+the controller before its workers. Each worker has a database of its own, cloned
+from one migrated template, and a Redis database of its own; after each test the
+rows are deleted.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+
+from foundation.audit import Audit
+from foundation.cache import Cache
+from foundation.clock import FixedClock
+from foundation.database import Database
+from foundation.encryption import FieldCipher
+from foundation.settings import Profile, Settings
+from tests.support.servers import REDIS_DATABASES, TestServers, clone, run, test_servers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from xdist.workermanage import WorkerController
+
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+FIELD_KEY = bytes(range(32))
+INDEX_KEY = bytes(range(32, 64))
+_servers = pytest.StashKey[TestServers]()
+_exits = pytest.StashKey[ExitStack]()
+
+# Only tables with rows are truncated: a look costs microseconds, a TRUNCATE a millisecond.
+DELETE_ROWS = """
+DO $$
+DECLARE name text; filled boolean; names text := '';
+BEGIN
+    SET LOCAL lock_timeout = '5s';
+    FOR name IN SELECT format('%I', tablename) FROM pg_tables
+        WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s)', name) INTO filled;
+        IF filled THEN names := names || ',' || name; END IF;
+    END LOOP;
+    IF names <> '' THEN EXECUTE 'TRUNCATE ' || substr(names, 2) || ' RESTART IDENTITY CASCADE'; END IF;
+END $$
+"""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_exits] = ExitStack()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[_exits].close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """Start the servers before the first xdist worker and tell each worker where they are."""
+    node.workerinput["hufu_servers"] = _start_once(node.config).to_json()
+
+
+def _start_once(config: pytest.Config) -> TestServers:
+    if _servers not in config.stash:
+        config.stash[_servers] = config.stash[_exits].enter_context(test_servers())
+    return config.stash[_servers]
+
+
+@pytest.fixture(scope="session")
+def servers(request: pytest.FixtureRequest) -> TestServers:
+    """Return the servers of this run."""
+    workerinput: dict[str, str] | None = getattr(request.config, "workerinput", None)
+    return TestServers.from_json(workerinput["hufu_servers"]) if workerinput else _start_once(request.config)
+
+
+@pytest.fixture(scope="session")
+def worker_database_url(servers: TestServers, worker_name: str) -> str:
+    """Return the address of this worker's database; prefer `migrated_database_url`, which cleans up."""
+    return clone(servers, worker_name)
+
+
+@pytest.fixture(scope="session")
+def worker_redis_url(servers: TestServers) -> str:
+    """Return the address of a Redis database that only this worker uses."""
+    return run(_own_redis_database(servers.redis_url))
+
+
+@pytest.fixture(scope="session")
+def worker_name(request: pytest.FixtureRequest) -> str:
+    """Return `gw0` and so on, or `main` without xdist."""
+    workerinput: dict[str, str] | None = getattr(request.config, "workerinput", None)
+    return workerinput["workerid"] if workerinput else "main"
+
+
+async def _own_redis_database(url: str) -> str:
+    """Take the next database number in turn; number 0 holds the turn."""
+    client: Redis = Redis.from_url(url)
+    try:
+        count = int((await client.config_get("databases"))["databases"])
+        turn = int(await client.incr("hufu-test-turn"))
+    finally:
+        await client.aclose()
+    number = 1 + turn % (min(count, REDIS_DATABASES) - 1)
+    return str(urlunsplit(urlsplit(url)._replace(path=f"/{number}")))
+
+
+@pytest.fixture
+async def migrated_database_url(worker_database_url: str) -> AsyncIterator[str]:
+    """Yield the address of a migrated, empty database; its rows are deleted afterwards."""
+    yield worker_database_url
+    connection = await asyncpg.connect(worker_database_url, timeout=10)
+    try:
+        await connection.execute(DELETE_ROWS)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def redis_url(worker_redis_url: str) -> AsyncIterator[str]:
+    """Yield the address of an empty Redis database."""
+    client: Redis = Redis.from_url(worker_redis_url)
+    await client.flushdb()
+    yield worker_redis_url
+    await client.flushdb()
+    await client.aclose()
+
+
+@pytest.fixture
+async def database(migrated_database_url: str) -> AsyncIterator[Database]:
+    """Yield a pool on the worker's database."""
+    database = Database(migrated_database_url, pool_size=5)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def cache(redis_url: str) -> AsyncIterator[Cache]:
+    """Yield a client of the worker's Redis database."""
+    cache = Cache(redis_url)
+    yield cache
+    await cache.close()
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """Return a clock that stands at NOW until told to move."""
+    return FixedClock(NOW)
+
+
+@pytest.fixture
+def cipher() -> FieldCipher:
+    """Return field encryption under test keys."""
+    return FieldCipher({1: FIELD_KEY}, INDEX_KEY)
+
+
+@pytest.fixture
+def audit(clock: FixedClock) -> Audit:
+    """Return the audit writer on the still clock."""
+    return Audit(clock)
+
+
+@pytest.fixture
+def settings(migrated_database_url: str, redis_url: str, tmp_path: Path) -> Settings:
+    """Return settings of the test profile over the worker's servers and a directory of the test's own."""
+    return Settings(
+        profile=Profile.TEST,
+        database_url=migrated_database_url,
+        redis_url=redis_url,
+        data_directory=tmp_path / "data",
+        field_keys="1:" + base64.b64encode(FIELD_KEY).decode(),
+        index_key=base64.b64encode(INDEX_KEY).decode(),
+        keystore_passphrase="passphrase of the tests",
+    )
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a developer's own HUFU_* variables out of the tests."""
+    for name in [name for name in os.environ if name.startswith("HUFU_") and not name.startswith("HUFU_TEST_")]:
+        monkeypatch.delenv(name)
