@@ -22,6 +22,11 @@ if n == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return n
 """
 
+_UNCOUNT = """
+if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('DECR', KEYS[1]) end
+return 0
+"""
+
 
 class Cache:
     """A thin, typed face of one Redis database; every key starts with `hufu:`."""
@@ -71,6 +76,11 @@ class Cache:
         """Add one to a counter that expires a window after its first count; return the new count."""
         async with _reachable():
             return int(await self._redis.eval(_COUNT, 1, self.key(name), str(int(window_seconds * 1000))))
+
+    async def uncount(self, name: str) -> None:
+        """Take one off a counter that still runs; its expiry stays."""
+        async with _reachable():
+            await self._redis.eval(_UNCOUNT, 1, self.key(name))
 
     async def publish(self, channel: str, message: bytes) -> None:
         """Tell every process something on a channel."""

@@ -9,7 +9,190 @@ down_revision = "0002_keys"
 branch_labels = None
 depends_on = None
 
-STATEMENTS: tuple[str, ...] = ()
+STATEMENTS: tuple[str, ...] = (
+    """
+    CREATE TABLE persons (
+        person_id text PRIMARY KEY,
+        document_type text NOT NULL,
+        name bytea NOT NULL,
+        document_number bytea NOT NULL,
+        document_index bytea NOT NULL CONSTRAINT uq_persons_document_index UNIQUE,
+        holder_index bytea NOT NULL,
+        level text NOT NULL,
+        level_until timestamptz NULL,
+        created_at timestamptz NOT NULL
+    )
+    """,
+    "CREATE INDEX ix_persons_holder_index ON persons (holder_index)",
+    "CREATE INDEX ix_persons_level_until ON persons (level_until) WHERE level_until IS NOT NULL",
+    """
+    CREATE TABLE accounts (
+        account_id text PRIMARY KEY,
+        kind text NOT NULL CHECK (kind IN ('person', 'officer', 'operator')),
+        state text NOT NULL CHECK (state IN ('active', 'suspended', 'closed')),
+        username text NOT NULL CONSTRAINT uq_accounts_username UNIQUE,
+        mobile bytea NULL,
+        mobile_index bytea NULL,
+        mobile_verified_at timestamptz NULL,
+        password_hash text NULL,
+        password_changed_at timestamptz NULL,
+        person_id text NULL REFERENCES persons,
+        origin text NULL,
+        created_at timestamptz NOT NULL,
+        updated_at timestamptz NOT NULL,
+        last_sign_in_at timestamptz NULL
+    )
+    """,
+    "CREATE INDEX ix_accounts_person_id ON accounts (person_id) WHERE person_id IS NOT NULL",
+    # A mobile belongs to one account, but only once it is proven: typing a number in claims nothing.
+    """
+    CREATE UNIQUE INDEX uq_accounts_mobile_index ON accounts (mobile_index)
+    WHERE mobile_verified_at IS NOT NULL AND state <> 'closed'
+    """,
+    """
+    CREATE TABLE real_name_proofs (
+        evidence_id text PRIMARY KEY,
+        account_id text NOT NULL REFERENCES accounts,
+        person_id text NULL REFERENCES persons,
+        method text NOT NULL,
+        outcome text NULL CHECK (
+            outcome IN ('match', 'mismatch', 'not_found', 'locked', 'unavailable', 'pending')
+        ),
+        authority text NULL,
+        transaction_id text NULL,
+        elements bytea NOT NULL,
+        findings bytea NULL,
+        channel text NOT NULL,
+        started_at timestamptz NOT NULL,
+        verified_at timestamptz NULL,
+        expires_at timestamptz NULL,
+        withdrawn_at timestamptz NULL,
+        withdrawal_reason text NULL,
+        CONSTRAINT ck_real_name_proofs_match CHECK (
+            outcome IS DISTINCT FROM 'match' OR (verified_at IS NOT NULL AND expires_at IS NOT NULL)
+        )
+    )
+    """,
+    "CREATE INDEX ix_real_name_proofs_person_id ON real_name_proofs (person_id) WHERE person_id IS NOT NULL",
+    "CREATE INDEX ix_real_name_proofs_account_id ON real_name_proofs (account_id, started_at)",
+    """
+    CREATE TABLE authority_counters (
+        counter_index bytea PRIMARY KEY,
+        day date NOT NULL,
+        requests integer NOT NULL,
+        wrong_in_row integer NOT NULL,
+        last_request_at timestamptz NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE person_conflicts (
+        conflict_id text PRIMARY KEY,
+        kind text NOT NULL,
+        account_id text NOT NULL REFERENCES accounts,
+        person_id text NULL REFERENCES persons,
+        evidence_id text NOT NULL REFERENCES real_name_proofs,
+        found_at timestamptz NOT NULL,
+        resolved_at timestamptz NULL,
+        resolved_by text NULL,
+        resolution text NULL
+    )
+    """,
+    """
+    CREATE TABLE devices (
+        device_id text PRIMARY KEY,
+        account_id text NOT NULL REFERENCES accounts,
+        secret_hash bytea NOT NULL,
+        label text NOT NULL,
+        first_seen_at timestamptz NOT NULL,
+        last_seen_at timestamptz NOT NULL,
+        forgotten_at timestamptz NULL
+    )
+    """,
+    "CREATE UNIQUE INDEX uq_devices_account_secret ON devices (account_id, secret_hash)",
+    """
+    CREATE TABLE sessions (
+        session_id text PRIMARY KEY,
+        account_id text NOT NULL REFERENCES accounts,
+        secret_hash bytea NOT NULL CONSTRAINT uq_sessions_secret_hash UNIQUE,
+        state text NOT NULL CHECK (state IN ('pending', 'open')),
+        amr text[] NOT NULL,
+        channel text NOT NULL,
+        device_id text NULL REFERENCES devices,
+        acting_for text NULL,
+        acting_for_code text NULL,
+        auth_time timestamptz NOT NULL,
+        created_at timestamptz NOT NULL,
+        last_seen_at timestamptz NOT NULL,
+        expires_at timestamptz NOT NULL,
+        ended_at timestamptz NULL,
+        end_reason text NULL
+    )
+    """,
+    "CREATE INDEX ix_sessions_account_id ON sessions (account_id) WHERE ended_at IS NULL",
+    "CREATE INDEX ix_sessions_expires_at ON sessions (expires_at)",
+    """
+    CREATE TABLE sign_in_attempts (
+        attempt_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        account_id text NULL,
+        attempted_at timestamptz NOT NULL,
+        method text NOT NULL,
+        succeeded boolean NOT NULL,
+        channel text NOT NULL,
+        source bytea NOT NULL,
+        device_id text NULL,
+        new_device boolean NOT NULL
+    )
+    """,
+    "CREATE INDEX ix_sign_in_attempts_account ON sign_in_attempts (account_id, attempted_at)",
+    """
+    CREATE TABLE totp_secrets (
+        account_id text PRIMARY KEY REFERENCES accounts,
+        secret bytea NULL,
+        last_step bigint NOT NULL,
+        confirmed_at timestamptz NULL,
+        candidate bytea NULL,
+        candidate_at timestamptz NULL
+    )
+    """,
+    """
+    CREATE TABLE recovery_codes (
+        account_id text NOT NULL REFERENCES accounts,
+        code_index bytea NOT NULL,
+        created_at timestamptz NOT NULL,
+        used_at timestamptz NULL,
+        PRIMARY KEY (account_id, code_index)
+    )
+    """,
+    """
+    CREATE TABLE officers (
+        officer_id text PRIMARY KEY,
+        account_id text NOT NULL CONSTRAINT uq_officers_account_id UNIQUE REFERENCES accounts,
+        name bytea NOT NULL,
+        organisation_code text NOT NULL,
+        district_code text NOT NULL,
+        post text NOT NULL,
+        appointed_at timestamptz NOT NULL,
+        ended_at timestamptz NULL
+    )
+    """,
+    """
+    CREATE TABLE officer_authorities (
+        grant_id text PRIMARY KEY,
+        officer_id text NOT NULL REFERENCES officers,
+        authority text NOT NULL,
+        district_code text NOT NULL,
+        matter_code text NOT NULL,
+        valid_from timestamptz NOT NULL,
+        valid_until timestamptz NOT NULL CHECK (valid_until > valid_from),
+        granted_by text NOT NULL,
+        approved_by text NULL,
+        approved_at timestamptz NULL,
+        revoked_at timestamptz NULL,
+        revoked_by text NULL
+    )
+    """,
+    "CREATE INDEX ix_officer_authorities_officer_id ON officer_authorities (officer_id)",
+)
 
 
 def upgrade() -> None:

@@ -1,0 +1,186 @@
+"""Tables of people. The migration `0003_idp_people` creates them, indexes and checks included."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Identity, Integer, LargeBinary, Table, Text
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from foundation.database import metadata
+
+
+def _moment(name: str, *, nullable: bool = True) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+persons = Table(
+    "persons",
+    metadata,
+    Column("person_id", Text, primary_key=True),
+    Column("document_type", Text, nullable=False),
+    Column("name", LargeBinary, nullable=False),
+    Column("document_number", LargeBinary, nullable=False),
+    Column("document_index", LargeBinary, nullable=False, unique=True),
+    Column("holder_index", LargeBinary, nullable=False, index=True),
+    Column("level", Text, nullable=False),
+    _moment("level_until"),
+    _moment("created_at", nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("account_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("username", Text, nullable=False, unique=True),
+    Column("mobile", LargeBinary),
+    Column("mobile_index", LargeBinary),
+    _moment("mobile_verified_at"),
+    Column("password_hash", Text),
+    _moment("password_changed_at"),
+    Column("person_id", Text),
+    Column("origin", Text),
+    _moment("created_at", nullable=False),
+    _moment("updated_at", nullable=False),
+    _moment("last_sign_in_at"),
+)
+
+real_name_proofs = Table(
+    "real_name_proofs",
+    metadata,
+    Column("evidence_id", Text, primary_key=True),
+    Column("account_id", Text, nullable=False),
+    Column("person_id", Text),
+    Column("method", Text, nullable=False),
+    Column("outcome", Text),
+    Column("authority", Text),
+    Column("transaction_id", Text),
+    Column("elements", LargeBinary, nullable=False),
+    Column("findings", LargeBinary),
+    Column("channel", Text, nullable=False),
+    _moment("started_at", nullable=False),
+    _moment("verified_at"),
+    _moment("expires_at"),
+    _moment("withdrawn_at"),
+    Column("withdrawal_reason", Text),
+)
+
+authority_counters = Table(
+    "authority_counters",
+    metadata,
+    Column("counter_index", LargeBinary, primary_key=True),
+    Column("day", Date, nullable=False),
+    Column("requests", Integer, nullable=False),
+    Column("wrong_in_row", Integer, nullable=False),
+    _moment("last_request_at", nullable=False),
+)
+
+person_conflicts = Table(
+    "person_conflicts",
+    metadata,
+    Column("conflict_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("person_id", Text),
+    Column("evidence_id", Text, nullable=False),
+    _moment("found_at", nullable=False),
+    _moment("resolved_at"),
+    Column("resolved_by", Text),
+    Column("resolution", Text),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_id", Text, primary_key=True),
+    Column("account_id", Text, nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False, unique=True),
+    Column("state", Text, nullable=False),
+    Column("amr", ARRAY(Text), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("device_id", Text),
+    Column("acting_for", Text),
+    Column("acting_for_code", Text),
+    _moment("auth_time", nullable=False),
+    _moment("created_at", nullable=False),
+    _moment("last_seen_at", nullable=False),
+    _moment("expires_at", nullable=False),
+    _moment("ended_at"),
+    Column("end_reason", Text),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("device_id", Text, primary_key=True),
+    Column("account_id", Text, nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("label", Text, nullable=False),
+    _moment("first_seen_at", nullable=False),
+    _moment("last_seen_at", nullable=False),
+    _moment("forgotten_at"),
+)
+
+sign_in_attempts = Table(
+    "sign_in_attempts",
+    metadata,
+    Column("attempt_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("account_id", Text),
+    _moment("attempted_at", nullable=False),
+    Column("method", Text, nullable=False),
+    Column("succeeded", Boolean, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("source", LargeBinary, nullable=False),
+    Column("device_id", Text),
+    Column("new_device", Boolean, nullable=False),
+)
+
+totp_secrets = Table(
+    "totp_secrets",
+    metadata,
+    Column("account_id", Text, primary_key=True),
+    Column("secret", LargeBinary),
+    Column("last_step", BigInteger, nullable=False),
+    _moment("confirmed_at"),
+    Column("candidate", LargeBinary),
+    _moment("candidate_at"),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("account_id", Text, primary_key=True),
+    Column("code_index", LargeBinary, primary_key=True),
+    _moment("created_at", nullable=False),
+    _moment("used_at"),
+)
+
+officers = Table(
+    "officers",
+    metadata,
+    Column("officer_id", Text, primary_key=True),
+    Column("account_id", Text, nullable=False, unique=True),
+    Column("name", LargeBinary, nullable=False),
+    Column("organisation_code", Text, nullable=False),
+    Column("district_code", Text, nullable=False),
+    Column("post", Text, nullable=False),
+    _moment("appointed_at", nullable=False),
+    _moment("ended_at"),
+)
+
+officer_authorities = Table(
+    "officer_authorities",
+    metadata,
+    Column("grant_id", Text, primary_key=True),
+    Column("officer_id", Text, nullable=False),
+    Column("authority", Text, nullable=False),
+    Column("district_code", Text, nullable=False),
+    Column("matter_code", Text, nullable=False),
+    _moment("valid_from", nullable=False),
+    _moment("valid_until", nullable=False),
+    Column("granted_by", Text, nullable=False),
+    Column("approved_by", Text),
+    _moment("approved_at"),
+    _moment("revoked_at"),
+    Column("revoked_by", Text),
+)
