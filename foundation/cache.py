@@ -48,8 +48,7 @@ class Cache:
     async def get(self, name: str) -> bytes | None:
         """Return a value or None; raises ServiceUnavailable."""
         async with _reachable():
-            value: bytes | None = await self._redis.get(self.key(name))
-            return value
+            return _bytes(await self._redis.get(self.key(name)))
 
     async def put(self, name: str, value: bytes, *, ttl_seconds: float) -> None:
         """Store a value for a while; raises ServiceUnavailable."""
@@ -64,8 +63,7 @@ class Cache:
     async def take(self, name: str) -> bytes | None:
         """Return a value and delete it, atomically."""
         async with _reachable():
-            value: bytes | None = await self._redis.getdel(self.key(name))
-            return value
+            return _bytes(await self._redis.getdel(self.key(name)))
 
     async def delete(self, name: str) -> None:
         """Forget a value."""
@@ -90,11 +88,16 @@ class Cache:
     async def ping(self) -> None:
         """Raise ServiceUnavailable unless the server answers."""
         async with _reachable():
-            await self._redis.execute_command("PING")
+            await self._redis.get(self.key("ping"))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
+
+
+def _bytes(value: bytes | str | None) -> bytes | None:
+    """Narrow the client's answer: it gives text only when told to decode, which ours is not."""
+    return value.encode() if isinstance(value, str) else value
 
 
 @asynccontextmanager

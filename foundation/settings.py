@@ -133,7 +133,7 @@ def _decode_key(encoded: str) -> bytes:
 def load_settings(**overrides: object) -> Settings:
     """Read the settings; raises BadSettings with one line for each bad field, never its value."""
     try:
-        return Settings(_env_file=os.environ.get("HUFU_SETTINGS_FILE"), **overrides)  # type: ignore[call-arg,arg-type]
+        return Settings(_env_file=os.environ.get("HUFU_SETTINGS_FILE"), **overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         lines = []
         for problem in error.errors(include_input=False, include_url=False):

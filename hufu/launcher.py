@@ -100,8 +100,11 @@ def start_servers(
         Servers("", "", postgres, None, lock).stop()
         raise
     return Servers(
-        database_url or (postgres.url() if postgres else ""), redis_url or (redis.url() if redis else ""),
-        postgres, redis, lock,
+        database_url or (postgres.url() if postgres else ""),
+        redis_url or (redis.url() if redis else ""),
+        postgres,
+        redis,
+        lock,
     )
 
 

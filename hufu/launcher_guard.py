@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     """Run `USER SIGNAL COMMAND...`; USER is `uid:gid` or `-` for our own."""
     user, signal_name, *command = arguments
     wake_reader, wake_writer = os.pipe()
-    os.set_blocking(wake_writer, False)  # noqa: FBT003 - the function takes no keyword
+    os.set_blocking(wake_writer, False)
     signal.set_wakeup_fd(wake_writer)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)

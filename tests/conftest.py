@@ -106,7 +106,7 @@ async def _own_redis_database(url: str) -> str:
     """Take the next database number in turn; number 0 holds the turn."""
     client: Redis = Redis.from_url(url)
     try:
-        count = int((await client.config_get("databases"))["databases"])
+        count = int((await client.config_get("databases"))["databases"] or 16)
         turn = int(await client.incr("hufu-test-turn"))
     finally:
         await client.aclose()
