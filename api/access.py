@@ -24,6 +24,7 @@ class Way(StrEnum):
 
     OPEN = "open"
     BEARER = "bearer"
+    EITHER = "either"
     PAGE = "page"
     PROTOCOL = "protocol"
 
@@ -32,9 +33,10 @@ class Way(StrEnum):
 class Access:
     """One row.
 
-    `scope` is what a token must carry. `actor` says which sessions a page takes:
-    `any`, `citizen` or `officer`. `per_minute` limits one network source on an open
-    route. PROTOCOL routes authenticate by a rule of their own (OAuth, OCSP, TSA).
+    `scope` is what a token must carry. `actor` says which sessions a page takes: `any`,
+    `citizen` or `officer`. `per_minute` limits one network source on an open route. EITHER
+    routes take a token, or nobody's within that limit. PROTOCOL routes authenticate by a
+    rule of their own (OAuth, OCSP, TSA).
     """
 
     way: Way
@@ -58,6 +60,11 @@ def open_to_all(per_minute: int = 0) -> Access:
     return Access(Way.OPEN, per_minute=per_minute)
 
 
+def either(scope: str, per_minute: int) -> Access:
+    """Return the row of a route for tokens with `scope`, and within a limit for everybody."""
+    return Access(Way.EITHER, scope=scope, per_minute=per_minute)
+
+
 PROTOCOL = Access(Way.PROTOCOL)
 
 ACCESS: dict[tuple[str, str], Access] = {
@@ -70,6 +77,23 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("POST", "/ocsp"): PROTOCOL,
     ("GET", "/ocsp/{request_b64:path}"): PROTOCOL,
     ("POST", "/tsa"): PROTOCOL,
+    ("POST", "/api/v1/verifications/identifier"): either("verify:read", 60),
+    ("POST", "/api/v1/verifications/qr"): either("verify:read", 60),
+    ("POST", "/api/v1/verifications/pdf"): either("verify:read", 12),
+    ("POST", "/api/v1/verifications/receipt"): either("verify:read", 60),
+    ("GET", "/api/v1/licence-types"): open_to_all(120),
+    ("GET", "/api/v1/licence-types/{type_code}"): open_to_all(120),
+    ("POST", "/api/v1/licences"): bearer("licence:issue"),
+    ("GET", "/api/v1/licences"): bearer("licence:read"),
+    ("GET", "/api/v1/licences/{identifier}"): bearer("licence:read"),
+    ("GET", "/api/v1/licences/{identifier}/pdf"): bearer("licence:read"),
+    ("GET", "/api/v1/licences/{identifier}/qr.png"): bearer("licence:read"),
+    ("GET", "/api/v1/licences/{identifier}/states"): bearer("licence:read"),
+    ("POST", "/api/v1/licences/{identifier}/states"): bearer("licence:status"),
+    ("GET", "/api/v1/seals"): bearer("seal:apply"),
+    ("GET", "/api/v1/seals/{seal_id}/uses"): bearer("seal:apply"),
+    ("POST", "/api/v1/sealed-documents"): bearer("seal:apply"),
+    ("GET", "/api/v1/sealed-documents/{document_id}"): bearer("seal:apply"),
 }
 
 

@@ -11,7 +11,7 @@ from api.access import rows_missing
 from api.dependencies import guard
 from api.metrics import Metrics
 from api.middleware import BodyLimit, Observe, SecurityHeaders
-from api.routes import health, pki
+from api.routes import health, licences, pki, seals, verification
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -28,7 +28,7 @@ class RouteWithoutAccess(Exception):
 
 def json_routers() -> list[APIRouter]:
     """Return the JSON routers, hottest paths first (Starlette matches in order)."""
-    return [health.router, pki.router]
+    return [verification.router, licences.router, licences.catalogue_router, seals.router, pki.router, health.router]
 
 
 def build(*, https: bool = False) -> FastAPI:

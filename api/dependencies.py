@@ -6,14 +6,14 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation of a dependency
+
 from api.access import ACCESS, Way
 from api.context import services_of, source_of
 from foundation.errors import NotAuthenticated, NotPermitted, ServiceUnavailable, TooManyRequests
-from foundation.principal import Principal
+from foundation.principal import ANONYMOUS, Principal
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from api.access import Access
 
 LOGGER = logging.getLogger("hufu.api")
@@ -23,9 +23,11 @@ WINDOW_SECONDS = 60
 async def guard(request: Request) -> None:
     """Apply the route's row of the access table; runs before every JSON handler."""
     access = ACCESS[request.method, request.scope["route"].path]
-    if access.way is Way.BEARER:
+    if access.way is Way.BEARER or (access.way is Way.EITHER and "authorization" in request.headers):
         request.state.principal = await bearer_principal(request, access.scope)
-    elif access.per_minute:
+        return
+    request.state.principal = ANONYMOUS
+    if access.per_minute:
         await limit_source(request, access)
 
 

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from idp.oauth.access_tokens import AccessTokens
     from idp.oauth.clients import ClientService
     from idp.oauth.provider import OpenIdProvider
-    from idp.people.accounts import AccountService
+    from idp.people.accounts import AccountService, PersonService
     from idp.people.officers import OfficerService
     from idp.people.real_name import RealNameService
+    from idp.people.second_factors import SecondFactorService
     from idp.people.sessions import SessionService
     from keys.ca import CertificateAuthority
     from keys.jws import TokenSigner
@@ -52,8 +53,10 @@ class Services:
     anchors: TrustAnchors
 
     accounts: AccountService
+    persons: PersonService
     real_name: RealNameService
     sessions: SessionService
+    second_factors: SecondFactorService
     officers: OfficerService
     provider: OpenIdProvider
     clients: ClientService

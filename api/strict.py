@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette._utils import AwaitableOrContextManagerWrapper
 from starlette.requests import Request
 
 from foundation.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Collection, Coroutine, Iterable
 
+    from starlette.datastructures import FormData
     from starlette.responses import Response
 
 MAX_DEPTH = 32
@@ -29,13 +31,27 @@ class _DuplicateMember(ValueError):
 
 
 class StrictRequest(Request):
-    """A request whose JSON body may not name a member twice (RFC 8259 section 4 leaves that open)."""
+    """A request whose JSON or form may not name a member twice (RFC 8259 section 4 leaves that open)."""
+
+    known: frozenset[str] | None = None
 
     async def json(self) -> Any:  # noqa: ANN401 - any JSON value
         """Return the parsed body; raises RequestValidationError naming a repeated member."""
         if not hasattr(self, "_json"):
             self._json = parse_json(await self.body())
         return self._json
+
+    def form(
+        self, *, max_files: float = 4, max_fields: float = 64, max_part_size: int = 256 * 1024
+    ) -> AwaitableOrContextManagerWrapper[FormData]:
+        """Return the parsed form; raises InvalidInput naming a repeated or unknown field."""
+        limits = (min(max_files, 4), min(max_fields, 64), min(max_part_size, 256 * 1024))
+        return AwaitableOrContextManagerWrapper(self._strict_form(*limits))
+
+    async def _strict_form(self, max_files: float, max_fields: float, max_part_size: int) -> FormData:
+        form = await super().form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
+        check_pairs([(name, value if isinstance(value, str) else "") for name, value in form.multi_items()], self.known)
+        return form
 
 
 class StrictRoute(APIRoute):
@@ -47,7 +63,9 @@ class StrictRoute(APIRoute):
 
         async def handler(request: Request) -> Response:
             check_addresses(request, {field.alias for field in self.dependant.query_params})
-            return await original(StrictRequest(request.scope, request.receive))
+            strict = StrictRequest(request.scope, request.receive)
+            strict.known = frozenset(field.alias for field in self.dependant.body_params) or None
+            return await original(strict)
 
         return handler
 
@@ -73,15 +91,25 @@ def check_addresses(request: Request, known: set[str]) -> None:
     for value in request.path_params.values():
         if isinstance(value, str) and unusable(value, allowed=frozenset()):
             raise NotFound("There is no such object.")
-    pairs = request.query_params.multi_items()
+    check_pairs(request.query_params.multi_items(), known)
+
+
+def check_pairs(pairs: list[tuple[str, str]], known: Collection[str] | None) -> None:
+    """Refuse repeated or unknown parameters and control characters; None knows every name."""
     for name, count in Counter(name for name, _ in pairs).items():
         if count > 1:
-            raise InvalidInput("The parameter is given twice.", field=clean_name(name))
-        if name not in known:
-            raise InvalidInput("There is no such parameter.", field=clean_name(name))
+            raise InvalidInput("The field is given twice.", field=clean_name(name))
+        if known is not None and name not in known:
+            raise InvalidInput("There is no such field.", field=clean_name(name))
     for name, value in pairs:
         if unusable(value):
-            raise InvalidInput("The text holds control characters.", field=name)
+            raise InvalidInput("The text holds control characters.", field=clean_name(name))
+
+
+def one_header(request: Request, name: str) -> None:
+    """Refuse a header that is sent twice."""
+    if len(request.headers.getlist(name)) > 1:
+        raise InvalidInput("The header is given twice.", field=name)
 
 
 def unusable(text: str, *, allowed: frozenset[str] = ALLOWED_CONTROLS) -> bool:

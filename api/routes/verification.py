@@ -1,0 +1,79 @@
+"""Verification: with a department's token, or without one within a limit."""
+
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi.responses import Response
+from pydantic import AwareDatetime
+
+from api.context import services_of
+from api.dependencies import principal_of
+from api.schemas.common import problems
+from api.schemas.verification import ByIdentifier, ByQr, ByReceipt, ReportAnswer, VerifiedAnswer
+from api.strict import StrictRoute
+from verification.service import Verified
+
+router = APIRouter(route_class=StrictRoute, tags=["verification"])
+
+
+@router.post(
+    "/api/v1/verifications/identifier",
+    summary="Verify by licence identifier",
+    response_model=VerifiedAnswer,
+    responses=problems(400, 401, 403, 413, 422, 429, 503),
+)
+async def by_identifier(request: Request, body: ByIdentifier) -> Response:
+    """Judge a licence by its identifier; holder data is only compared with what the asker supplies."""
+    verified = await services_of(request).verification.by_identifier(
+        principal_of(request), body.identifier, compare=body.compare.given(), at=body.at, known_at=body.known_at
+    )
+    return _answer(request, "identifier", verified)
+
+
+@router.post(
+    "/api/v1/verifications/qr",
+    summary="Verify the text of a code",
+    response_model=VerifiedAnswer,
+    responses=problems(400, 401, 403, 413, 422, 429, 503),
+)
+async def by_qr(request: Request, body: ByQr) -> Response:
+    """Judge an HF1 code online; a good code still says nothing about who holds it up."""
+    verified = await services_of(request).verification.by_qr(principal_of(request), body.text, at=body.at)
+    return _answer(request, "qr", verified)
+
+
+@router.post(
+    "/api/v1/verifications/pdf",
+    summary="Verify a PDF",
+    response_model=VerifiedAnswer,
+    responses=problems(400, 401, 403, 413, 415, 422, 429, 503),
+)
+async def by_pdf(
+    request: Request,
+    document: Annotated[UploadFile, File(description="Ours or a stranger's, at most 50 MB.")],
+    at: Annotated[AwareDatetime | None, Form()] = None,
+) -> Response:
+    """Judge the seals of a PDF (EN 319 102-1); a forged one is a successful request with its verdict."""
+    data = await document.read()
+    verified = await services_of(request).verification.by_pdf(principal_of(request), data, at=at)
+    return _answer(request, "pdf", verified)
+
+
+@router.post(
+    "/api/v1/verifications/receipt",
+    summary="Check a receipt",
+    response_model=ReportAnswer,
+    responses=problems(400, 401, 403, 413, 422, 429, 503),
+)
+async def by_receipt(request: Request, body: ByReceipt) -> Response:
+    """Check one of our receipts and repeat what it says."""
+    report = await services_of(request).verification.by_receipt(body.receipt)
+    request.app.state.metrics.verdict("receipt", report.verdict.value)
+    return Response(orjson.dumps(report.to_json()), media_type="application/json")
+
+
+def _answer(request: Request, way: str, verified: Verified) -> Response:
+    request.app.state.metrics.verdict(way, verified.report.verdict.value)
+    body = {"report": verified.report.to_json(), "receipt": verified.receipt, "receipt_id": verified.receipt_id}
+    return Response(orjson.dumps(body), media_type="application/json", headers={"cache-control": "no-store"})

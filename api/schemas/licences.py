@@ -1,0 +1,146 @@
+"""Licences and types as JSON."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, Field
+
+from api.schemas.common import Answer, CreditCode, Id, Line, MatterCode, Schema, Short
+from licence_vault.catalogue import LicenceType
+from licence_vault.model import Holder, IssueRequest, LicenceState, ReasonCode, StateChange
+
+TYPE_CODE_LENGTH = 21
+EXAMPLE_TYPE = "11100000000013338W011"
+
+
+class HolderSchema(Schema):
+    """One holder 持证主体."""
+
+    name: Short
+    code_type: Annotated[str, Field(pattern=r"^[0-9]{3}$", description="Annex A: 001 credit code, 111 ID number, …")]
+    code: Annotated[str, Field(min_length=1, max_length=40)]
+
+
+class IssueLicence(Schema):
+    """What an authority asks to have issued."""
+
+    type_code: Annotated[str, Field(min_length=TYPE_CODE_LENGTH, max_length=TYPE_CODE_LENGTH)]
+    issuer_code: CreditCode
+    holders: Annotated[list[HolderSchema], Field(min_length=1, max_length=50)]
+    face: Annotated[dict[str, Any], Field(max_length=100, description="Face data by the type's JSON Schema.")]
+    valid_from: date
+    valid_to: Annotated[date | None, Field(description="Last day, inclusive; null when long-term.")] = None
+    issued_on: date | None = None
+    licence_number: Annotated[str, Field(max_length=60)] = ""
+    seal_id: Id | None = None
+    matter_code: MatterCode | None = None
+    case_number: Annotated[str, Field(max_length=60)] = ""
+
+    def to_request(self, idempotency_key: str) -> IssueRequest:
+        """Return the use case's own request."""
+        values = self.model_dump(exclude={"holders"})
+        holders = tuple(Holder(holder.name, holder.code_type, holder.code) for holder in self.holders)
+        return IssueRequest(**values, holders=holders, idempotency_key=idempotency_key)
+
+
+class ChangeState(Schema):
+    """A change of state to record."""
+
+    state: LicenceState
+    reason_code: ReasonCode
+    reason_text: Annotated[str, Field(min_length=1, max_length=500)]
+    legal_basis: Line = ""
+    effective_at: AwareDatetime | None = None
+
+    def to_change(self) -> StateChange:
+        """Return the use case's own request."""
+        return StateChange(**self.model_dump())
+
+
+class HolderAnswer(Answer):
+    """One holder."""
+
+    name: str
+    code_type: str
+    code: str
+
+
+class LicenceAnswer(Answer):
+    """A licence as an entitled department sees it."""
+
+    identifier: str
+    type_code: str
+    type_name: str
+    type_version: int
+    licence_number: str
+    holders: list[HolderAnswer]
+    face: dict[str, Any]
+    issuer_code: str
+    issuer_name: str
+    issued_on: date
+    valid_from: date
+    valid_to: date | None
+    version: int
+    state: LicenceState
+    reason: str
+    qr_text: str
+    document_digest: str
+    registered_at: AwareDatetime
+    previous_identifier: str | None
+    access_id: str | None
+    masked: bool
+
+
+class LicenceList(Answer):
+    """The newest licences of the caller's organisation."""
+
+    licences: list[LicenceAnswer]
+
+
+class StateAnswer(Answer):
+    """One recorded statement about a licence's state."""
+
+    sequence: int
+    state: LicenceState
+    effective_at: AwareDatetime
+    recorded_at: AwareDatetime
+    reason_code: ReasonCode
+    reason_text: str
+    legal_basis: str
+
+
+class StateList(Answer):
+    """Every recorded state, oldest first."""
+
+    states: list[StateAnswer]
+
+
+class TypeAnswer(Answer):
+    """One published licence type 证照类型."""
+
+    code: str
+    version: int
+    name: str
+    english_name: str
+    defining_authority: str
+    issuer_level: str
+    holder_kind: str
+    holder_code_types: list[str]
+    max_holders: int
+    validity: str
+    max_years: int | None
+    face_schema: Annotated[dict[str, Any], Field(description="JSON Schema 2020-12 of the face data.")]
+
+    @classmethod
+    def of(cls, licence_type: LicenceType) -> "TypeAnswer":
+        """Return the public part of a type."""
+        names = [name for name in cls.model_fields if name != "face_schema"]
+        values = {name: getattr(licence_type, name) for name in names}
+        values["holder_code_types"] = list(licence_type.holder_code_types)
+        return cls(**values, face_schema=dict(licence_type.schema))
+
+
+class TypeList(Answer):
+    """The published catalogue."""
+
+    types: list[TypeAnswer]

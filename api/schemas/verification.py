@@ -1,0 +1,86 @@
+"""Verification requests; the answer is `verification.model.Report` as it prints itself."""
+
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, Field
+
+from api.schemas.common import Answer, Schema
+
+MAX_CODE_CHARS = 8_000
+MAX_RECEIPT_CHARS = 64_000
+
+
+class Compare(Schema):
+    """What the asker believes of the holder; only "same" or "differs" comes back."""
+
+    holder_name: Annotated[str | None, Field(max_length=200)] = None
+    holder_code: Annotated[str | None, Field(max_length=40)] = None
+
+    def given(self) -> dict[str, str]:
+        """Return what was supplied."""
+        return {name: value for name, value in self.model_dump().items() if value}
+
+
+class ByIdentifier(Schema):
+    """A GB/T 36904 identifier as typed."""
+
+    identifier: Annotated[str, Field(min_length=1, max_length=300)]
+    compare: Compare = Compare()
+    at: Annotated[AwareDatetime | None, Field(description="Was it valid at this moment?")] = None
+    known_at: Annotated[AwareDatetime | None, Field(description="… as the records knew it then.")] = None
+
+
+class ByQr(Schema):
+    """The text of an HF1 code: the whole link, or from HF1 on."""
+
+    text: Annotated[str, Field(min_length=1, max_length=MAX_CODE_CHARS)]
+    at: AwareDatetime | None = None
+
+
+class ByReceipt(Schema):
+    """A receipt (compact JWS) that somebody was given."""
+
+    receipt: Annotated[str, Field(min_length=1, max_length=MAX_RECEIPT_CHARS)]
+
+
+class Texts(Answer):
+    """One sentence in Chinese and English."""
+
+    zh: str
+    en: str
+
+
+class CheckAnswer(Answer):
+    """One thing that was looked at, with its standard's name."""
+
+    name: str
+    standard: str
+    outcome: Annotated[str, Field(description="passed, failed, unknown or not_applicable")]
+    detail: Texts
+
+
+class ReportAnswer(Answer):
+    """The answer: VALID 有效, INVALID 无效 with the reason, UNDETERMINED 无法确认 with the data's age."""
+
+    verdict: Annotated[str, Field(description="VALID, INVALID or UNDETERMINED")]
+    verdict_text: Texts
+    reason: str
+    reason_text: Texts
+    indication: Annotated[str | None, Field(description="EN 319 102-1, for documents")]
+    sub_indication: str | None
+    checked_at: AwareDatetime
+    data_as_of: AwareDatetime
+    subject: dict[str, Any]
+    licence: dict[str, Any] | None
+    seals: list[dict[str, Any]]
+    comparisons: list[dict[str, Any]]
+    checks: list[CheckAnswer]
+    advice: list[Texts]
+
+
+class VerifiedAnswer(Answer):
+    """A report and its signed receipt, checkable by anyone later."""
+
+    report: ReportAnswer
+    receipt: str
+    receipt_id: str
