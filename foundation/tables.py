@@ -1,4 +1,4 @@
-"""Tables of `foundation`: audit, notices, directory."""
+"""Tables of `foundation`: audit, directory, notices, batches. The queue's own are PgQueuer's."""
 
 from __future__ import annotations
 
@@ -59,4 +59,36 @@ matters = Table(
     Column("matter_code", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("owner_code", Text, ForeignKey("organisations.credit_code"), nullable=False),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("notice_id", Text, primary_key=True),
+    Column("account_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("parameters", LargeBinary, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("read_at", DateTime(timezone=True), nullable=True),
+    Index("ix_notices_account_created", "account_id", "created_at"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("batch_id", Text, primary_key=True),
+    Column("job", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+
+batch_items = Table(
+    "batch_items",
+    metadata,
+    Column("batch_id", Text, ForeignKey("batches.batch_id"), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("item", JSONB, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'waiting'")),
+    Column("reason", Text, nullable=True),
 )

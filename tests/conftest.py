@@ -20,6 +20,7 @@ import pytest
 from redis.asyncio import Redis
 
 from foundation.audit import Audit
+from foundation.blobs import BlobStore
 from foundation.cache import Cache
 from foundation.clock import FixedClock
 from foundation.database import Database
@@ -167,6 +168,18 @@ def cipher() -> FieldCipher:
 def audit(clock: FixedClock) -> Audit:
     """Return the audit writer on the still clock."""
     return Audit(clock)
+
+
+@pytest.fixture
+def blob_directory(tmp_path: Path) -> Path:
+    """Return the directory of `blobs`."""
+    return tmp_path / "data" / "blobs"
+
+
+@pytest.fixture
+def blobs(blob_directory: Path, cipher: FieldCipher) -> BlobStore:
+    """Return an empty blob store in a directory of the test's own."""
+    return BlobStore.in_directory(blob_directory, cipher)
 
 
 @pytest.fixture

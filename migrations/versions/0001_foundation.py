@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
+from migrations import pgqueuer_1_6
+
 revision = "0001_foundation"
 down_revision: str | None = None
 branch_labels = None
@@ -59,6 +61,38 @@ STATEMENTS: tuple[str, ...] = (
         owner_code text NOT NULL REFERENCES organisations
     )
     """,
+    """
+    CREATE TABLE notices (
+        notice_id text PRIMARY KEY,
+        account_id text NOT NULL,
+        kind text NOT NULL,
+        parameters bytea NOT NULL,
+        created_at timestamptz NOT NULL,
+        read_at timestamptz NULL
+    )
+    """,
+    "CREATE INDEX ix_notices_account_created ON notices (account_id, created_at)",
+    """
+    CREATE TABLE batches (
+        batch_id text PRIMARY KEY,
+        job text NOT NULL,
+        owner text NOT NULL,
+        total bigint NOT NULL,
+        created_at timestamptz NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE batch_items (
+        batch_id text NOT NULL REFERENCES batches,
+        number bigint NOT NULL,
+        item jsonb NOT NULL,
+        state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'failed')),
+        reason text NULL,
+        PRIMARY KEY (batch_id, number)
+    )
+    """,
+    "CREATE TABLE periodic_turns (name text PRIMARY KEY, taken_at timestamptz NOT NULL)",
+    *pgqueuer_1_6.STATEMENTS,
 )
 
 
