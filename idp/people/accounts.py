@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from foundation.audit import AuditEvent
+from foundation.errors import NotAuthenticated, NotFound
+from foundation.principal import Channel, Principal, PrincipalKind
+from idp.people.account import AccountKind, Person, masked_name, normalise_mobile, normalise_username
+from idp.people.account_repository import Accounts, Persons
+from idp.people.errors import SignInRefused
+from idp.people.proof import level_at
+from idp.people.session_repository import Sessions
+from idp.people.verified_claims import verified_claims
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from foundation.principal import Channel, Principal
-    from idp.people.account import Account, Person
+    from idp.people.account import Account
+    from idp.people.proof import Evidence
+    from idp.people.tools import Tools
 
 
 class AccountService:
     """Use cases of an account."""
+
+    def __init__(self, tools: Tools) -> None:
+        """Take the collaborators all of people share."""
+        self._tools = tools
 
     async def register(
         self,
@@ -36,15 +52,30 @@ class AccountService:
 
         Raises: InvalidInput, WeakPassword, UsernameTaken, TooManyRequests.
         """
-        raise NotImplementedError
+        username = normalise_username(unverified_username)
+        number = normalise_mobile(mobile) if mobile else None
+        await self._tools.throttle.registration(source)
+        hashed = await self._tools.passwords.accept(unverified_password, [username, *([number] if number else [])])
+        async with self._tools.database.transaction() as connection:
+            repository = Accounts(connection, self._tools.cipher)
+            account = await repository.add(AccountKind.PERSON, username, hashed, number, self._tools.clock.now())
+            actor = Principal(PrincipalKind.PERSON, account.account_id, channel=channel)
+            event = AuditEvent("people.register", "account", account.account_id)
+            await self._tools.audit.record(connection, actor, event)
+        return account
 
     async def get(self, account_id: str) -> Account:
         """Return an account; raises NotFound."""
-        raise NotImplementedError
+        async with self._tools.database.read() as connection:
+            account = await Accounts(connection, self._tools.cipher).by_id(account_id)
+        if account is None:
+            raise NotFound("There is no such account.")
+        return account
 
     async def person(self, account_id: str) -> Person | None:
         """Return the proven person behind an account, or None."""
-        raise NotImplementedError
+        _, person, _ = await self._facts(account_id)
+        return person
 
     async def claims(self, account_id: str, scopes: Collection[str]) -> dict[str, Any]:
         """Return the OpenID claims `profile`, `phone` and `real_name` open, `sub` not among them.
@@ -53,24 +84,91 @@ class AccountService:
         phone_number_verified. `real_name`: name, and `verified_claims` (OpenID Identity
         Assurance) with name, document number and the evidence that counts now.
         """
-        raise NotImplementedError
+        account, person, evidence = await self._facts(account_id)
+        claims: dict[str, Any] = {}
+        if "profile" in scopes:
+            claims["preferred_username"] = account.username
+            if person is not None:
+                claims["name"] = masked_name(person.name)
+        if "phone" in scopes and account.mobile is not None:
+            claims["phone_number"] = "+86" + account.mobile
+            claims["phone_number_verified"] = account.mobile_verified
+        if "real_name" in scopes and person is not None:
+            claims["name"] = person.name
+            claims["verified_claims"] = verified_claims(person, evidence, self._tools.policy, self._tools.clock.now())
+        return claims
 
     async def change_password(self, principal: Principal, unverified_old: str, unverified_new: str) -> None:
         """Replace the password and end every other session; raises SignInRefused, WeakPassword."""
-        raise NotImplementedError
+        if principal.session_id is None:
+            raise NotAuthenticated("Sign in first.")
+        account_id = await self._account_of(principal)
+        places = await self._tools.throttle.password(account_id, principal.session_id, device_id=principal.session_id)
+        async with self._tools.database.read() as connection:
+            repository = Accounts(connection, self._tools.cipher)
+            stored, account = await repository.password_hash(account_id), await repository.by_id(account_id)
+        if account is None or not (await self._tools.passwords.verify(stored, unverified_old)).correct:
+            raise SignInRefused("The present password is wrong.", field="old_password")
+        await self._tools.throttle.give_back(places)
+        hashed = await self._tools.passwords.accept(unverified_new, [account.username])
+        now = self._tools.clock.now()
+        async with self._tools.database.transaction() as connection:
+            repository = Accounts(connection, self._tools.cipher)
+            if not await repository.replace_password(account_id, old_hash=stored, new_hash=hashed, now=now):
+                raise SignInRefused("The password was changed meanwhile.", field="old_password")
+            await self._tools.end_sessions(connection, account_id, "password changed", keep=principal.session_id)
+            event = AuditEvent("people.change_password", "account", account_id)
+            await self._tools.audit.record(connection, principal, event)
+            await self._tools.notices.send(connection, account_id, "people.password_changed", {})
+
+    async def _account_of(self, principal: Principal) -> str:
+        async with self._tools.database.read() as connection:
+            account_id = await Sessions(connection).account_of(principal.session_id or "")
+        if account_id is None:
+            raise NotAuthenticated("Sign in first.")
+        return account_id
+
+    async def _facts(self, account_id: str) -> tuple[Account, Person | None, tuple[Evidence, ...]]:
+        async with self._tools.database.read() as connection:
+            account = await Accounts(connection, self._tools.cipher).by_id(account_id)
+            if account is None:
+                raise NotFound("There is no such account.")
+            if account.person_id is None:
+                return account, None, ()
+            repository = Persons(connection, self._tools.cipher)
+            person, evidence = await repository.by_id(account.person_id), await repository.evidence(account.person_id)
+        if person is None:
+            return account, None, ()
+        return account, replace(person, level=level_at(evidence, self._tools.policy, self._tools.clock.now())), evidence
 
 
 class PersonService:
     """Facts about proven persons, for other parts of the service."""
 
+    def __init__(self, tools: Tools) -> None:
+        """Take the collaborators all of people share."""
+        self._tools = tools
+
     async def level_of(self, person_id: str) -> str:
         """Return the level the person's unexpired evidence supports now, such as `L2`."""
-        raise NotImplementedError
+        async with self._tools.database.read() as connection:
+            evidence = await Persons(connection, self._tools.cipher).evidence(person_id)
+        return level_at(evidence, self._tools.policy, self._tools.clock.now())
+
+    async def get(self, person_id: str) -> Person:
+        """Return a person with the level of this moment; raises NotFound."""
+        async with self._tools.database.read() as connection:
+            repository = Persons(connection, self._tools.cipher)
+            person, evidence = await repository.by_id(person_id), await repository.evidence(person_id)
+        if person is None:
+            raise NotFound("There is no such person.")
+        return replace(person, level=level_at(evidence, self._tools.policy, self._tools.clock.now()))
 
     async def holder_index(self, person_id: str) -> bytes:
         """Return the blind index of the document number under context `holder_code`."""
-        raise NotImplementedError
+        person = await self.get(person_id)
+        return self._tools.cipher.blind_index(person.document_number, "holder_code")
 
     async def accounts_of_holder(self, connection: AsyncConnection, holder_index: bytes) -> tuple[str, ...]:
         """Return the active accounts of the person a holder index stands for; empty when unknown."""
-        raise NotImplementedError
+        return await Persons(connection, self._tools.cipher).accounts_of_holder(holder_index)

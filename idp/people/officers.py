@@ -2,69 +2,34 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from foundation.audit import AuditEvent
+from foundation.errors import InvalidInput, NotFound, NotPermitted
+from foundation.principal import PrincipalKind
+from idp.people import totp
+from idp.people.account import AccountKind, normalise_username
+from idp.people.account_repository import Accounts
+from idp.people.errors import AuthorityMissing
+from idp.people.officer import ANY, Authority, AuthorityGrant, Officer
+from idp.people.officer_repository import Officers
+from idp.people.second_factor_repository import SecondFactors
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from foundation.directory import Directory
     from foundation.principal import Principal
-    from idp.people.second_factors import TotpEnrolment
+    from idp.people.account import Account
+    from idp.people.second_factors import SecondFactorService, TotpEnrolment
+    from idp.people.tools import Tools
 
-
-class Authority(StrEnum):
-    """What an officer may be granted (授信), by district and matter."""
-
-    REMOTE_ACCEPTANCE = "remote_acceptance"
-    FORMAL_REVIEW = "formal_review"
-    ORIGINAL_CHECK = "original_check"
-    ONE_TIME_NOTICE = "one_time_notice"
-    DELIVERY = "delivery"
-    COUNTER_VERIFICATION = "counter_verification"
-    SEALING = "sealing"
-    ISSUING = "issuing"
-
-
-ANY = "*"
-"""Stands for every matter of the organisation in a grant."""
-
-
-@dataclass(frozen=True, slots=True)
-class Officer:
-    """A person at work for one organisation in one district."""
-
-    officer_id: str
-    account_id: str
-    name: str = field(repr=False)
-    organisation_code: str
-    district_code: str
-    post: str
-    active: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AuthorityGrant:
-    """One authority of one officer, for a period."""
-
-    grant_id: str
-    officer_id: str
-    authority: Authority
-    district_code: str
-    matter_code: str
-    valid_from: datetime
-    valid_until: datetime
-    revoked_at: datetime | None = None
-
-    def covers(self, authority: str, district_code: str, matter_code: str, now: datetime) -> bool:
-        """Tell whether the grant allows `authority` there, for that, at `now`."""
-        return (
-            self.revoked_at is None
-            and self.valid_from <= now < self.valid_until
-            and self.authority == authority
-            and self.district_code == district_code
-            and self.matter_code in (ANY, matter_code)
-        )
+__all__ = ["ANY", "AddedOfficer", "Authority", "AuthorityGrant", "Officer", "OfficerService"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +42,12 @@ class AddedOfficer:
 
 class OfficerService:
     """Use cases of officers."""
+
+    def __init__(self, tools: Tools, directory: Directory, second_factors: SecondFactorService) -> None:
+        """Take the shared collaborators, the directory of organisations, and the second factor's form."""
+        self._tools = tools
+        self._directory = directory
+        self._second_factors = second_factors
 
     async def add(
         self,
@@ -94,15 +65,49 @@ class OfficerService:
 
         Raises: InvalidInput, WeakPassword, UsernameTaken, NotPermitted.
         """
-        raise NotImplementedError
+        _only_operators(principal)
+        await self._known(organisation_code, district_code)
+        if not name.strip() or not post.strip():
+            raise InvalidInput("An officer has a name and a post.", field="name" if not name.strip() else "post")
+        hashed = await self._tools.passwords.accept(password, [username])
+        secret = _totp_secret(totp_secret_base32)
+        now = self._tools.clock.now()
+        async with self._tools.database.transaction() as connection:
+            account = await self._account(connection, AccountKind.OFFICER, username, hashed, secret)
+            officer = await Officers(connection, self._tools.cipher).add(
+                account.account_id, name.strip(), organisation_code, district_code, post.strip(), now
+            )
+            detail = {"organisation_code": organisation_code, "district_code": district_code}
+            event = AuditEvent("people.officer_add", "officer", officer.officer_id, detail)
+            await self._tools.audit.record(connection, principal, event)
+        return AddedOfficer(officer, self._second_factors.enrolment(secret, account.username))
+
+    async def add_operator(
+        self, principal: Principal, *, username: str, password: str, totp_secret_base32: str | None = None
+    ) -> tuple[Account, TotpEnrolment]:
+        """Create an operator's account with a TOTP second factor (given or new); raises like `add`."""
+        _only_operators(principal)
+        hashed = await self._tools.passwords.accept(password, [username])
+        secret = _totp_secret(totp_secret_base32)
+        async with self._tools.database.transaction() as connection:
+            account = await self._account(connection, AccountKind.OPERATOR, username, hashed, secret)
+            event = AuditEvent("people.operator_add", "account", account.account_id)
+            await self._tools.audit.record(connection, principal, event)
+        return account, self._second_factors.enrolment(secret, account.username)
 
     async def get(self, officer_id: str) -> Officer:
         """Return an officer; raises NotFound."""
-        raise NotImplementedError
+        async with self._tools.database.read() as connection:
+            officer = await Officers(connection, self._tools.cipher).by_id(officer_id)
+        if officer is None:
+            raise NotFound("There is no such officer.")
+        return officer
 
     async def authorities(self, officer_id: str) -> tuple[AuthorityGrant, ...]:
         """Return the grants in force now."""
-        raise NotImplementedError
+        now = self._tools.clock.now()
+        async with self._tools.database.read() as connection:
+            return await Officers(connection, self._tools.cipher).grants(officer_id, now)
 
     async def grant(
         self,
@@ -115,8 +120,89 @@ class OfficerService:
         valid_until: datetime,
     ) -> AuthorityGrant:
         """Grant one authority; raises NotFound, NotPermitted, InvalidInput."""
-        raise NotImplementedError
+        _only_operators(principal)
+        officer = await self.get(officer_id)
+        now = self._tools.clock.now()
+        if valid_until <= now:
+            raise InvalidInput("The period ends before it begins.", field="valid_until")
+        if not officer.active:
+            raise NotFound("This officer has left the post.")
+        async with self._tools.database.transaction() as connection:
+            grant = await Officers(connection, self._tools.cipher).add_grant(
+                officer_id, authority, district_code, matter_code, now, valid_until, principal.audit_name
+            )
+            detail = {"authority": str(authority), "district_code": district_code, "matter_code": matter_code}
+            event = AuditEvent("people.authority_grant", "officer", officer_id, detail)
+            await self._tools.audit.record(connection, principal, event)
+        return grant
+
+    async def revoke(self, principal: Principal, grant_id: str) -> None:
+        """Withdraw a grant, at once; raises NotFound, NotPermitted."""
+        _only_operators(principal)
+        async with self._tools.database.transaction() as connection:
+            now = self._tools.clock.now()
+            officer_id = await Officers(connection, self._tools.cipher).revoke(grant_id, principal.audit_name, now)
+            if officer_id is None:
+                raise NotFound("There is no such grant in force.")
+            event = AuditEvent("people.authority_revoke", "officer", officer_id, {"grant_id": grant_id})
+            await self._tools.audit.record(connection, principal, event)
+
+    async def leave(self, principal: Principal, officer_id: str) -> None:
+        """End an officer's post: authorities, sessions and sign-in end in the same transaction."""
+        _only_operators(principal)
+        now = self._tools.clock.now()
+        async with self._tools.database.transaction() as connection:
+            officers = Officers(connection, self._tools.cipher)
+            account_id = await officers.end(officer_id, now)
+            if account_id is None:
+                raise NotFound("There is no such officer in post.")
+            revoked = await officers.revoke_all(officer_id, principal.audit_name, now)
+            await self._tools.end_sessions(connection, account_id, "post ended")
+            event = AuditEvent("people.officer_leave", "officer", officer_id, {"authorities": revoked})
+            await self._tools.audit.record(connection, principal, event)
 
     async def require(self, principal: Principal, authority: str, district_code: str, matter_code: str) -> None:
         """Raise AuthorityMissing unless the principal is an officer who holds the authority now."""
-        raise NotImplementedError
+        if principal.kind is not PrincipalKind.OFFICER:
+            raise AuthorityMissing("Only an officer holds authorities.")
+        now = self._tools.clock.now()
+        for grant in await self.authorities(principal.subject_id):
+            if grant.covers(authority, district_code, matter_code, now):
+                return
+        raise AuthorityMissing("You were not granted this authority for this district and matter.")
+
+    async def _known(self, organisation_code: str, district_code: str) -> None:
+        for name, look_up, code in (
+            ("organisation_code", self._directory.organisation, organisation_code),
+            ("district_code", self._directory.district, district_code),
+        ):
+            try:
+                await look_up(code)
+            except NotFound as error:
+                raise InvalidInput(error.detail, field=name) from None
+
+    async def _account(
+        self, connection: AsyncConnection, kind: AccountKind, username: str, hashed: str, secret: bytes
+    ) -> Account:
+        now = self._tools.clock.now()
+        accounts = Accounts(connection, self._tools.cipher)
+        account = await accounts.add(kind, normalise_username(username), hashed, None, now)
+        await SecondFactors(connection, self._tools.cipher).put(account.account_id, secret, now)
+        return account
+
+
+def _only_operators(principal: Principal) -> None:
+    if principal.kind not in {PrincipalKind.OPERATOR, PrincipalKind.SYSTEM}:
+        raise NotPermitted("Only an operator appoints officers and grants authorities.")
+
+
+def _totp_secret(given_base32: str | None) -> bytes:
+    if given_base32 is None:
+        return totp.new_secret()
+    try:
+        secret = base64.b32decode(given_base32 + "=" * (-len(given_base32) % 8), casefold=True)
+    except binascii.Error:
+        raise InvalidInput("The TOTP secret is not base32.", field="totp_secret_base32") from None
+    if len(secret) < totp.MINIMUM_SECRET_BYTES:
+        raise InvalidInput("The TOTP secret has at least 128 bits.", field="totp_secret_base32")
+    return secret

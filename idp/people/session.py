@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,20 @@ LIMITS = {
     AccountKind.OFFICER: SessionLimits(idle=timedelta(minutes=30), absolute=timedelta(hours=9)),
     AccountKind.OPERATOR: SessionLimits(idle=timedelta(minutes=15), absolute=timedelta(hours=4)),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Where somebody signs in from: the address, the channel, and the browser's device cookie and name."""
+
+    source: str = field(repr=False)
+    channel: Channel
+    device_secret: str | None = field(default=None, repr=False)
+    device_label: str = ""
+
+    def of_stranger(self) -> Arrival:
+        """Return the arrival without the device cookie, which did not prove to be the account's."""
+        return replace(self, device_secret=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import unicodedata
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from foundation.audit import AuditEvent
+from foundation.errors import NotFound
+from foundation.ids import new_secret
+from foundation.principal import ANONYMOUS, Channel
+from idp.people.account import AccountKind, AccountState
+from idp.people.account_repository import Accounts, Persons
+from idp.people.errors import AccountClosed, SecondFactorRefused, SignInRefused
+from idp.people.proof import NO_LEVEL, level_at
+from idp.people.second_factor_repository import SecondFactors
+from idp.people.session import LIMITS, Arrival, Session, secret_hash
+from idp.people.session_repository import OPEN, PENDING, Sessions
 
 if TYPE_CHECKING:
-    from foundation.principal import Channel, Principal
-    from idp.people.session import Session
+    from datetime import datetime
+
+    from sqlalchemy import Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from foundation.principal import Principal
+    from idp.people.second_factors import SecondFactorService
+    from idp.people.tools import Tools
+
+TOUCH_AFTER = timedelta(seconds=60)
+SOURCE_CONTEXT = "sign_in_attempts.source"
+LABEL_LENGTH = 80
+REFUSED = "The name or the password is wrong."
 
 
 class SessionService:
     """Use cases of a session."""
+
+    def __init__(self, tools: Tools, second_factors: SecondFactorService) -> None:
+        """Take the shared collaborators and the check of one-time codes."""
+        self._tools = tools
+        self._second_factors = second_factors
 
     async def sign_in(
         self,
@@ -20,6 +51,7 @@ class SessionService:
         source: str,
         channel: Channel,
         device_secret: str | None = None,
+        device_label: str = "",
     ) -> Session:
         """Check a password and open a session.
 
@@ -27,9 +59,27 @@ class SessionService:
         cookie that keeps strangers' guesses from locking the owner out). When the account has a
         second factor the session is `pending`: only `resolve_pending` and `second_factor` take it.
 
-        Raises: SignInRefused (unknown name and wrong password alike), SignInThrottled.
+        Raises: SignInRefused (unknown name and wrong password alike), SignInThrottled,
+            AccountClosed (only when the password was right).
         """
-        raise NotImplementedError
+        name = unicodedata.normalize("NFKC", unverified_username).strip().casefold()[:64]
+        async with self._tools.database.read() as connection:
+            row = await Accounts(connection, self._tools.cipher).sign_in_row(name)
+            account_id = None if row is None else str(row.account_id)
+            known = await Sessions(connection).device(account_id, secret_hash(device_secret or ""))
+        # The order is the security argument: 1 take a place, 2 hash, 3 record, 4 give the place back.
+        arrival = Arrival(source, channel, device_secret if known else None, device_label[:LABEL_LENGTH])
+        places = await self._tools.throttle.password(account_id or f"name:{name}", source, device_id=known)
+        stored = None if row is None else row.password_hash
+        verification = await self._tools.passwords.verify(stored, unverified_password)
+        if row is None or not verification.correct:
+            await self._refuse(account_id, arrival, known)
+        if row.state != AccountState.ACTIVE:
+            raise AccountClosed("This account is suspended; ask at a service hall.")
+        fresh = await self._tools.passwords.rehash(unverified_password) if verification.outdated else None
+        session = await self._open(row, ("pwd",), arrival, (stored, fresh))
+        await self._tools.throttle.give_back(places)
+        return session
 
     async def second_factor(self, session: Session, unverified_code: str, *, source: str = "") -> Session:
         """Finish a pending session, or step an open one up, with a one-time code.
@@ -37,16 +87,196 @@ class SessionService:
         Returns the session with `otp` in `amr` and a new `secret`; the old secret is void.
         Raises: SecondFactorRefused, SignInThrottled.
         """
-        raise NotImplementedError
+        try:
+            return await self._elevate(session, unverified_code)
+        except SecondFactorRefused:
+            arrival = Arrival(source, session.channel)
+            attempt = self._attempt(session.account_id, arrival, method="otp", device_id=None, new_device=False)
+            async with self._tools.database.transaction() as connection:
+                await Sessions(connection).note_attempt({**attempt, "succeeded": False})
+                event = AuditEvent("people.second_factor_refused", "session", session.session_id)
+                await self._tools.audit.record(connection, replace(session, pending=False).principal(), event)
+            raise
 
     async def resolve(self, session_secret: str) -> Session | None:
         """Return the open session of a secret, or None: unknown, ended, idle too long, or pending."""
-        raise NotImplementedError
+        session = await self._resolve(session_secret)
+        return None if session is None or session.pending else session
 
     async def resolve_pending(self, session_secret: str) -> Session | None:
         """Return the session that still owes a second factor, or None."""
-        raise NotImplementedError
+        session = await self._resolve(session_secret)
+        return session if session is not None and session.pending else None
 
     async def sign_out(self, principal: Principal, session_id: str | None = None) -> None:
-        """End the principal's own session, or another one of the same account by its id."""
-        raise NotImplementedError
+        """End the principal's own session, or another one of the same account by its id; raises NotFound."""
+        target = session_id or principal.session_id or ""
+        async with self._tools.database.transaction() as connection:
+            repository = Sessions(connection)
+            account_id = await repository.account_of(principal.session_id or "")
+            now = self._tools.clock.now()
+            if account_id is None or not await repository.end(target, account_id, now, "signed out"):
+                raise NotFound("There is no such session.")
+            await self._tools.tell(connection, (target,))
+            await self._tools.audit.record(connection, principal, AuditEvent("people.sign_out", "session", target))
+
+    async def sign_out_everywhere(self, principal: Principal) -> int:
+        """End every other session of the principal's account; return how many."""
+        async with self._tools.database.transaction() as connection:
+            account_id = await Sessions(connection).account_of(principal.session_id or "")
+            if account_id is None:
+                raise NotFound("There is no such session.")
+            ended = await self._tools.end_sessions(
+                connection, account_id, "signed out elsewhere", keep=principal.session_id
+            )
+            event = AuditEvent("people.sign_out_everywhere", "account", account_id, {"sessions": len(ended)})
+            await self._tools.audit.record(connection, principal, event)
+        return len(ended)
+
+    async def open_by(self, account_id: str, amr: tuple[str, ...], arrival: Arrival) -> Session:
+        """Open a session for an account whose owner was recognised by another credential than a password."""
+        async with self._tools.database.read() as connection:
+            row = await Accounts(connection, self._tools.cipher).row(account_id)
+            known = await Sessions(connection).device(account_id, secret_hash(arrival.device_secret or ""))
+        if row is None or row.state != AccountState.ACTIVE:
+            raise AccountClosed("This account is suspended or closed; ask at a service hall.")
+        return await self._open(row, amr, arrival if known else arrival.of_stranger(), None)
+
+    async def _open(
+        self, row: Row[Any], amr: tuple[str, ...], arrival: Arrival, hashes: tuple[str | None, str | None] | None
+    ) -> Session:
+        """Write session, device, history and audit in one transaction.
+
+        The account row is asserted again: a password changed or an account suspended while the
+        hash was computed opens nothing. `hashes` are the hash that was checked and its successor.
+        """
+        now, secret = self._tools.clock.now(), new_secret()
+        device = arrival.device_secret or new_secret()
+        account_id, kind = str(row.account_id), AccountKind(row.kind)
+        async with self._tools.database.transaction() as connection:
+            if not await Accounts(connection, self._tools.cipher).signed_in(account_id, hashes, now):
+                raise SignInRefused(REFUSED)
+            repository = Sessions(connection)
+            owed = "mfa" not in amr and await self._owes_second_factor(connection, account_id, kind)
+            stranger = arrival.device_secret is None and await repository.has_devices(account_id)
+            device_id = await repository.remember_device(account_id, secret_hash(device), arrival.device_label, now)
+            session_id = await repository.add(
+                {
+                    "account_id": account_id,
+                    "secret_hash": secret_hash(secret),
+                    "amr": list(amr),
+                    "state": PENDING if owed else OPEN,
+                    "channel": arrival.channel,
+                    "device_id": device_id,
+                    "auth_time": now,
+                    "created_at": now,
+                    "last_seen_at": now,
+                    "expires_at": now + (LIMITS[kind].pending if owed else LIMITS[kind].absolute),
+                }
+            )
+            attempt = self._attempt(account_id, arrival, method=amr[0], device_id=device_id, new_device=stranger)
+            await repository.note_attempt({**attempt, "succeeded": True})
+            opened = await self._opened(connection, session_id, now)
+            session = replace(opened, secret=secret, device_secret=device, new_device=stranger)
+            event = AuditEvent("people.sign_in", "session", session_id, {"amr": list(amr), "pending": owed})
+            await self._tools.audit.record(connection, replace(session, pending=False).principal(), event)
+            if stranger:
+                parameters = {"channel": str(arrival.channel), "at": now.isoformat()}
+                await self._tools.notices.send(connection, account_id, "people.new_device", parameters)
+        return session
+
+    async def _elevate(self, session: Session, unverified_code: str) -> Session:
+        now, secret = self._tools.clock.now(), new_secret()
+        async with self._tools.database.transaction() as connection:
+            proof = await self._second_factors.consume(connection, session.account_id, unverified_code)
+            amr = [*(item for item in session.amr if item not in {"otp", "mfa"}), "otp", "mfa"]
+            values: dict[str, Any] = {
+                "state": OPEN,
+                "amr": amr,
+                "auth_time": now,
+                "last_seen_at": now,
+                "secret_hash": secret_hash(secret),
+            }
+            if session.pending:
+                values["expires_at"] = now + LIMITS[session.kind].absolute
+            was = PENDING if session.pending else OPEN
+            if not await Sessions(connection).change(session.session_id, values, state=was, now=now):
+                raise SecondFactorRefused("The sign-in took too long; start again.", field="code")
+            opened = await self._opened(connection, session.session_id, now)
+            finished = replace(
+                opened, secret=secret, device_secret=session.device_secret, new_device=session.new_device
+            )
+            event = AuditEvent(
+                "people.second_factor", "session", session.session_id, {"method": proof.method, "amr": amr}
+            )
+            await self._tools.audit.record(connection, finished.principal(), event)
+        return finished
+
+    async def _opened(self, connection: AsyncConnection, session_id: str, now: datetime) -> Session:
+        row = await Sessions(connection).by_id(session_id, now)
+        if row is None:
+            raise AccountClosed("This account is suspended or closed; ask at a service hall.")
+        return await self._session(connection, row, now)
+
+    async def _refuse(self, account_id: str | None, arrival: Arrival, known: str | None) -> NoReturn:
+        """Record a wrong password, the same way for known and unknown names, and refuse."""
+        attempt = self._attempt(account_id, arrival, method="pwd", device_id=known, new_device=known is None)
+        async with self._tools.database.transaction() as connection:
+            await Sessions(connection).note_attempt({**attempt, "succeeded": False})
+            event = AuditEvent("people.sign_in_refused", "account", account_id or "unknown")
+            await self._tools.audit.record(connection, replace(ANONYMOUS, channel=arrival.channel), event)
+        raise SignInRefused(REFUSED)
+
+    def _attempt(
+        self, account_id: str | None, arrival: Arrival, *, method: str, device_id: str | None, new_device: bool
+    ) -> dict[str, Any]:
+        return {
+            "account_id": account_id,
+            "attempted_at": self._tools.clock.now(),
+            "method": method,
+            "channel": arrival.channel,
+            "source": self._tools.cipher.encrypt(arrival.source, SOURCE_CONTEXT),
+            "device_id": device_id,
+            "new_device": new_device,
+        }
+
+    async def _owes_second_factor(self, connection: AsyncConnection, account_id: str, kind: AccountKind) -> bool:
+        if kind is not AccountKind.PERSON:
+            return True
+        return await SecondFactors(connection, self._tools.cipher).secret(account_id) is not None
+
+    async def _resolve(self, session_secret: str) -> Session | None:
+        now = self._tools.clock.now()
+        async with self._tools.database.read() as connection:
+            repository = Sessions(connection)
+            row = await repository.by_secret(secret_hash(session_secret), now)
+            if row is None or row.last_seen_at + LIMITS[AccountKind(row.kind)].idle <= now:
+                return None
+            if row.kind == AccountKind.OFFICER and (row.officer_id is None or row.officer_ended_at is not None):
+                return None
+            if row.state == OPEN and row.last_seen_at + TOUCH_AFTER <= now:
+                await repository.touch(row.session_id, now)
+            return await self._session(connection, row, now)
+
+    async def _session(self, connection: AsyncConnection, row: Row[Any], now: datetime) -> Session:
+        level = row.level or NO_LEVEL
+        if row.person_id and row.level_until is not None and row.level_until <= now:
+            evidence = await Persons(connection, self._tools.cipher).evidence(row.person_id)
+            level = level_at(evidence, self._tools.policy, now)
+        return Session(
+            session_id=row.session_id,
+            account_id=row.account_id,
+            kind=AccountKind(row.kind),
+            person_id=row.person_id,
+            officer_id=row.officer_id,
+            organisation_code=row.organisation_code,
+            acr=level,
+            amr=tuple(row.amr),
+            auth_time=row.auth_time,
+            channel=Channel(row.channel),
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            pending=row.state == PENDING,
+            acting_for=row.acting_for,
+            acting_for_code=row.acting_for_code,
+        )

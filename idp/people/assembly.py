@@ -1,0 +1,95 @@
+"""Building the services of people from their collaborators."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from idp.people.accounts import AccountService, PersonService
+from idp.people.gateway import ANSWER_SECONDS, RealNameGateway
+from idp.people.officers import OfficerService
+from idp.people.passwords import Passwords
+from idp.people.proof import DEFAULT_POLICY, LevelPolicy
+from idp.people.real_name import RealNameService
+from idp.people.second_factors import SecondFactorService
+from idp.people.sessions import SessionService
+from idp.people.throttle import Throttle, ThrottlePolicy
+from idp.people.tools import Tools
+
+if TYPE_CHECKING:
+    from foundation.audit import Audit
+    from foundation.cache import Cache
+    from foundation.clock import Clock
+    from foundation.database import Database
+    from foundation.directory import Directory
+    from foundation.encryption import FieldCipher
+    from foundation.notices import Notices
+    from foundation.settings import Settings
+    from idp.ports import SessionObserver
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Every service of people; `close` ends its threads and connections."""
+
+    accounts: AccountService
+    persons: PersonService
+    sessions: SessionService
+    second_factors: SecondFactorService
+    real_name: RealNameService
+    officers: OfficerService
+    gateway: RealNameGateway
+    passwords: Passwords
+
+    async def close(self) -> None:
+        """Close the gateway's connections and the hashing threads."""
+        await self.gateway.close()
+        self.passwords.close()
+
+
+def assemble(
+    settings: Settings,
+    *,
+    database: Database,
+    cache: Cache,
+    clock: Clock,
+    audit: Audit,
+    cipher: FieldCipher,
+    notices: Notices,
+    directory: Directory,
+    observers: tuple[SessionObserver, ...] = (),
+    policy: LevelPolicy = DEFAULT_POLICY,
+    throttle_policy: ThrottlePolicy | None = None,
+    answer_seconds: float = ANSWER_SECONDS,
+) -> People:
+    """Build the services; nothing is opened before first use.
+
+    `observers` are told of ended sessions, in the ending transaction; the settings give the
+    gateway's address and key, the number of hashing threads and the name authenticator apps show.
+    """
+    passwords = Passwords(workers=settings.password_hash_workers)
+    tools = Tools(
+        database=database,
+        clock=clock,
+        audit=audit,
+        cipher=cipher,
+        notices=notices,
+        passwords=passwords,
+        throttle=Throttle(cache, cipher, throttle_policy),
+        policy=policy,
+        observers=observers,
+    )
+    key = base64.b64decode(settings.real_name_gateway_key.get_secret_value() or "")
+    gateway = RealNameGateway(settings.real_name_gateway_url, key, clock, answer_seconds=answer_seconds)
+    second_factors = SecondFactorService(tools, f"虎符 {settings.city_name}")
+    return People(
+        accounts=AccountService(tools),
+        persons=PersonService(tools),
+        sessions=SessionService(tools, second_factors),
+        second_factors=second_factors,
+        real_name=RealNameService(tools, gateway),
+        officers=OfficerService(tools, directory, second_factors),
+        gateway=gateway,
+        passwords=passwords,
+    )

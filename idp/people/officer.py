@@ -1,0 +1,64 @@
+"""What an officer is, and what may be granted to one (授信)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Authority(StrEnum):
+    """What an officer may be granted (授信), by district and matter."""
+
+    REMOTE_ACCEPTANCE = "remote_acceptance"
+    FORMAL_REVIEW = "formal_review"
+    ORIGINAL_CHECK = "original_check"
+    ONE_TIME_NOTICE = "one_time_notice"
+    DELIVERY = "delivery"
+    COUNTER_VERIFICATION = "counter_verification"
+    SEALING = "sealing"
+    ISSUING = "issuing"
+
+
+ANY = "*"
+"""Stands for every matter of the organisation in a grant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Officer:
+    """A person at work for one organisation in one district."""
+
+    officer_id: str
+    account_id: str
+    name: str = field(repr=False)
+    organisation_code: str
+    district_code: str
+    post: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorityGrant:
+    """One authority of one officer, for a period."""
+
+    grant_id: str
+    officer_id: str
+    authority: Authority
+    district_code: str
+    matter_code: str
+    valid_from: datetime
+    valid_until: datetime
+    revoked_at: datetime | None = None
+
+    def covers(self, authority: str, district_code: str, matter_code: str, now: datetime) -> bool:
+        """Tell whether the grant allows `authority` there, for that, at `now`."""
+        return (
+            self.revoked_at is None
+            and self.valid_from <= now < self.valid_until
+            and self.authority == authority
+            and self.district_code == district_code
+            and self.matter_code in (ANY, matter_code)
+        )

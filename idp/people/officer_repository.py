@@ -1,0 +1,165 @@
+"""SQL of officers and their authorities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select, update
+
+from foundation.ids import new_id
+from idp.people.officer import Authority, AuthorityGrant, Officer
+from idp.people.tables import officer_authorities, officers
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from foundation.encryption import FieldCipher
+
+_NAME = "officers.name"
+
+
+class Officers:
+    """Rows of `officers` and `officer_authorities` on one connection."""
+
+    def __init__(self, connection: AsyncConnection, cipher: FieldCipher) -> None:
+        """Take the caller's connection; the caller commits."""
+        self._connection = connection
+        self._cipher = cipher
+
+    async def add(
+        self, account_id: str, name: str, organisation_code: str, district_code: str, post: str, now: datetime
+    ) -> Officer:
+        """Insert an officer."""
+        officer_id = new_id("off")
+        await self._connection.execute(
+            insert(officers).values(
+                officer_id=officer_id,
+                account_id=account_id,
+                name=self._cipher.encrypt(name, _NAME),
+                organisation_code=organisation_code,
+                district_code=district_code,
+                post=post,
+                appointed_at=now,
+            )
+        )
+        return Officer(officer_id, account_id, name, organisation_code, district_code, post, active=True)
+
+    async def by_id(self, officer_id: str) -> Officer | None:
+        """Return an officer or None."""
+        row = (await self._connection.execute(select(officers).where(officers.c.officer_id == officer_id))).first()
+        return None if row is None else self._officer(row)
+
+    async def of_organisation(self, organisation_code: str) -> tuple[Officer, ...]:
+        """Return an organisation's officers in post, by appointment."""
+        statement = (
+            select(officers)
+            .where(officers.c.organisation_code == organisation_code, officers.c.ended_at.is_(None))
+            .order_by(officers.c.appointed_at, officers.c.officer_id)
+        )
+        return tuple(self._officer(row) for row in await self._connection.execute(statement))
+
+    async def end(self, officer_id: str, now: datetime) -> str | None:
+        """End a post; return the account, or None when it had ended before."""
+        statement = (
+            update(officers)
+            .where(officers.c.officer_id == officer_id, officers.c.ended_at.is_(None))
+            .values(ended_at=now)
+            .returning(officers.c.account_id)
+        )
+        found: str | None = (await self._connection.execute(statement)).scalar_one_or_none()
+        return found
+
+    async def grants(self, officer_id: str, now: datetime) -> tuple[AuthorityGrant, ...]:
+        """Return the grants in force, of an officer in post."""
+        table = officer_authorities
+        statement = (
+            select(table)
+            .join(officers, officers.c.officer_id == table.c.officer_id)
+            .where(
+                table.c.officer_id == officer_id,
+                officers.c.ended_at.is_(None),
+                table.c.revoked_at.is_(None),
+                table.c.valid_from <= now,
+                table.c.valid_until > now,
+            )
+            .order_by(table.c.valid_from, table.c.grant_id)
+        )
+        return tuple(grant_of(row) for row in await self._connection.execute(statement))
+
+    async def add_grant(
+        self,
+        officer_id: str,
+        authority: Authority,
+        district_code: str,
+        matter_code: str,
+        valid_from: datetime,
+        valid_until: datetime,
+        granted_by: str,
+    ) -> AuthorityGrant:
+        """Insert a grant."""
+        grant = AuthorityGrant(
+            new_id("aut"), officer_id, authority, district_code, matter_code, valid_from, valid_until
+        )
+        await self._connection.execute(
+            insert(officer_authorities).values(
+                grant_id=grant.grant_id,
+                officer_id=officer_id,
+                authority=authority,
+                district_code=district_code,
+                matter_code=matter_code,
+                valid_from=valid_from,
+                valid_until=valid_until,
+                granted_by=granted_by,
+            )
+        )
+        return grant
+
+    async def revoke(self, grant_id: str, revoked_by: str, now: datetime) -> str | None:
+        """End a grant; return its officer, or None when it was not in force."""
+        table = officer_authorities
+        statement = (
+            update(table)
+            .where(table.c.grant_id == grant_id, table.c.revoked_at.is_(None))
+            .values(revoked_at=now, revoked_by=revoked_by)
+            .returning(table.c.officer_id)
+        )
+        found: str | None = (await self._connection.execute(statement)).scalar_one_or_none()
+        return found
+
+    async def revoke_all(self, officer_id: str, revoked_by: str, now: datetime) -> int:
+        """End all grants of an officer; return how many."""
+        table = officer_authorities
+        statement = (
+            update(table)
+            .where(table.c.officer_id == officer_id, table.c.revoked_at.is_(None))
+            .values(revoked_at=now, revoked_by=revoked_by)
+        )
+        return (await self._connection.execute(statement)).rowcount
+
+    def _officer(self, row: Row[Any]) -> Officer:
+        return Officer(
+            officer_id=row.officer_id,
+            account_id=row.account_id,
+            name=self._cipher.decrypt(row.name, _NAME),
+            organisation_code=row.organisation_code,
+            district_code=row.district_code,
+            post=row.post,
+            active=row.ended_at is None,
+        )
+
+
+def grant_of(row: Row[Any]) -> AuthorityGrant:
+    """Return the grant a row holds."""
+    return AuthorityGrant(
+        grant_id=row.grant_id,
+        officer_id=row.officer_id,
+        authority=Authority(row.authority),
+        district_code=row.district_code,
+        matter_code=row.matter_code,
+        valid_from=row.valid_from,
+        valid_until=row.valid_until,
+        revoked_at=row.revoked_at,
+    )

@@ -1,0 +1,180 @@
+"""SQL of sessions, devices and sign-in attempts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, false, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from foundation.ids import new_id
+from idp.people.account import AccountState
+from idp.people.tables import accounts, devices, officers, persons, sessions, sign_in_attempts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sqlalchemy import Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+PENDING, OPEN = "pending", "open"
+
+_SESSION = (
+    select(
+        sessions,
+        accounts.c.kind,
+        accounts.c.person_id,
+        persons.c.level,
+        persons.c.level_until,
+        officers.c.officer_id,
+        officers.c.organisation_code,
+        officers.c.ended_at.label("officer_ended_at"),
+    )
+    .join(accounts, accounts.c.account_id == sessions.c.account_id)
+    .outerjoin(persons, persons.c.person_id == accounts.c.person_id)
+    .outerjoin(officers, officers.c.account_id == accounts.c.account_id)
+    .where(accounts.c.state == AccountState.ACTIVE, sessions.c.ended_at.is_(None))
+)
+
+
+class Sessions:
+    """Rows of `sessions`, `devices` and `sign_in_attempts` on one connection."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        """Take the caller's connection; the caller commits."""
+        self._connection = connection
+
+    async def add(self, values: Mapping[str, Any]) -> str:
+        """Insert a session and return its id."""
+        session_id = new_id("ses")
+        await self._connection.execute(insert(sessions).values(session_id=session_id, **values))
+        return session_id
+
+    async def by_secret(self, secret_hash: bytes, now: datetime) -> Row[Any] | None:
+        """Return the live row of a secret with its account, person and officer."""
+        statement = _SESSION.where(sessions.c.secret_hash == secret_hash, sessions.c.expires_at > now)
+        return (await self._connection.execute(statement)).first()
+
+    async def by_id(self, session_id: str, now: datetime) -> Row[Any] | None:
+        """Return the live row of a session id with its account, person and officer."""
+        statement = _SESSION.where(sessions.c.session_id == session_id, sessions.c.expires_at > now)
+        return (await self._connection.execute(statement)).first()
+
+    async def account_of(self, session_id: str) -> str | None:
+        """Return the account of a session that has not ended."""
+        statement = select(sessions.c.account_id).where(
+            sessions.c.session_id == session_id, sessions.c.ended_at.is_(None)
+        )
+        return (await self._connection.execute(statement)).scalar_one_or_none()
+
+    async def change(self, session_id: str, values: Mapping[str, Any], *, state: str, now: datetime) -> bool:
+        """Change a live session that is still in `state`."""
+        statement = (
+            update(sessions)
+            .where(
+                sessions.c.session_id == session_id,
+                sessions.c.state == state,
+                sessions.c.ended_at.is_(None),
+                sessions.c.expires_at > now,
+            )
+            .values(**values)
+        )
+        return (await self._connection.execute(statement)).rowcount == 1
+
+    async def touch(self, session_id: str, now: datetime) -> None:
+        """Note that a session is in use."""
+        await self._connection.execute(
+            update(sessions).where(sessions.c.session_id == session_id).values(last_seen_at=now)
+        )
+
+    async def end(self, session_id: str, account_id: str, now: datetime, reason: str) -> bool:
+        """End one session of an account."""
+        statement = (
+            update(sessions)
+            .where(
+                sessions.c.session_id == session_id,
+                sessions.c.account_id == account_id,
+                sessions.c.ended_at.is_(None),
+            )
+            .values(ended_at=now, end_reason=reason)
+        )
+        return (await self._connection.execute(statement)).rowcount == 1
+
+    async def end_all(self, account_id: str, now: datetime, reason: str, *, keep: str | None) -> tuple[str, ...]:
+        """End every session of an account but `keep`; return the ended ids."""
+        statement = (
+            update(sessions)
+            .where(
+                sessions.c.account_id == account_id,
+                sessions.c.ended_at.is_(None),
+                sessions.c.session_id != (keep or ""),
+            )
+            .values(ended_at=now, end_reason=reason)
+            .returning(sessions.c.session_id)
+        )
+        return tuple((await self._connection.execute(statement)).scalars())
+
+    async def living(self, account_id: str, now: datetime) -> tuple[Row[Any], ...]:
+        """Return the account's open sessions with their devices, latest use first."""
+        statement = (
+            select(sessions, devices.c.label, devices.c.first_seen_at.label("device_first_seen_at"))
+            .outerjoin(devices, devices.c.device_id == sessions.c.device_id)
+            .where(
+                sessions.c.account_id == account_id,
+                sessions.c.state == OPEN,
+                sessions.c.ended_at.is_(None),
+                sessions.c.expires_at > now,
+            )
+            .order_by(sessions.c.last_seen_at.desc())
+        )
+        return tuple(await self._connection.execute(statement))
+
+    async def device(self, account_id: str | None, secret_hash: bytes) -> str | None:
+        """Return the device of this account that holds a secret, unless it was forgotten."""
+        statement = select(devices.c.device_id).where(
+            devices.c.account_id == account_id if account_id else false(),
+            devices.c.secret_hash == secret_hash,
+            devices.c.forgotten_at.is_(None),
+        )
+        return (await self._connection.execute(statement)).scalar_one_or_none()
+
+    async def remember_device(self, account_id: str, secret_hash: bytes, label: str, now: datetime) -> str:
+        """Insert the device or note its use, and return its id."""
+        statement = (
+            upsert(devices)
+            .values(
+                device_id=new_id("dev"),
+                account_id=account_id,
+                secret_hash=secret_hash,
+                label=label,
+                first_seen_at=now,
+                last_seen_at=now,
+            )
+            .on_conflict_do_update(
+                index_elements=[devices.c.account_id, devices.c.secret_hash],
+                set_={"last_seen_at": now, "forgotten_at": None},
+            )
+            .returning(devices.c.device_id)
+        )
+        return str((await self._connection.execute(statement)).scalar_one())
+
+    async def has_devices(self, account_id: str) -> bool:
+        """Tell whether any device ever signed in to the account."""
+        statement = select(devices.c.device_id).where(devices.c.account_id == account_id).limit(1)
+        return (await self._connection.execute(statement)).first() is not None
+
+    async def note_attempt(self, values: Mapping[str, Any]) -> None:
+        """Append one attempt to the sign-in history."""
+        await self._connection.execute(insert(sign_in_attempts).values(**values))
+
+    async def attempts(self, account_id: str, limit: int) -> tuple[Row[Any], ...]:
+        """Return the account's latest attempts, newest first."""
+        statement = (
+            select(sign_in_attempts, devices.c.label)
+            .outerjoin(devices, and_(devices.c.device_id == sign_in_attempts.c.device_id))
+            .where(sign_in_attempts.c.account_id == account_id)
+            .order_by(sign_in_attempts.c.attempt_id.desc())
+            .limit(limit)
+        )
+        return tuple(await self._connection.execute(statement))
