@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
 Parameters = tuple[tuple[str, str], ...]
 """Form or query parameters in order, duplicates kept so that they can be refused."""
@@ -95,7 +94,7 @@ class ConsentPage:
 
     interaction_id: str
     client_name: str
-    organisation_name: str
+    organisation_code: str
     redirect_host: str
     scopes: tuple[str, ...]
     purpose: str | None = None
@@ -113,28 +112,3 @@ class SenderProof:
     url: str = ""
     dpop: tuple[str, ...] = ()
     certificate_der: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What userinfo may tell about an account; None where not known."""
-
-    account_id: str
-    person_id: str | None = None
-    name: str | None = None
-    citizen_id_number: str | None = None
-    phone_number: str | None = None
-    updated_at: datetime | None = None
-    acr: str = "L0"
-    evidence: tuple[Evidence, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """One unexpired real-name proof: the method, the authority asked, when, and the level it gave."""
-
-    method: str
-    authority: str
-    proven_at: datetime
-    level: str
-    detail: Mapping[str, Any] = field(default_factory=dict)

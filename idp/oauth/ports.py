@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-    from idp.oauth.model import Subject
+    from idp.oauth.grant import Grant
 
 
 class Subjects(Protocol):
-    """Facts about accounts, from `idp.people`."""
+    """Facts about those who sign in, from `idp.people`."""
 
-    async def subject(self, account_id: str) -> Subject | None:
-        """Return what is known about an account, or None when it is gone or closed."""
+    async def claims(self, grant: Grant, scopes: Collection[str]) -> dict[str, Any] | None:
+        """Return the claims the scopes open, without `sub`; None when the subject may no longer sign in."""
 
 
 class Signer(Protocol):
@@ -25,3 +25,6 @@ class Signer(Protocol):
 
     def jwks(self) -> dict[str, Any]:
         """Return the public keys that verify what was or will be signed."""
+
+    def algorithms(self) -> tuple[str, ...]:
+        """Return the JWS algorithms there is an active key for."""

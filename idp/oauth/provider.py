@@ -4,8 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from idp.oauth.access_tokens import AccessTokens
+from idp.oauth.authorization import Authorization
+from idp.oauth.client_authentication import ClientAuthentication
+from idp.oauth.discovery import metadata
+from idp.oauth.parts import Parts
+from idp.oauth.revocations import Revocations
+from idp.oauth.token_endpoint import TokenEndpoint
+from idp.oauth.token_status import TokenStatus
+from idp.oauth.token_verifier import TokenVerifier
+from idp.oauth.userinfo import UserInfo
+
 if TYPE_CHECKING:
+    from foundation.audit import Audit
+    from foundation.cache import Cache
+    from foundation.clock import Clock
+    from foundation.database import Database
+    from foundation.encryption import FieldCipher
     from foundation.principal import Principal
+    from foundation.settings import Settings
+    from idp.oauth.clients import ClientService
     from idp.oauth.model import (
         AuthorizationOutcome,
         AuthorizationResponse,
@@ -15,51 +33,94 @@ if TYPE_CHECKING:
         Parameters,
         SenderProof,
     )
+    from idp.oauth.ports import Signer, Subjects
 
 
 class OpenIdProvider:
-    """OpenID Connect Core 1.0 and OAuth 2.0 with the hardening of RFC 9700."""
+    """OpenID Connect Core 1.0 and OAuth 2.0 with the hardening of RFC 9700.
+
+    `access_tokens` is the same checker every protected resource of ours uses.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        database: Database,
+        cache: Cache,
+        clock: Clock,
+        audit: Audit,
+        cipher: FieldCipher,
+        signer: Signer,
+        clients: ClientService,
+        subjects: Subjects,
+    ) -> None:
+        """Build the endpoints; nothing is read yet."""
+        verifier = TokenVerifier(settings.issuer, signer)
+        self._parts = Parts(
+            settings.issuer,
+            database=database,
+            cache=cache,
+            clock=clock,
+            audit=audit,
+            cipher=cipher,
+            signer=signer,
+            verifier=verifier,
+            clients=clients,
+            subjects=subjects,
+        )
+        authentication = ClientAuthentication(settings.issuer, clients, database, clock)
+        revocations = Revocations(database, clock)
+        self.access_tokens = AccessTokens(settings.issuer, verifier, clients, revocations, database, clock)
+        self._authorization = Authorization(self._parts)
+        self._token = TokenEndpoint(self._parts, authentication)
+        self._status = TokenStatus(self._parts, authentication)
+        self._userinfo = UserInfo(self._parts, self.access_tokens)
 
     def discovery(self) -> dict[str, Any]:
         """Return the metadata of OpenID Connect Discovery 1.0 and RFC 8414."""
-        raise NotImplementedError
+        return metadata(self._parts.issuer, self._parts.signer.algorithms())
 
     def jwks(self) -> dict[str, Any]:
         """Return the public signing keys."""
-        raise NotImplementedError
+        return self._parts.signer.jwks()
 
     async def authorize(self, parameters: Parameters, principal: Principal | None) -> AuthorizationOutcome:
         """Begin an authorization; raises AuthorizationRefused. `principal` is the session's, if there is one."""
-        raise NotImplementedError
+        return await self._authorization.begin(parameters, principal)
+
+    async def remember(self, parameters: Parameters) -> str:
+        """Check a posted request and keep it; returns the interaction to resume. Raises AuthorizationRefused."""
+        return await self._authorization.remember(parameters)
 
     async def resume(self, interaction_id: str, principal: Principal | None) -> AuthorizationOutcome:
         """Go on after a sign-in; raises InteractionExpired, AuthorizationRefused."""
-        raise NotImplementedError
+        return await self._authorization.resume(interaction_id, principal)
 
     async def consent_page(self, interaction_id: str, principal: Principal) -> ConsentPage:
         """Return what to ask the person; raises InteractionExpired."""
-        raise NotImplementedError
+        return await self._authorization.consent_page(interaction_id, principal)
 
     async def decide(self, interaction_id: str, principal: Principal, *, approved: bool) -> AuthorizationOutcome:
-        """Take the person's answer, once, and return what the client gets; raises InteractionExpired."""
-        raise NotImplementedError
+        """Take the person's answer, once; raises InteractionExpired, AuthorizationRefused."""
+        return await self._authorization.decide(interaction_id, principal, approved=approved)
 
     async def cancel(self, interaction_id: str) -> AuthorizationResponse:
         """Give up a sign-in the person declined: `access_denied` to the client. Raises InteractionExpired."""
-        raise NotImplementedError
+        return await self._authorization.cancel(interaction_id)
 
     async def token(self, request: EndpointRequest) -> EndpointResponse:
         """Answer the token endpoint; raises OAuthError."""
-        raise NotImplementedError
+        return await self._token.answer(request)
 
     async def introspect(self, request: EndpointRequest) -> EndpointResponse:
         """Answer RFC 7662; raises OAuthError."""
-        raise NotImplementedError
+        return await self._status.introspect(request)
 
     async def revoke(self, request: EndpointRequest) -> EndpointResponse:
         """Answer RFC 7009; raises OAuthError."""
-        raise NotImplementedError
+        return await self._status.revoke(request)
 
     async def userinfo(self, token: str, proof: SenderProof | None = None) -> EndpointResponse:
         """Answer the userinfo endpoint; raises InvalidAccessToken, InsufficientScope."""
-        raise NotImplementedError
+        return await self._userinfo.answer(token, proof)

@@ -1,0 +1,260 @@
+"""The OpenID Provider's endpoints: read the request, call the provider, write its answer."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from html import escape
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+import orjson
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotations
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from api.context import services_of, source_of
+from api.dependencies import session_principal
+from api.oauth_errors import NO_STORE, endpoint_error, resource_error
+from foundation.errors import NotAuthenticated, TrustServiceError
+from idp.oauth.errors import AuthorizationRefused, OAuthError
+from idp.oauth.model import (
+    AuthorizationResponse,
+    ConsentNeeded,
+    EndpointRequest,
+    Parameters,
+    ResponseMode,
+    SenderProof,
+    SignInNeeded,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from idp.oauth.model import AuthorizationOutcome, EndpointResponse
+
+FORM = "application/x-www-form-urlencoded"
+MAX_FIELDS = 60
+PUBLIC_SECONDS = 300
+SUBMIT = "document.forms[0].submit()"
+SUBMIT_HASH = base64.b64encode(hashlib.sha256(SUBMIT.encode()).digest()).decode()
+
+
+class ThinRoute(APIRoute):
+    """Calls the endpoint with the request alone: dependency solving would cost more than the work."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the endpoint itself."""
+        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return endpoint
+
+
+router = APIRouter(route_class=ThinRoute, tags=["oauth"], default_response_class=Response)
+
+
+@router.post("/oauth/token", summary="Token endpoint (RFC 6749)")
+async def token(request: Request) -> Response:
+    """Exchange a code, refresh token or the client's own credentials for tokens."""
+    return await _back_channel(request, services_of(request).provider.token)
+
+
+@router.post("/oauth/introspect", summary="Token introspection (RFC 7662)")
+async def introspect(request: Request) -> Response:
+    """Tell a client about its own token."""
+    return await _back_channel(request, services_of(request).provider.introspect)
+
+
+@router.post("/oauth/revoke", summary="Token revocation (RFC 7009)")
+async def revoke(request: Request) -> Response:
+    """End a client's own token."""
+    return await _back_channel(request, services_of(request).provider.revoke)
+
+
+@router.get("/oauth/userinfo", summary="Claims about the person (OpenID Connect Core)")
+async def userinfo(request: Request) -> Response:
+    """Answer with the claims the access token opens."""
+    return await _userinfo(request, ())
+
+
+@router.post("/oauth/userinfo", summary="Claims about the person, asked by POST")
+async def userinfo_by_post(request: Request) -> Response:
+    """Answer like GET; the token may also come in the form body (RFC 6750 section 2.2)."""
+    try:
+        parameters = await form_parameters(request) if request.headers.get("content-type", "").startswith(FORM) else ()
+    except OAuthError as error:
+        return endpoint_error(error, used_authorization_header=False)
+    return await _userinfo(request, parameters)
+
+
+@router.get("/oauth/jwks", summary="Public signing keys (RFC 7517)")
+async def jwks(request: Request) -> Response:
+    """Return the keys that verify our tokens."""
+    return _public(services_of(request).provider.jwks(), "application/jwk-set+json")
+
+
+@router.get("/.well-known/openid-configuration", summary="Provider metadata (OpenID Connect Discovery)")
+@router.get("/.well-known/oauth-authorization-server", summary="Server metadata (RFC 8414)")
+async def discovery(request: Request) -> Response:
+    """Return what the provider can do."""
+    return _public(services_of(request).provider.discovery(), "application/json")
+
+
+@router.get("/oauth/authorize", summary="Authorization endpoint (OpenID Connect Core)")
+async def authorize(request: Request) -> Response:
+    """Send the browser on: to sign-in, to consent, or back to the client."""
+    provider = services_of(request).provider
+    parameters = _parameters(request.scope["query_string"])
+    principal = await session_principal(request)
+    return await _outcome(provider.authorize(parameters, principal))
+
+
+@router.post("/oauth/authorize", summary="Authorization endpoint, asked by POST")
+async def authorize_by_post(request: Request) -> Response:
+    """Keep the request and go on by GET: a post from another site carries no session cookie."""
+    interaction_id = await services_of(request).provider.remember(await form_parameters(request))
+    return _see_other(f"/oauth/continue/{interaction_id}")
+
+
+@router.get("/oauth/continue/{interaction_id}", summary="Go on after sign-in")  # noqa: FAST003 - thin: request alone
+async def resume(request: Request) -> Response:
+    """Look at the session again and send the browser on."""
+    provider = services_of(request).provider
+    principal = await session_principal(request)
+    return await _outcome(provider.resume(request.path_params["interaction_id"], principal))
+
+
+async def _outcome(pending: Awaitable[AuthorizationOutcome]) -> Response:
+    """Await an outcome and answer; a refusal with a proven address goes there, others become a page."""
+    try:
+        return outcome_response(await pending)
+    except AuthorizationRefused as refused:
+        if refused.response is None:
+            raise
+        return outcome_response(refused.response)
+
+
+def outcome_response(outcome: AuthorizationOutcome) -> Response:
+    """Turn what the provider decided into the browser's next step."""
+    if isinstance(outcome, SignInNeeded):
+        return _see_other(sign_in_address(outcome))
+    if isinstance(outcome, ConsentNeeded):
+        return _see_other(f"/consent/{outcome.interaction_id}")
+    if outcome.mode is ResponseMode.FORM_POST:
+        return _form_post(outcome)
+    return _see_other(client_address(outcome))
+
+
+def sign_in_address(needed: SignInNeeded) -> str:
+    """Return the page that does what is missing: sign-in, or the real-name proof of a person signed in."""
+    following = f"/oauth/continue/{needed.interaction_id}"
+    query = {"next": following}
+    if needed.step_up and needed.acr:
+        return "/real-name?" + urlencode({**query, "acr": needed.acr})
+    if needed.forced:
+        query["forced"] = "1"
+    if needed.login_hint:
+        query["login_hint"] = needed.login_hint
+    return "/sign-in?" + urlencode(query, quote_via=quote)
+
+
+def client_address(response: AuthorizationResponse) -> str:
+    """Return the client's redirect_uri with the answer in its query or fragment."""
+    answer = urlencode(response.parameters, quote_via=quote, errors="surrogatepass")
+    if response.mode is ResponseMode.FRAGMENT:
+        return f"{response.redirect_uri}#{answer}"
+    return f"{response.redirect_uri}{'&' if '?' in response.redirect_uri else '?'}{answer}"
+
+
+def sender_proof(request: Request) -> SenderProof:
+    """Return what came along to prove possession of an access token's key."""
+    return SenderProof(method=request.method, url=_own_address(request), dpop=tuple(request.headers.getlist("dpop")))
+
+
+async def form_parameters(request: Request) -> Parameters:
+    """Return a form body's parameters in order; raises OAuthError."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        raise OAuthError("invalid_request", f"The body must be {FORM}.", status=415)
+    return _parameters(await request.body())
+
+
+async def _back_channel(
+    request: Request, use_case: Callable[[EndpointRequest], Awaitable[EndpointResponse]]
+) -> Response:
+    authorization = request.headers.getlist("authorization")
+    try:
+        if len(authorization) > 1:
+            raise OAuthError("invalid_request", "The Authorization header is repeated.")
+        answer = await use_case(
+            EndpointRequest(
+                parameters=await form_parameters(request),
+                authorization=authorization[0] if authorization else None,
+                url=_own_address(request),
+                dpop=tuple(request.headers.getlist("dpop")),
+                source=source_of(request),
+            )
+        )
+    except TrustServiceError as error:
+        return endpoint_error(error, used_authorization_header=bool(authorization))
+    return _answer(answer)
+
+
+async def _userinfo(request: Request, parameters: Parameters) -> Response:
+    headers = request.headers.getlist("authorization")
+    scheme, _, credential = (headers[0] if headers else "").partition(" ")
+    offered = [credential.strip()] if scheme.lower() in {"bearer", "dpop"} else []
+    offered += [value for name, value in parameters if name == "access_token"]
+    try:
+        if len(offered) != 1 or len(headers) > 1:
+            raise NotAuthenticated("One access token is needed.")
+        answer = await services_of(request).provider.userinfo(offered[0], sender_proof(request))
+    except TrustServiceError as error:
+        return resource_error(error, token_sent=bool(offered))
+    return _answer(answer)
+
+
+def _answer(answer: EndpointResponse) -> Response:
+    body = answer.body if isinstance(answer.body, str) else orjson.dumps(answer.body)
+    return Response(body, answer.status, {**NO_STORE, **dict(answer.headers)}, media_type=answer.media_type)
+
+
+def _public(body: dict[str, Any], media_type: str) -> Response:
+    headers = {"cache-control": f"public, max-age={PUBLIC_SECONDS}", "access-control-allow-origin": "*"}
+    headers["cross-origin-resource-policy"] = "cross-origin"
+    return Response(orjson.dumps(body), headers=headers, media_type=media_type)
+
+
+def _parameters(encoded: bytes) -> Parameters:
+    try:
+        return tuple(
+            parse_qsl(encoded.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+        )
+    except ValueError as error:
+        raise OAuthError("invalid_request", "The parameters are not form-encoded UTF-8, or too many.") from error
+
+
+def _own_address(request: Request) -> str:
+    """Return the public address of this endpoint, whatever Host header came."""
+    return services_of(request).settings.issuer + str(request.scope["path"])
+
+
+def _see_other(address: str) -> Response:
+    return RedirectResponse(address, 303, headers={**NO_STORE, "referrer-policy": "no-referrer"})
+
+
+def _form_post(response: AuthorizationResponse) -> Response:
+    """Return a page that posts the answer to the client; its policy allows that one script and target."""
+    fields = "".join(
+        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in response.parameters
+    )
+    parts = urlsplit(response.redirect_uri)
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{SUBMIT_HASH}'; form-action {parts.scheme}://{parts.netloc}; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    )
+    body = (
+        '<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>正在返回应用</title>'
+        f'<form method="post" action="{escape(response.redirect_uri)}">{fields}'
+        f"<noscript><button>继续 Continue</button></noscript></form><script>{SUBMIT}</script></html>"
+    )
+    return HTMLResponse(body, headers={**NO_STORE, "content-security-policy": policy, "referrer-policy": "no-referrer"})

@@ -1,0 +1,245 @@
+"""The authorization endpoint: from request to code, across sign-in and consent.
+
+A request in progress is kept in the cache for minutes under a random identifier, with the raw
+parameters; each step checks them afresh. Losing it costs a restart, never a second use: the code
+itself is born in one insert.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from foundation.audit import AuditEvent
+from foundation.errors import NotAuthenticated
+from foundation.ids import new_id, new_secret
+from idp.oauth.authorization_request import AuthorizationRequest, check, client_id_of
+from idp.oauth.errors import AuthorizationRefused, InteractionExpired, InvalidAccessToken
+from idp.oauth.grant import CODE_LIFETIME, GRANT_LIFETIME, USER_TOKEN_LIFETIME, Grant, digest
+from idp.oauth.model import AuthorizationResponse, ConsentNeeded, ConsentPage, SignInNeeded
+from idp.oauth.repository import Grants
+from idp.oauth.server import Facts, Request
+
+if TYPE_CHECKING:
+    from foundation.principal import Principal
+    from idp.oauth.model import AuthorizationOutcome, Parameters
+    from idp.oauth.parts import Parts
+
+INTERACTION_SECONDS = 900
+CODE_BITS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """A request in progress: its parameters, when it began, and the session that was asked for consent."""
+
+    interaction_id: str
+    parameters: Parameters
+    started_at: datetime
+    asked_session_id: str | None = None
+
+
+class Authorization:
+    """Use cases of the authorization endpoint."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Take the shared collaborators."""
+        self._parts = parts
+
+    async def begin(self, parameters: Parameters, principal: Principal | None) -> AuthorizationOutcome:
+        """Begin an authorization; raises AuthorizationRefused."""
+        now = self._parts.clock.now()
+        request = await self._checked(parameters, now)
+        return await self._go_on(request, Interaction(new_secret(), parameters, now), principal, now)
+
+    async def remember(self, parameters: Parameters) -> str:
+        """Check a request and keep it; returns the interaction to resume. Raises AuthorizationRefused."""
+        now = self._parts.clock.now()
+        await self._checked(parameters, now)
+        interaction = Interaction(new_secret(), parameters, now)
+        await self._save(interaction)
+        return interaction.interaction_id
+
+    async def resume(self, interaction_id: str, principal: Principal | None) -> AuthorizationOutcome:
+        """Go on after a sign-in; raises InteractionExpired, AuthorizationRefused."""
+        interaction = await self._load(interaction_id)
+        now = self._parts.clock.now()
+        request = await self._checked(interaction.parameters, now)
+        return await self._go_on(request, interaction, principal, now)
+
+    async def consent_page(self, interaction_id: str, principal: Principal) -> ConsentPage:
+        """Return what to ask the person; raises InteractionExpired unless this session is the one asked."""
+        interaction = await self._load(interaction_id)
+        _require_asked(interaction, principal)
+        request = await self._checked(interaction.parameters, self._parts.clock.now())
+        return ConsentPage(
+            interaction_id=interaction_id,
+            client_name=request.client.client_name,
+            organisation_code=request.client.organisation_code,
+            redirect_host=urlsplit(request.redirect_uri).hostname or "",
+            scopes=tuple(sorted(request.scopes)),
+        )
+
+    async def decide(self, interaction_id: str, principal: Principal, *, approved: bool) -> AuthorizationOutcome:
+        """Take the person's answer once; raises InteractionExpired, AuthorizationRefused."""
+        # 1 only the session that was asked may answer; 2 the answer uses the question up
+        interaction = await self._load(interaction_id)
+        _require_asked(interaction, principal)
+        if await self._parts.cache.take(_key(interaction_id)) is None:
+            raise InteractionExpired("This request was already answered.")
+        now = self._parts.clock.now()
+        request = await self._checked(interaction.parameters, now)
+        if not approved:
+            raise request.refuse(self._parts.issuer, "access_denied", "The person declined.")
+        async with self._parts.database.transaction() as connection:
+            grants = Grants(connection)
+            before = await grants.consented_scopes(principal.subject_id, request.client.client_id)
+            await grants.remember_consent(principal.subject_id, request.client.client_id, before | request.scopes, now)
+            event = AuditEvent("idp.consent", "client", request.client.client_id, {"scopes": sorted(request.scopes)})
+            await self._parts.audit.record(connection, principal, event)
+        return await self._issue(request, principal, now)
+
+    async def cancel(self, interaction_id: str) -> AuthorizationResponse:
+        """Give up a sign-in: `access_denied` for the client. Raises InteractionExpired."""
+        interaction = await self._load(interaction_id)
+        if await self._parts.cache.take(_key(interaction_id)) is None:
+            raise InteractionExpired("This request is over.")
+        request = await self._checked(interaction.parameters, self._parts.clock.now())
+        refused = request.refuse(self._parts.issuer, "access_denied", "The person gave up the sign-in.")
+        if refused.response is None:
+            raise refused
+        return refused.response
+
+    async def _checked(self, parameters: Parameters, now: datetime) -> AuthorizationRequest:
+        client = await self._parts.clients.get(client_id_of(parameters))
+        return check(parameters, client, self._parts.server, await self._parts.mint(), now)
+
+    async def _go_on(
+        self, request: AuthorizationRequest, interaction: Interaction, principal: Principal | None, now: datetime
+    ) -> AuthorizationOutcome:
+        needed = self._sign_in_needed(request, interaction, principal, now)
+        if needed is not None:
+            if "none" in request.prompts:
+                error = "interaction_required" if needed.step_up else "login_required"
+                raise request.refuse(self._parts.issuer, error, "The person must act first.")
+            await self._save(interaction)
+            return needed
+        if principal is None:
+            raise NotAuthenticated("A session is needed.")
+        if await self._consent_needed(request, principal):
+            if "none" in request.prompts:
+                raise request.refuse(self._parts.issuer, "consent_required", "The person must consent first.")
+            await self._save(replace(interaction, asked_session_id=principal.session_id))
+            return ConsentNeeded(interaction.interaction_id)
+        return await self._issue(request, principal, now)
+
+    def _sign_in_needed(
+        self, request: AuthorizationRequest, interaction: Interaction, principal: Principal | None, now: datetime
+    ) -> SignInNeeded | None:
+        needed = SignInNeeded(
+            interaction.interaction_id,
+            acr=request.acr,
+            login_hint=request.login_hint,
+            ui_locales=request.ui_locales,
+        )
+        if principal is None or principal.auth_time is None or principal.session_id is None:
+            return needed
+        renewed = principal.auth_time >= interaction.started_at.replace(microsecond=0)
+        too_old = request.max_age is not None and now - principal.auth_time > timedelta(seconds=request.max_age)
+        if (request.prompts & {"login", "select_account"} or too_old) and not renewed:
+            return replace(needed, forced=True)
+        if self._hint_differs(request, principal):
+            return replace(needed, forced=True)
+        if request.acr is not None and principal.acr < request.acr:
+            return replace(needed, step_up=True)
+        return None
+
+    def _hint_differs(self, request: AuthorizationRequest, principal: Principal) -> bool:
+        """Tell whether id_token_hint names somebody else; a hint that is not ours is refused."""
+        if request.id_token_hint is None:
+            return False
+        try:
+            hinted = self._parts.verifier.id_token_hint(request.id_token_hint)
+        except InvalidAccessToken as error:
+            raise request.refuse(self._parts.issuer, "invalid_request", "The id_token_hint is not ours.") from error
+        mint = self._parts.loaded_mint()
+        return bool(hinted.get("sub") != mint.subject(request.client.sector_identifier, principal.subject_id))
+
+    async def _consent_needed(self, request: AuthorizationRequest, principal: Principal) -> bool:
+        if "consent" in request.prompts:
+            return True
+        if request.client.pre_approved:
+            return False
+        async with self._parts.database.read() as connection:
+            allowed = await Grants(connection).consented_scopes(principal.subject_id, request.client.client_id)
+        return not request.scopes <= allowed
+
+    async def _issue(self, request: AuthorizationRequest, principal: Principal, now: datetime) -> AuthorizationResponse:
+        """Let Authlib decide over the facts, then store the grant and its code in one insert."""
+        facts = Facts(request.client, now, self._parts.loaded_mint(), new_code=new_secret(CODE_BITS))
+        pure = Request(request.raw, facts, method="GET")
+        pure.payload.data["scope"] = request.scope
+        server = self._parts.server
+        server.create_authorization_response(pure, principal.subject_id, server.get_authorization_grant(pure))
+        code = pure.effects.authorization_code
+        if code is None:
+            raise AuthorizationRefused("server_error", "No code was made.")
+        async with self._parts.database.transaction() as connection:
+            await Grants(connection).add(_grant(request, principal, now), code_hash=digest(code), now=now)
+        return request.answer(self._parts.issuer, code=code)
+
+    async def _save(self, interaction: Interaction) -> None:
+        stored = {
+            "parameters": interaction.parameters,
+            "started_at": interaction.started_at.timestamp(),
+            "asked_session_id": interaction.asked_session_id,
+        }
+        value = json.dumps(stored, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        await self._parts.cache.put(_key(interaction.interaction_id), value, ttl_seconds=INTERACTION_SECONDS)
+
+    async def _load(self, interaction_id: str) -> Interaction:
+        value = await self._parts.cache.get(_key(interaction_id))
+        if value is None:
+            raise InteractionExpired("This request is unknown or took too long; begin again at the application.")
+        stored: dict[str, Any] = json.loads(value.decode("utf-8", "surrogatepass"))
+        parameters = tuple((name, text) for name, text in stored["parameters"])
+        started_at = datetime.fromtimestamp(stored["started_at"], UTC)
+        return Interaction(interaction_id, parameters, started_at, stored["asked_session_id"])
+
+
+def _grant(request: AuthorizationRequest, principal: Principal, now: datetime) -> Grant:
+    if principal.auth_time is None:
+        raise NotAuthenticated("A session is needed.")
+    offline = "offline_access" in request.scopes
+    return Grant(
+        grant_id=new_id("gra"),
+        client_id=request.client.client_id,
+        account_id=principal.subject_id,
+        subject_kind=principal.kind,
+        actor_id=principal.actor_id,
+        session_id=principal.session_id,
+        scope=request.scope,
+        redirect_uri=request.redirect_uri,
+        nonce=request.nonce,
+        code_challenge=request.code_challenge,
+        code_expires_at=now + CODE_LIFETIME,
+        code_consumed_at=None,
+        auth_time=principal.auth_time,
+        acr=principal.acr,
+        amr=principal.amr,
+        claims=request.claims,
+        expires_at=now + (GRANT_LIFETIME if offline else CODE_LIFETIME + USER_TOKEN_LIFETIME),
+        revoked_at=None,
+    )
+
+
+def _require_asked(interaction: Interaction, principal: Principal) -> None:
+    if interaction.asked_session_id is None or interaction.asked_session_id != principal.session_id:
+        raise InteractionExpired("This question was put to another session.")
+
+
+def _key(interaction_id: str) -> str:
+    return f"oauth:interaction:{digest(interaction_id).hex()}"

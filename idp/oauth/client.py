@@ -1,0 +1,227 @@
+"""A client as the provider sees it, and the rules a registration must keep. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from foundation.errors import InvalidInput
+from idp.oauth.model import CLIENT_SCOPES, USER_SCOPES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+MAX_NAME = 100
+MAX_URI = 2000
+MAX_REDIRECT_URIS = 20
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+SIGNING_ALGORITHMS = ("ES256", "EdDSA", "PS256", "RS256")
+PRIVATE_JWK_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+
+
+class AuthenticationMethod(StrEnum):
+    """How a client proves itself (`token_endpoint_auth_method`)."""
+
+    SECRET_BASIC = "client_secret_basic"  # noqa: S105 - a registered method name
+    SECRET_POST = "client_secret_post"  # noqa: S105 - a registered method name
+    PRIVATE_KEY_JWT = "private_key_jwt"
+    NONE = "none"
+
+
+class GrantType(StrEnum):
+    """The grants a client may be registered for."""
+
+    AUTHORIZATION_CODE = "authorization_code"
+    CLIENT_CREDENTIALS = "client_credentials"
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105 - a registered grant name
+
+
+class ClientStatus(StrEnum):
+    """Whether a client may act."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRegistration:
+    """What an operator or department asks for; checked by `check_registration`.
+
+    `organisation_code` is the credit code of the tenant every scope of the client binds to.
+    `pre_approved` spares first-party clients of the city the consent page.
+    """
+
+    client_name: str
+    organisation_code: str
+    redirect_uris: tuple[str, ...] = ()
+    scopes: frozenset[str] = frozenset()
+    grant_types: frozenset[str] = frozenset({"authorization_code"})
+    authentication: AuthenticationMethod = AuthenticationMethod.SECRET_BASIC
+    jwks: Mapping[str, Any] | None = None
+    sector_identifier: str | None = None
+    pre_approved: bool = False
+    id_token_algorithm: str = "ES256"  # noqa: S105 - an algorithm name
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A registered client; the methods named as Authlib's `ClientMixin` are what its grants call."""
+
+    client_id: str
+    client_name: str
+    organisation_code: str
+    status: ClientStatus
+    authentication: AuthenticationMethod
+    redirect_uris: tuple[str, ...]
+    scopes: frozenset[str]
+    grant_types: frozenset[str]
+    sector_identifier: str
+    pre_approved: bool
+    id_token_algorithm: str
+    jwks: Mapping[str, Any] | None
+    secret_hash: bytes | None
+    previous_secret_hash: bytes | None
+    previous_secret_expires_at: datetime | None
+    metadata: Mapping[str, Any]
+
+    @property
+    def public(self) -> bool:
+        """Tell whether the client cannot keep a secret."""
+        return self.authentication is AuthenticationMethod.NONE
+
+    @property
+    def active(self) -> bool:
+        """Tell whether the client may act at all."""
+        return self.status is ClientStatus.ACTIVE
+
+    @property
+    def own_scopes(self) -> frozenset[str]:
+        """Return the scopes the client may use in its own name."""
+        return self.scopes & CLIENT_SCOPES
+
+    def secret_matches(self, unverified_secret: str, now: datetime) -> bool:
+        """Compare a secret with the present and, while it overlaps, the previous one, in constant time."""
+        digest = hash_secret(unverified_secret)
+        matches = self.secret_hash is not None and hmac.compare_digest(digest, self.secret_hash)
+        overlaps = self.previous_secret_expires_at is not None and now < self.previous_secret_expires_at
+        if self.previous_secret_hash is not None and overlaps:
+            matches |= hmac.compare_digest(digest, self.previous_secret_hash)
+        return matches
+
+    def get_client_id(self) -> str:
+        """Return the identifier."""
+        return self.client_id
+
+    def get_default_redirect_uri(self) -> None:
+        """Return nothing: a request names its redirect URI."""
+
+    def get_allowed_scope(self, scope: str | None) -> str | None:
+        """Return the requested scope, or None when any part of it is not registered."""
+        wanted = (scope or "").split()
+        return " ".join(dict.fromkeys(wanted)) if self.scopes.issuperset(wanted) else None
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        """Compare exactly, character by character (RFC 9700 section 4.1.3)."""
+        return redirect_uri in self.redirect_uris
+
+    def check_endpoint_auth_method(self, method: str, _endpoint: str) -> bool:
+        """Accept the one registered method, at every endpoint."""
+        return method == self.authentication.value
+
+    def check_response_type(self, response_type: str) -> bool:
+        """Accept `code` from clients registered for it."""
+        return response_type == "code" and GrantType.AUTHORIZATION_CODE in self.grant_types
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        """Accept registered grants."""
+        return grant_type in self.grant_types
+
+
+def hash_secret(secret: str) -> bytes:
+    """Return what is stored of a client secret: these are 256 random bits, so one SHA-256 is enough."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def check_registration(registration: ClientRegistration) -> str:
+    """Check the rules and return the sector identifier; raises InvalidInput naming the field."""
+    _check_name(registration.client_name)
+    _check_grants(registration)
+    _check_scopes(registration)
+    for uri in registration.redirect_uris:
+        check_redirect_uri_form(uri)
+    if registration.id_token_algorithm not in SIGNING_ALGORITHMS:
+        raise InvalidInput(f"Must be one of {', '.join(SIGNING_ALGORITHMS)}.", field="id_token_algorithm")
+    _check_jwks(registration)
+    return _sector(registration)
+
+
+def check_redirect_uri_form(uri: str) -> None:
+    """Refuse addresses that could be misread or abused; raises InvalidInput."""
+    rule = "Must be an absolute https address (http on loopback only) without fragment, user or wildcard."
+    try:
+        parts = urlsplit(uri)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError as error:
+        raise InvalidInput(rule, field="redirect_uris") from error
+    printable = uri.isascii() and uri.isprintable() and not any(character in uri for character in ' "<>\\^`{|}*')
+    secure = parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK_HOSTS)
+    dotted = any(segment in {".", ".."} for segment in parts.path.split("/"))
+    if not (printable and secure and host) or "#" in uri or "@" in parts.netloc or dotted or len(uri) > MAX_URI:
+        raise InvalidInput(rule, field="redirect_uris")
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+        raise InvalidInput(f"Must have 1 to {MAX_NAME} printable characters.", field="client_name")
+
+
+def _check_grants(registration: ClientRegistration) -> None:
+    grants = registration.grant_types
+    if not grants or not grants <= set(GrantType):
+        raise InvalidInput(f"Must be among {', '.join(GrantType)}.", field="grant_types")
+    public = registration.authentication is AuthenticationMethod.NONE
+    if public and GrantType.CLIENT_CREDENTIALS in grants:
+        raise InvalidInput("A public client cannot use client_credentials.", field="grant_types")
+    with_code = GrantType.AUTHORIZATION_CODE in grants
+    if with_code != bool(registration.redirect_uris) or len(registration.redirect_uris) > MAX_REDIRECT_URIS:
+        raise InvalidInput(
+            f"The code grant needs 1 to {MAX_REDIRECT_URIS} redirect URIs, other grants none.", field="redirect_uris"
+        )
+
+
+def _check_scopes(registration: ClientRegistration) -> None:
+    unknown = registration.scopes - USER_SCOPES - CLIENT_SCOPES
+    if unknown:
+        raise InvalidInput("Holds a scope this service does not know.", field="scopes")
+    if registration.scopes & CLIENT_SCOPES and GrantType.CLIENT_CREDENTIALS not in registration.grant_types:
+        raise InvalidInput("Scopes of the service's own resources need client_credentials.", field="scopes")
+
+
+def _check_jwks(registration: ClientRegistration) -> None:
+    needed = registration.authentication is AuthenticationMethod.PRIVATE_KEY_JWT
+    if registration.jwks is None:
+        if needed:
+            raise InvalidInput("private_key_jwt needs the client's public keys.", field="jwks")
+        return
+    keys = registration.jwks.get("keys")
+    if not isinstance(keys, list) or not keys or not all(isinstance(key, dict) for key in keys):
+        raise InvalidInput("Must be a JWK set with at least one key.", field="jwks")
+    if any(PRIVATE_JWK_MEMBERS & key.keys() or key.get("kty") not in {"EC", "RSA", "OKP"} for key in keys):
+        raise InvalidInput("Must hold public EC, RSA or OKP keys only.", field="jwks")
+
+
+def _sector(registration: ClientRegistration) -> str:
+    """Return what pairwise subjects are made for: a named sector, or the one redirect host."""
+    if registration.sector_identifier:
+        return registration.sector_identifier
+    hosts = {urlsplit(uri).hostname or "" for uri in registration.redirect_uris}
+    if len(hosts) > 1:
+        raise InvalidInput("Redirect URIs on several hosts need a sector identifier.", field="sector_identifier")
+    return hosts.pop() if hosts else ""

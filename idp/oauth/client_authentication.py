@@ -1,0 +1,174 @@
+"""Proves which client speaks at a back-channel endpoint.
+
+One method a request, and only the registered one. A wrong client identifier and a wrong secret
+get the same answer. `private_key_jwt` (RFC 7523, FAPI 2.0): the audience is our issuer as a string
+and nothing else, so that an assertion meant for another server or endpoint is worthless here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from idp.oauth.client import AuthenticationMethod, Client
+from idp.oauth.errors import OAuthError
+from idp.oauth.grant import digest
+from idp.oauth.repository import Grants
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from foundation.clock import Clock
+    from foundation.database import Database
+    from idp.oauth.clients import ClientService
+    from idp.oauth.model import EndpointRequest
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+ASSERTION_ALGORITHMS = ["ES256", "EdDSA", "Ed25519", "PS256"]
+ASSERTION_MAX_LIFETIME = timedelta(minutes=10)
+LEEWAY = timedelta(seconds=30)
+MAX_ASSERTION = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a request offers as proof, unverified."""
+
+    method: AuthenticationMethod
+    client_id: str
+    credential: str
+
+
+class ClientAuthentication:
+    """Checks clients' proofs."""
+
+    def __init__(self, issuer: str, clients: ClientService, database: Database, clock: Clock) -> None:
+        """Take the issuer, which is the one audience of assertions."""
+        self._issuer = issuer
+        self._clients = clients
+        self._database = database
+        self._clock = clock
+
+    async def authenticate(self, request: EndpointRequest, parameters: Mapping[str, str]) -> Client:
+        """Return the proven client, or the public client that named itself. Raises OAuthError `invalid_client`."""
+        presented = presented_proof(request.authorization, parameters)
+        client = await self._clients.get(presented.client_id)
+        if client is None or client.authentication is not presented.method:
+            raise _refused()
+        if presented.method is AuthenticationMethod.PRIVATE_KEY_JWT:
+            await self._check_assertion(client, presented.credential)
+        elif presented.method is not AuthenticationMethod.NONE and not client.secret_matches(
+            presented.credential, self._clock.now()
+        ):
+            raise _refused()
+        return client
+
+    async def _check_assertion(self, client: Client, assertion: str) -> None:
+        """Verify an assertion and use it up; it commits at once, so a refused request burns it too."""
+        expires_at = check_assertion(assertion, client, self._issuer, self._clock.now())
+        async with self._database.transaction() as connection:
+            key = digest(f"assertion\0{client.client_id}\0{_claims(assertion)['jti']}")
+            if not await Grants(connection).use_once(key, expires_at):
+                raise _refused("The client assertion was used before.")
+
+
+def presented_proof(authorization: str | None, parameters: Mapping[str, str]) -> Presented:
+    """Return the one proof a request offers; raises OAuthError when there is none or more than one."""
+    offers: list[Presented] = []
+    if authorization is not None:
+        offers.append(_basic(authorization))
+    if "client_secret" in parameters:
+        secret = parameters["client_secret"]
+        offers.append(Presented(AuthenticationMethod.SECRET_POST, parameters.get("client_id", ""), secret))
+    if "client_assertion" in parameters or "client_assertion_type" in parameters:
+        offers.append(_assertion(parameters))
+    if not offers and "client_id" in parameters:
+        offers.append(Presented(AuthenticationMethod.NONE, parameters["client_id"], ""))
+    if len(offers) != 1:
+        raise _refused("Exactly one form of client authentication is needed.")
+    if parameters.get("client_id", offers[0].client_id) != offers[0].client_id:
+        raise _refused("The client_id differs from the authenticated client.")
+    return offers[0]
+
+
+def check_assertion(assertion: str, client: Client, issuer: str, now: datetime) -> datetime:
+    """Verify signature and claims of a `private_key_jwt` and return when it expires. Raises OAuthError."""
+    try:
+        token = jws.deserialize_compact(
+            assertion, KeySet.import_key_set({"keys": (client.jwks or {})["keys"]}), ASSERTION_ALGORITHMS
+        )
+    except (JoseError, ValueError, TypeError, KeyError) as error:
+        raise _refused("The client assertion does not verify.") from error
+    if token.headers().get("typ", "JWT").lower() not in {"jwt", "client-authentication+jwt"}:
+        raise _refused("The client assertion has a foreign typ.")
+    claims = _claims(assertion)
+    if claims.get("aud") != issuer:
+        raise _refused("The aud of the client assertion must be the issuer, as a string.")
+    if claims.get("iss") != client.client_id or claims.get("sub") != client.client_id:
+        raise _refused("The iss and sub of the client assertion must be the client_id.")
+    if not isinstance(claims.get("jti"), str) or not claims["jti"]:
+        raise _refused("The client assertion needs a jti.")
+    return _check_times(claims, now)
+
+
+def _check_times(claims: Mapping[str, Any], now: datetime) -> datetime:
+    times = {name: claims.get(name) for name in ("exp", "nbf", "iat")}
+    if any(isinstance(value, bool) or not isinstance(value, int | float | None) for value in times.values()):
+        raise _refused("The client assertion has malformed times.")
+    try:
+        moments = {name: datetime.fromtimestamp(value, UTC) for name, value in times.items() if value is not None}
+    except (ValueError, OverflowError, OSError) as error:
+        raise _refused("The client assertion has malformed times.") from error
+    expires_at = moments.get("exp")
+    if expires_at is None or not now - LEEWAY < expires_at <= now + ASSERTION_MAX_LIFETIME + LEEWAY:
+        raise _refused("The client assertion is expired, or lives too long.")
+    if any(moments[name] > now + LEEWAY for name in ("nbf", "iat") if name in moments):
+        raise _refused("The client assertion is not valid yet.")
+    return expires_at + LEEWAY
+
+
+def _basic(authorization: str) -> Presented:
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        raise _refused("The Authorization header must use the Basic scheme.")
+    try:
+        name, separator, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise _refused("The Authorization header is malformed.") from error
+    if not separator:
+        raise _refused("The Authorization header is malformed.")
+    # Both halves are form-encoded before they are joined (RFC 6749 section 2.3.1).
+    return Presented(AuthenticationMethod.SECRET_BASIC, unquote_plus(name), unquote_plus(secret))
+
+
+def _assertion(parameters: Mapping[str, str]) -> Presented:
+    assertion = parameters.get("client_assertion", "")
+    if parameters.get("client_assertion_type") != ASSERTION_TYPE or len(assertion) > MAX_ASSERTION:
+        raise _refused("The client assertion is malformed.")
+    subject = _claims(assertion).get("sub")
+    if not isinstance(subject, str):
+        raise _refused("The client assertion is malformed.")
+    return Presented(AuthenticationMethod.PRIVATE_KEY_JWT, subject, assertion)
+
+
+def _claims(assertion: str) -> dict[str, Any]:
+    try:
+        claims = json.loads(jws.extract_compact(assertion.encode()).payload)
+    except (JoseError, ValueError, RecursionError) as error:
+        raise _refused("The client assertion is malformed.") from error
+    if not isinstance(claims, dict):
+        raise _refused("The client assertion is malformed.")
+    return claims
+
+
+def _refused(description: str = "Client authentication failed.") -> OAuthError:
+    return OAuthError("invalid_client", description)

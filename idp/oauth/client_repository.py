@@ -1,0 +1,103 @@
+"""SQL for clients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select, update
+
+from idp.oauth.client import AuthenticationMethod, Client, ClientStatus
+from idp.oauth.tables import oauth_clients as table
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from idp.oauth.client import ClientRegistration
+
+
+class Clients:
+    """Clients over one connection; commits are the caller's."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        """Take the caller's connection."""
+        self._connection = connection
+
+    async def find(self, client_id: str) -> Client | None:
+        """Return a client or None."""
+        row = (await self._connection.execute(select(table).where(table.c.client_id == client_id))).one_or_none()
+        return None if row is None else _client(row)
+
+    async def all(self, organisation_code: str | None = None) -> tuple[Client, ...]:
+        """Return the clients of one organisation, or every client, by name."""
+        query = select(table).order_by(table.c.client_name, table.c.client_id)
+        if organisation_code is not None:
+            query = query.where(table.c.organisation_code == organisation_code)
+        return tuple(_client(row) for row in await self._connection.execute(query))
+
+    async def add(
+        self, client_id: str, registration: ClientRegistration, sector: str, secret_hash: bytes | None, now: datetime
+    ) -> None:
+        """Store a new client."""
+        await self._connection.execute(
+            insert(table).values(
+                client_id=client_id,
+                client_name=registration.client_name,
+                organisation_code=registration.organisation_code,
+                status=ClientStatus.ACTIVE,
+                authentication=registration.authentication,
+                redirect_uris=list(registration.redirect_uris),
+                scopes=sorted(registration.scopes),
+                grant_types=sorted(registration.grant_types),
+                sector_identifier=sector,
+                pre_approved=registration.pre_approved,
+                id_token_algorithm=registration.id_token_algorithm,
+                jwks=None if registration.jwks is None else dict(registration.jwks),
+                secret_hash=secret_hash,
+                metadata=dict(registration.metadata),
+                created_at=now,
+                updated_at=now,
+            )
+        )
+
+    async def replace_secret(self, client_id: str, secret_hash: bytes, overlap_ends: datetime, now: datetime) -> bool:
+        """Make a secret the present one and keep the former until the overlap ends."""
+        statement = (
+            update(table)
+            .where(table.c.client_id == client_id, table.c.secret_hash.is_not(None))
+            .values(
+                previous_secret_hash=table.c.secret_hash,
+                previous_secret_expires_at=overlap_ends,
+                secret_hash=secret_hash,
+                updated_at=now,
+            )
+        )
+        return (await self._connection.execute(statement)).rowcount == 1
+
+    async def set_status(self, client_id: str, status: ClientStatus, now: datetime) -> bool:
+        """Change the status; tell whether there is such a client."""
+        statement = update(table).where(table.c.client_id == client_id).values(status=status, updated_at=now)
+        return (await self._connection.execute(statement)).rowcount == 1
+
+
+def _client(row: Row[Any]) -> Client:
+    return Client(
+        client_id=row.client_id,
+        client_name=row.client_name,
+        organisation_code=row.organisation_code,
+        status=ClientStatus(row.status),
+        authentication=AuthenticationMethod(row.authentication),
+        redirect_uris=tuple(row.redirect_uris),
+        scopes=frozenset(row.scopes),
+        grant_types=frozenset(row.grant_types),
+        sector_identifier=row.sector_identifier,
+        pre_approved=row.pre_approved,
+        id_token_algorithm=row.id_token_algorithm,
+        jwks=row.jwks,
+        secret_hash=row.secret_hash,
+        previous_secret_hash=row.previous_secret_hash,
+        previous_secret_expires_at=row.previous_secret_expires_at,
+        metadata=row.metadata,
+    )

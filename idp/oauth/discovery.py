@@ -1,0 +1,73 @@
+"""What this provider can do, told to clients (OpenID Connect Discovery 1.0, RFC 8414).
+
+Only what works stands here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from idp.oauth.authorization_request import LEVELS, PROMPTS
+from idp.oauth.client import AuthenticationMethod, GrantType
+from idp.oauth.client_authentication import ASSERTION_ALGORITHMS
+from idp.oauth.model import CLIENT_SCOPES, USER_SCOPES, ResponseMode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CONFIDENTIAL = [method.value for method in AuthenticationMethod if method is not AuthenticationMethod.NONE]
+
+
+def metadata(issuer: str, id_token_algorithms: Sequence[str]) -> dict[str, Any]:
+    """Return the discovery document."""
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/oauth/authorize",
+        "token_endpoint": f"{issuer}/oauth/token",
+        "userinfo_endpoint": f"{issuer}/oauth/userinfo",
+        "jwks_uri": f"{issuer}/oauth/jwks",
+        "introspection_endpoint": f"{issuer}/oauth/introspect",
+        "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "scopes_supported": sorted(USER_SCOPES | CLIENT_SCOPES),
+        "response_types_supported": ["code"],
+        "response_modes_supported": [mode.value for mode in ResponseMode],
+        "grant_types_supported": [grant.value for grant in GrantType],
+        "code_challenge_methods_supported": ["S256"],
+        "subject_types_supported": ["pairwise"],
+        "acr_values_supported": list(LEVELS),
+        "prompt_values_supported": sorted(PROMPTS),
+        "id_token_signing_alg_values_supported": list(id_token_algorithms),
+        "token_endpoint_auth_methods_supported": [method.value for method in AuthenticationMethod],
+        "token_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
+        "introspection_endpoint_auth_methods_supported": CONFIDENTIAL,
+        "introspection_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
+        "revocation_endpoint_auth_methods_supported": [method.value for method in AuthenticationMethod],
+        "revocation_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
+        "claims_supported": [
+            "sub",
+            "iss",
+            "aud",
+            "exp",
+            "iat",
+            "auth_time",
+            "nonce",
+            "acr",
+            "amr",
+            "at_hash",
+            "sid",
+            "preferred_username",
+            "name",
+            "phone_number",
+            "phone_number_verified",
+            "verified_claims",
+        ],
+        "verified_claims_supported": True,
+        "trust_frameworks_supported": ["cn_hufu_real_name"],
+        "claims_in_verified_claims_supported": ["name", "citizen_id_number", "document_number"],
+        "evidence_supported": ["electronic_record"],
+        "authorization_response_iss_parameter_supported": True,
+        "claims_parameter_supported": False,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "ui_locales_supported": ["zh-CN", "en"],
+    }

@@ -1,0 +1,124 @@
+"""Makes tokens: access tokens (RFC 9068), ID tokens, refresh tokens, pairwise subjects. No I/O."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from typing import TYPE_CHECKING, Any
+
+from foundation.ids import new_secret
+from idp.oauth.grant import CLIENT_TOKEN_LIFETIME, ID_TOKEN_LIFETIME, USER_TOKEN_LIFETIME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from idp.oauth.client import Client
+    from idp.oauth.grant import Grant
+    from idp.oauth.ports import Signer
+
+JTI_BITS = 128
+ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type, RFC 9068
+
+
+class Mint:
+    """Signs for one issuer under one kept salt."""
+
+    def __init__(self, issuer: str, signer: Signer, salt: bytes) -> None:
+        """Take the issuer, the signer and the salt that subjects and refresh successors depend on."""
+        self.issuer = issuer
+        self.signer = signer
+        self._salt = salt
+        self.userinfo_audience = f"{issuer}/oauth/userinfo"
+        self.api_audience = f"{issuer}/api"
+
+    def subject(self, sector: str, account_id: str) -> str:
+        """Return the pairwise `sub`: stable within a sector, unlinkable across, with no way back without the salt."""
+        return self._keyed("subject", f"{sector}\0{account_id}")
+
+    def session(self, client_id: str, session_id: str) -> str:
+        """Return the `sid` one client knows a session by."""
+        return self._keyed("session", f"{client_id}\0{session_id}")[:32]
+
+    def new_refresh_token(self) -> str:
+        """Return a refresh token of 256 random bits."""
+        return new_secret()
+
+    def successor(self, refresh_token: str) -> str:
+        """Return the one successor of a refresh token, so that a retry after a lost answer gets the same."""
+        return self._keyed("refresh", refresh_token)
+
+    def user_token(self, client: Client, grant: Grant, scope: str, now: datetime) -> dict[str, Any]:
+        """Return a token answer for userinfo; `gid` names the grant whose revocation ends the token."""
+        claims = {
+            "iss": self.issuer,
+            "sub": self.subject(client.sector_identifier, grant.account_id),
+            "aud": self.userinfo_audience,
+            "client_id": client.client_id,
+            "gid": grant.grant_id,
+            "scope": scope,
+            "auth_time": int(grant.auth_time.timestamp()),
+            "acr": grant.acr,
+            "amr": list(grant.amr),
+            **self._actor(client, grant),
+        }
+        return self._answer(claims, scope, USER_TOKEN_LIFETIME.seconds, now)
+
+    def client_token(self, client: Client, scope: str, now: datetime) -> dict[str, Any]:
+        """Return a token answer for our API in the client's own name."""
+        claims = {
+            "iss": self.issuer,
+            "sub": client.client_id,
+            "aud": self.api_audience,
+            "client_id": client.client_id,
+            "scope": scope,
+        }
+        return self._answer(claims, scope, CLIENT_TOKEN_LIFETIME.seconds, now)
+
+    def id_token(self, client: Client, grant: Grant, access_token: str, *, nonce: str | None, now: datetime) -> str:
+        """Return an ID token in the client's algorithm (OpenID Connect Core, section 2)."""
+        issued_at = int(now.timestamp())
+        claims: dict[str, Any] = {
+            "iss": self.issuer,
+            "sub": self.subject(client.sector_identifier, grant.account_id),
+            "aud": client.client_id,
+            "iat": issued_at,
+            "exp": issued_at + ID_TOKEN_LIFETIME.seconds,
+            "auth_time": int(grant.auth_time.timestamp()),
+            "acr": grant.acr,
+            "amr": list(grant.amr),
+            "at_hash": half_hash(access_token, client.id_token_algorithm),
+            **self._actor(client, grant),
+        }
+        if grant.session_id is not None:
+            claims["sid"] = self.session(client.client_id, grant.session_id)
+        if nonce is not None:
+            claims["nonce"] = nonce
+        return self.signer.sign(claims, typ="JWT", algorithm=client.id_token_algorithm)
+
+    def _actor(self, client: Client, grant: Grant) -> dict[str, Any]:
+        """Return `act` (RFC 8693) when somebody signed in for an enterprise."""
+        if grant.actor_id is None:
+            return {}
+        return {"act": {"sub": self.subject(client.sector_identifier, grant.actor_id)}}
+
+    def _answer(self, claims: Mapping[str, Any], scope: str, lifetime: int, now: datetime) -> dict[str, Any]:
+        issued_at = int(now.timestamp())
+        stamped = {**claims, "iat": issued_at, "exp": issued_at + lifetime, "jti": new_secret(JTI_BITS)}
+        return {
+            "access_token": self.signer.sign(stamped, typ=ACCESS_TOKEN_TYPE),
+            "token_type": "Bearer",
+            "expires_in": lifetime,
+            "scope": scope,
+        }
+
+    def _keyed(self, use: str, value: str) -> str:
+        mac = hmac.new(self._salt, f"hufu {use}\0{value}".encode("utf-8", "surrogatepass"), hashlib.sha256)
+        return base64.urlsafe_b64encode(mac.digest()).rstrip(b"=").decode()
+
+
+def half_hash(value: str, algorithm: str) -> str:
+    """Return `at_hash`: the left half of the algorithm's hash (SHA-512 for EdDSA with Ed25519)."""
+    hashed = (hashlib.sha512 if algorithm == "EdDSA" else hashlib.sha256)(value.encode("ascii")).digest()
+    return base64.urlsafe_b64encode(hashed[: len(hashed) // 2]).rstrip(b"=").decode()

@@ -1,0 +1,273 @@
+"""SQL for grants, refresh tokens, consents, revocations and used assertions."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from foundation.principal import PrincipalKind
+from idp.oauth.client import ClientStatus
+from idp.oauth.grant import USER_TOKEN_LIFETIME, Grant, RefreshToken
+from idp.oauth.tables import (
+    oauth_clients,
+    oauth_consents,
+    oauth_grants,
+    oauth_refresh_tokens,
+    oauth_revocations,
+    oauth_secrets,
+    oauth_used_tokens,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+GRANT_COLUMNS = tuple(
+    oauth_grants.c[name]
+    for name in (
+        "grant_id",
+        "client_id",
+        "account_id",
+        "subject_kind",
+        "actor_id",
+        "session_id",
+        "scope",
+        "redirect_uri",
+        "nonce",
+        "code_challenge",
+        "code_expires_at",
+        "code_consumed_at",
+        "auth_time",
+        "acr",
+        "amr",
+        "claims",
+        "expires_at",
+        "revoked_at",
+    )
+)
+
+
+class Grants:
+    """Grants and their tokens over one connection; commits are the caller's."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        """Take the caller's connection."""
+        self._connection = connection
+
+    async def add(self, grant: Grant, *, code_hash: bytes | None, now: datetime) -> None:
+        """Store a new grant, with its code if it has one."""
+        values = {column.name: getattr(grant, column.name) for column in GRANT_COLUMNS}
+        values |= {"amr": list(grant.amr), "code_hash": code_hash, "created_at": now}
+        await self._connection.execute(insert(oauth_grants).values(values))
+
+    async def find(self, grant_id: str) -> Grant | None:
+        """Return a grant or None."""
+        return await self._one(oauth_grants.c.grant_id == grant_id)
+
+    async def by_code(self, code_hash: bytes) -> Grant | None:
+        """Return the grant whose code this is, used or not."""
+        return await self._one(oauth_grants.c.code_hash == code_hash)
+
+    async def consume_code(self, grant: Grant, now: datetime) -> bool:
+        """Use the code up, once; everything that can be withdrawn is asked again."""
+        table = oauth_grants
+        statement = (
+            update(table)
+            .where(
+                table.c.grant_id == grant.grant_id,
+                table.c.client_id == grant.client_id,
+                table.c.code_consumed_at.is_(None),
+                table.c.code_expires_at > now,
+                table.c.revoked_at.is_(None),
+                _client_active(table.c.client_id),
+            )
+            .values(code_consumed_at=now)
+        )
+        return (await self._connection.execute(statement)).rowcount == 1
+
+    async def revoke(self, condition: ColumnElement[bool], now: datetime) -> tuple[str, ...]:
+        """End the grants that meet a condition, and with them every token; return their identifiers."""
+        statement = (
+            update(oauth_grants)
+            .where(condition, oauth_grants.c.revoked_at.is_(None))
+            .values(revoked_at=now)
+            .returning(oauth_grants.c.grant_id)
+        )
+        ended = tuple((await self._connection.execute(statement)).scalars())
+        await self.announce(ended, now, now + USER_TOKEN_LIFETIME)
+        return ended
+
+    async def announce(self, revoked_ids: Iterable[str], now: datetime, expires_at: datetime) -> None:
+        """Make revoked grants or tokens known to every process for as long as tokens may live."""
+        rows = [{"revoked_id": each, "revoked_at": now, "expires_at": expires_at} for each in revoked_ids]
+        if rows:
+            await self._connection.execute(upsert(oauth_revocations).values(rows).on_conflict_do_nothing())
+
+    async def revoked_among(self, identifiers: Iterable[str]) -> bool:
+        """Tell whether any of these grants or tokens is revoked."""
+        query = select(oauth_revocations.c.revoked_id).where(oauth_revocations.c.revoked_id.in_(tuple(identifiers)))
+        return (await self._connection.execute(query.limit(1))).first() is not None
+
+    async def revoked_since(self, since: datetime, now: datetime) -> tuple[tuple[str, datetime], ...]:
+        """Return what was revoked since a moment and still matters, with when it stops mattering."""
+        table = oauth_revocations
+        query = select(table.c.revoked_id, table.c.expires_at).where(
+            table.c.revoked_at >= since, table.c.expires_at > now
+        )
+        return tuple((row.revoked_id, row.expires_at) for row in await self._connection.execute(query))
+
+    async def add_refresh_token(
+        self, token_hash: bytes, grant_id: str, generation: int, now: datetime, lifetime: timedelta
+    ) -> None:
+        """Store a refresh token, which never outlives its grant."""
+        statement = upsert(oauth_refresh_tokens).values(
+            token_hash=token_hash,
+            grant_id=grant_id,
+            generation=generation,
+            created_at=now,
+            expires_at=now + lifetime,
+        )
+        await self._connection.execute(statement.on_conflict_do_nothing())
+
+    async def refresh_token(self, token_hash: bytes) -> RefreshToken | None:
+        """Return a refresh token with its grant, used or not."""
+        table = oauth_refresh_tokens
+        query = (
+            select(
+                table.c.token_hash,
+                table.c.generation,
+                table.c.expires_at.label("token_expires_at"),
+                table.c.consumed_at,
+                *GRANT_COLUMNS,
+            )
+            .join(oauth_grants, oauth_grants.c.grant_id == table.c.grant_id)
+            .where(table.c.token_hash == token_hash)
+        )
+        row = (await self._connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        return RefreshToken(row.token_hash, row.generation, row.token_expires_at, row.consumed_at, _grant(row))
+
+    async def consume_refresh_token(self, token: RefreshToken, now: datetime, window: timedelta) -> bool:
+        """Mark a rotated token used; a retry inside the window passes, anything later does not."""
+        table = oauth_refresh_tokens
+        used = table.c.consumed_at
+        statement = (
+            update(table)
+            .where(
+                table.c.token_hash == token.token_hash,
+                used.is_(None) | (used >= now - window),
+                table.c.expires_at > now,
+                _grant_stands(token.grant, now),
+            )
+            .values(consumed_at=_first(used, now))
+        )
+        return (await self._connection.execute(statement)).rowcount == 1
+
+    async def stands(self, grant: Grant, now: datetime) -> bool:
+        """Tell whether a grant and its client still stand."""
+        return bool((await self._connection.execute(select(_grant_stands(grant, now)))).scalar_one())
+
+    async def consented_scopes(self, account_id: str, client_id: str) -> frozenset[str]:
+        """Return what a person allowed a client earlier."""
+        table = oauth_consents
+        query = select(table.c.scopes).where(table.c.account_id == account_id, table.c.client_id == client_id)
+        return frozenset((await self._connection.execute(query)).scalar_one_or_none() or ())
+
+    async def remember_consent(self, account_id: str, client_id: str, scopes: Iterable[str], now: datetime) -> None:
+        """Remember what a person allows a client."""
+        values = {"scopes": sorted(scopes), "given_at": now}
+        statement = upsert(oauth_consents).values(account_id=account_id, client_id=client_id, **values)
+        await self._connection.execute(
+            statement.on_conflict_do_update(index_elements=["account_id", "client_id"], set_=values)
+        )
+
+    async def forget_consent(self, account_id: str, client_id: str) -> bool:
+        """Forget a consent; tell whether there was one."""
+        table = oauth_consents
+        statement = delete(table).where(table.c.account_id == account_id, table.c.client_id == client_id)
+        return (await self._connection.execute(statement)).rowcount == 1
+
+    async def consents(self, account_id: str) -> tuple[Row[Any], ...]:
+        """Return a person's consents with the clients' names."""
+        table = oauth_consents
+        query = (
+            select(table.c.client_id, table.c.scopes, table.c.given_at, oauth_clients.c.client_name)
+            .join(oauth_clients, oauth_clients.c.client_id == table.c.client_id)
+            .where(table.c.account_id == account_id)
+            .order_by(table.c.given_at.desc())
+        )
+        return tuple(await self._connection.execute(query))
+
+    async def use_once(self, token_hash: bytes, expires_at: datetime) -> bool:
+        """Note a single-use assertion; False when it was seen before."""
+        statement = upsert(oauth_used_tokens).values(token_hash=token_hash, expires_at=expires_at)
+        return (await self._connection.execute(statement.on_conflict_do_nothing())).rowcount == 1
+
+    async def keep_secret(self, name: str, value: bytes) -> bytes:
+        """Store a secret unless there is one, and return the one that is kept."""
+        table = oauth_secrets
+        await self._connection.execute(upsert(table).values(name=name, value=value).on_conflict_do_nothing())
+        stored: bytes = (await self._connection.execute(select(table.c.value).where(table.c.name == name))).scalar_one()
+        return stored
+
+    async def purge(self, now: datetime) -> int:
+        """Delete what no longer matters; return how many rows."""
+        day = timedelta(days=1)
+        statements = (
+            delete(oauth_grants).where(oauth_grants.c.expires_at < now - day),
+            delete(oauth_revocations).where(oauth_revocations.c.expires_at < now - day),
+            delete(oauth_used_tokens).where(oauth_used_tokens.c.expires_at < now - day),
+        )
+        return sum([(await self._connection.execute(statement)).rowcount for statement in statements])
+
+    async def _one(self, condition: ColumnElement[bool]) -> Grant | None:
+        row = (await self._connection.execute(select(*GRANT_COLUMNS).where(condition))).one_or_none()
+        return None if row is None else _grant(row)
+
+
+def _client_active(client_id: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a column or a value
+    return exists().where(oauth_clients.c.client_id == client_id, oauth_clients.c.status == ClientStatus.ACTIVE)
+
+
+def _grant_stands(grant: Grant, now: datetime) -> ColumnElement[bool]:
+    table = oauth_grants
+    return exists().where(
+        table.c.grant_id == grant.grant_id,
+        table.c.revoked_at.is_(None),
+        table.c.expires_at > now,
+        _client_active(grant.client_id),
+    )
+
+
+def _first(column: Any, now: datetime) -> Any:  # noqa: ANN401 - an SQL expression
+    return func.coalesce(column, now)
+
+
+def _grant(row: Row[Any]) -> Grant:
+    return Grant(
+        grant_id=row.grant_id,
+        client_id=row.client_id,
+        account_id=row.account_id,
+        subject_kind=PrincipalKind(row.subject_kind),
+        actor_id=row.actor_id,
+        session_id=row.session_id,
+        scope=row.scope,
+        redirect_uri=row.redirect_uri,
+        nonce=row.nonce,
+        code_challenge=row.code_challenge,
+        code_expires_at=row.code_expires_at,
+        code_consumed_at=row.code_consumed_at,
+        auth_time=row.auth_time,
+        acr=row.acr,
+        amr=tuple(row.amr),
+        claims=row.claims,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+    )

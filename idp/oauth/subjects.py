@@ -1,0 +1,38 @@
+"""Joins the provider to `idp.people`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from foundation.errors import NotFound
+from foundation.principal import PrincipalKind
+from idp.people.account import AccountState
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from idp.oauth.grant import Grant
+    from idp.people.accounts import AccountService
+
+
+class AccountSubjects:
+    """Tells what accounts may state about themselves."""
+
+    def __init__(self, accounts: AccountService) -> None:
+        """Take the accounts."""
+        self._accounts = accounts
+
+    async def claims(self, grant: Grant, scopes: Collection[str]) -> dict[str, Any] | None:
+        """Return the claims the scopes open; None when the account is gone, suspended or closed.
+
+        Officers and enterprises have no personal claims to state; their `sub` is all there is.
+        """
+        if grant.subject_kind is not PrincipalKind.PERSON:
+            return {}
+        try:
+            account = await self._accounts.get(grant.account_id)
+            if account.state is not AccountState.ACTIVE:
+                return None
+            return await self._accounts.claims(grant.account_id, scopes)
+        except NotFound:
+            return None

@@ -1,0 +1,157 @@
+"""The token endpoint: facts, decision by Authlib's grants, effects.
+
+An answer leaves only after its effects are committed; a statement that meets nothing means
+that somebody was faster or a fact was withdrawn meanwhile, and refuses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from authlib.oauth2.base import OAuth2Error
+
+from foundation.audit import AuditEvent
+from foundation.principal import Principal, PrincipalKind
+from idp.oauth.client import GrantType
+from idp.oauth.errors import OAuthError
+from idp.oauth.grant import REFRESH_RETRY_WINDOW, digest
+from idp.oauth.model import EndpointResponse
+from idp.oauth.repository import Grants
+from idp.oauth.server import Facts, Request, translated
+from idp.oauth.tables import oauth_grants
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from idp.oauth.client_authentication import ClientAuthentication
+    from idp.oauth.grant import Grant, RefreshToken
+    from idp.oauth.model import EndpointRequest
+    from idp.oauth.parts import Parts
+
+REFRESH_IDLE = timedelta(days=14)
+MAX_PARAMETERS = 30
+MAX_TOTAL = 32_768
+
+
+def single_parameters(request: EndpointRequest) -> dict[str, str]:
+    """Return the parameters of a back-channel request; raises OAuthError when one repeats or all are too large."""
+    if len(request.parameters) > MAX_PARAMETERS:
+        raise OAuthError("invalid_request", "The request has too many parameters.")
+    if sum(len(name) + len(value) for name, value in request.parameters) > MAX_TOTAL:
+        raise OAuthError("invalid_request", "The request is too large.", status=413)
+    parameters = dict(request.parameters)
+    if len(parameters) != len(request.parameters):
+        raise OAuthError("invalid_request", "A parameter is repeated.")
+    return {name: value for name, value in parameters.items() if value}
+
+
+class TokenEndpoint:
+    """Answers token requests."""
+
+    def __init__(self, parts: Parts, authentication: ClientAuthentication) -> None:
+        """Take the shared collaborators."""
+        self._parts = parts
+        self._authentication = authentication
+
+    async def answer(self, endpoint_request: EndpointRequest) -> EndpointResponse:
+        """Return a token answer; raises OAuthError."""
+        parameters = single_parameters(endpoint_request)
+        client = await self._authentication.authenticate(endpoint_request, parameters)
+        facts = Facts(client, self._parts.clock.now(), await self._parts.mint())
+        grant_type = parameters.get("grant_type")
+        if grant_type is None:
+            raise OAuthError("invalid_request", "The grant_type is missing.")
+        if grant_type == GrantType.AUTHORIZATION_CODE:
+            return EndpointResponse(await self._redeem(parameters, facts))
+        if grant_type == GrantType.REFRESH_TOKEN:
+            return EndpointResponse(await self._refresh(parameters, facts))
+        return EndpointResponse(self._decide(parameters, facts)[0])
+
+    def _decide(self, parameters: Mapping[str, str], facts: Facts) -> tuple[dict[str, Any], Request]:
+        pure = Request(tuple(parameters.items()), facts)
+        try:
+            body: dict[str, Any] = self._parts.server.create_token_response(pure)
+        except OAuth2Error as error:
+            raise translated(error) from error
+        return body, pure
+
+    async def _redeem(self, parameters: Mapping[str, str], facts: Facts) -> dict[str, Any]:
+        async with self._parts.database.read() as connection:
+            grant = await Grants(connection).by_code(digest(parameters.get("code", "")))
+        if grant is not None and grant.client_id == facts.client.client_id and grant.code_consumed_at is not None:
+            await self._end_family(grant, facts.now, "idp.code_reused")
+            raise OAuthError("invalid_grant", "The code was used before.")
+        body, pure = self._decide(parameters, replace(facts, grant=grant))
+        if pure.effects.consume_code is None or grant is None:
+            raise OAuthError("invalid_grant", "The code is not valid.")
+        if not await self._still_welcome(grant):
+            raise OAuthError("invalid_grant", "The account may no longer sign in.")
+        if not await self._write_redemption(grant, pure.effects.refresh_token, facts.now):
+            await self._lost_race(grant, facts)
+        return body
+
+    async def _write_redemption(self, grant: Grant, refresh_token: str | None, now: datetime) -> bool:
+        if refresh_token is None:
+            # One statement is its own transaction: no BEGIN and COMMIT round trips.
+            async with self._parts.database.read() as connection:
+                return await Grants(connection).consume_code(grant, now)
+        async with self._parts.database.transaction() as connection:
+            grants = Grants(connection)
+            if not await grants.consume_code(grant, now):
+                return False
+            lifetime = min(REFRESH_IDLE, grant.expires_at - now)
+            await grants.add_refresh_token(digest(refresh_token), grant.grant_id, 0, now, lifetime)
+        return True
+
+    async def _lost_race(self, grant: Grant, facts: Facts) -> None:
+        """Refuse; if the code was used meanwhile this is reuse, and what it gave ends."""
+        async with self._parts.database.read() as connection:
+            current = await Grants(connection).find(grant.grant_id)
+        if current is not None and current.code_consumed_at is not None:
+            await self._end_family(grant, facts.now, "idp.code_reused")
+        raise OAuthError("invalid_grant", "The code was used before or is no longer valid.")
+
+    async def _refresh(self, parameters: Mapping[str, str], facts: Facts) -> dict[str, Any]:
+        async with self._parts.database.read() as connection:
+            token = await Grants(connection).refresh_token(digest(parameters.get("refresh_token", "")))
+        if token is not None and token.check_client(facts.client) and self._reused(token, facts):
+            await self._end_family(token.grant, facts.now, "idp.refresh_token_reused")
+            raise OAuthError("invalid_grant", "The refresh token was used before.")
+        body, pure = self._decide(parameters, replace(facts, refresh_token=token))
+        if token is None or not await self._still_welcome(token.grant):
+            raise OAuthError("invalid_grant", "The refresh token is not valid.")
+        if not await self._write_refresh(token, pure, facts):
+            raise OAuthError("invalid_grant", "The refresh token is no longer valid.")
+        return body
+
+    @staticmethod
+    def _reused(token: RefreshToken, facts: Facts) -> bool:
+        """Tell whether a rotated token comes back after the time a lost answer would explain."""
+        return token.consumed_at is not None and facts.now - token.consumed_at > REFRESH_RETRY_WINDOW
+
+    async def _write_refresh(self, token: RefreshToken, pure: Request, facts: Facts) -> bool:
+        successor = pure.effects.refresh_token
+        if pure.effects.consume_refresh_token is None or successor is None:
+            async with self._parts.database.read() as connection:
+                return await Grants(connection).stands(token.grant, facts.now)
+        async with self._parts.database.transaction() as connection:
+            grants = Grants(connection)
+            if not await grants.consume_refresh_token(token, facts.now, REFRESH_RETRY_WINDOW):
+                return False
+            lifetime = min(REFRESH_IDLE, token.grant.expires_at - facts.now)
+            generation = token.generation + 1
+            await grants.add_refresh_token(digest(successor), token.grant.grant_id, generation, facts.now, lifetime)
+        return True
+
+    async def _still_welcome(self, grant: Grant) -> bool:
+        return await self._parts.subjects.claims(grant, frozenset()) is not None
+
+    async def _end_family(self, grant: Grant, now: datetime, action: str) -> None:
+        """End a grant and everything it gave, and commit that before the refusal is told."""
+        async with self._parts.database.transaction() as connection:
+            if await Grants(connection).revoke(oauth_grants.c.grant_id == grant.grant_id, now):
+                actor = Principal(PrincipalKind.CLIENT, grant.client_id, client_id=grant.client_id)
+                await self._parts.audit.record(connection, actor, AuditEvent(action, "grant", grant.grant_id))

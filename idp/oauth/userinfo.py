@@ -1,0 +1,40 @@
+"""The userinfo endpoint (OpenID Connect Core, section 5.3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from idp.oauth.errors import InsufficientScope, InvalidAccessToken
+from idp.oauth.model import EndpointResponse
+from idp.oauth.repository import Grants
+
+if TYPE_CHECKING:
+    from idp.oauth.access_tokens import AccessTokens
+    from idp.oauth.model import SenderProof
+    from idp.oauth.parts import Parts
+
+
+class UserInfo:
+    """Tells a client about the person who granted it access."""
+
+    def __init__(self, parts: Parts, access_tokens: AccessTokens) -> None:
+        """Take the shared collaborators and the token check."""
+        self._parts = parts
+        self._access_tokens = access_tokens
+
+    async def answer(self, token: str, proof: SenderProof | None) -> EndpointResponse:
+        """Return the claims the token's scope opens; raises InvalidAccessToken, InsufficientScope."""
+        audience = self._access_tokens.userinfo_audience
+        claims = await self._access_tokens.claims(token, audience=audience, proof=proof)
+        scopes = frozenset(claims["scope"].split())
+        if "openid" not in scopes:
+            raise InsufficientScope("openid")
+        async with self._parts.database.read() as connection:
+            grant = await Grants(connection).find(claims["gid"])
+            standing = grant is not None and await Grants(connection).stands(grant, self._parts.clock.now())
+        if grant is None or not standing:
+            raise InvalidAccessToken("The access token was revoked.")
+        told = await self._parts.subjects.claims(grant, scopes)
+        if told is None:
+            raise InvalidAccessToken("The account may no longer sign in.")
+        return EndpointResponse({"sub": claims["sub"], **told})
