@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 
-async def stands(connection: AsyncConnection, key_id: str, digest: bytes) -> bool:
-    """Tell whether a committed, unfinished intention asks this key to sign this digest."""
-    table = seal_intentions
-    statement = select(table.c.intention_id).where(
-        table.c.key_id == key_id,
-        table.c.to_be_signed_digest == digest,
-        table.c.state == IntentionState.INTENDED,
-    )
-    return (await connection.execute(statement.limit(1))).first() is not None
+class SealIntentions:
+    """Joined to the port of the same name in `keys`: the signer looks before it signs."""
+
+    async def covers(self, connection: AsyncConnection, *, intention_id: str, key_id: str, digest: bytes) -> bool:
+        """Tell whether a committed, confirmed and unfinished intention names exactly this key and digest."""
+        table = seal_intentions
+        statement = select(table.c.intention_id).where(
+            table.c.intention_id == intention_id,
+            table.c.key_id == key_id,
+            table.c.to_be_signed_digest == digest,
+            table.c.state == IntentionState.INTENDED,
+        )
+        return (await connection.execute(statement)).first() is not None

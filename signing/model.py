@@ -120,7 +120,7 @@ class SealApplication:
     organisation_code: str
     kind: SealKind
     lower_text: str = ""
-    algorithm: str = "ES256"
+    algorithm: str = "ecdsa-p256-sha256"
     replaces: str | None = None
     holder_name: str | None = None
     """The person's name on a 个人名章; None for every other kind."""

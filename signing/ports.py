@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 class SealExpectation:
     """What the finished document must be."""
 
-    original_length: int
-    """The document handed in is the first this many bytes, unchanged (after flattening, the flattened one)."""
-    original_sha256: bytes
-    field_name: str
     certificate_der: bytes
     """The seal's certificate; the CMS names it and verifies under it."""
-    timestamped: bool
+    baseline_level: str
+    """`B-B`, `B-T`, `B-LT` or `B-LTA`."""
+    previous_length: int
+    """The first this many bytes are the document as it was before sealing."""
+    previous_sha256: bytes
+    field_name: str
 
 
 class SelfCheck(Protocol):

@@ -13,7 +13,6 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
-    UniqueConstraint,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -154,18 +153,4 @@ seal_batches = Table(
     Column("second_factor_method", Text, nullable=True),
     Column("second_factor_reference", Text, nullable=True),
     Column("created_at", DateTime(timezone=True), nullable=False),
-)
-
-seal_batch_items = Table(
-    "seal_batch_items",
-    metadata,
-    Column("batch_id", Text, ForeignKey("seal_batches.batch_id"), primary_key=True),
-    Column("item_number", Integer, primary_key=True),
-    Column("source_blob", Text, nullable=False),
-    Column("source_digest", LargeBinary, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("intention_id", Text, nullable=True, unique=True),
-    Column("document_id", Text, nullable=True),
-    Column("error", Text, nullable=True),
-    UniqueConstraint("batch_id", "source_digest", name="uq_seal_batch_items_batch_id_source_digest"),
 )

@@ -147,20 +147,6 @@ STATEMENTS: tuple[str, ...] = (
         created_at timestamptz NOT NULL
     )
     """,
-    """
-    CREATE TABLE seal_batch_items (
-        batch_id text NOT NULL REFERENCES seal_batches,
-        item_number integer NOT NULL,
-        source_blob text NOT NULL,
-        source_digest bytea NOT NULL,
-        state text NOT NULL CHECK (state IN ('waiting', 'intended', 'sealed', 'refused')),
-        intention_id text NULL UNIQUE,
-        document_id text NULL,
-        error text NULL,
-        PRIMARY KEY (batch_id, item_number),
-        UNIQUE (batch_id, source_digest)
-    )
-    """,
 )
 
 
