@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
+from starlette.staticfiles import StaticFiles
 
 from api import problems
 from api.access import rows_missing
 from api.dependencies import guard
 from api.metrics import Metrics
 from api.middleware import BodyLimit, Observe, SecurityHeaders
-from api.routes import health, licences, pki, seals, verification
+from api.routes import health, licences, oauth, pki, seals, verification
+from api.web.guard import page_guard
+from api.web.pages import account, citizen, consent, desk, desk_records, public
+from api.web.rendering import STATIC, catalogue_ready
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
+    from starlette.responses import Response
+    from starlette.types import Scope
 
     from api.services import Services
 
@@ -31,12 +37,32 @@ def json_routers() -> list[APIRouter]:
     return [verification.router, licences.router, licences.catalogue_router, seals.router, pki.router, health.router]
 
 
+def page_routers() -> list[APIRouter]:
+    """Return the routers of the pages."""
+    return [public.router, account.router, citizen.router, consent.router, desk.router, desk_records.router]
+
+
+class CachedFiles(StaticFiles):
+    """Static files whose address carries a digest of their content."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return a file that need not be asked for again."""
+        response = await super().get_response(path, scope)
+        if scope["query_string"].startswith(b"v="):
+            response.headers["cache-control"] = "public, max-age=31536000, immutable"
+        return response
+
+
 def build(*, https: bool = False) -> FastAPI:
     """Return the application without services: enough for `openapi.yaml` and for looking at routes."""
     app = FastAPI(title=TITLE, version=VERSION, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.metrics = Metrics()
+    app.include_router(oauth.router)
     for router in json_routers():
         app.include_router(router, dependencies=[Depends(guard)])
+    for router in page_routers():
+        app.include_router(router, dependencies=[Depends(page_guard)])
+    app.mount("/static", CachedFiles(directory=STATIC), name="static")
     missing = rows_missing(app.routes)
     if missing:
         raise RouteWithoutAccess("; ".join(missing))
@@ -51,4 +77,5 @@ def create_app(services: Services) -> FastAPI:
     """Return the whole application; refuses to start while a route has no row in the access table."""
     app = build(https=services.settings.issuer.startswith("https://"))
     app.state.services = services
+    catalogue_ready()
     return app

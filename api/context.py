@@ -6,7 +6,7 @@ import ipaddress
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from starlette.requests import HTTPConnection
 
@@ -68,6 +68,15 @@ def _grouped(text: str) -> str:
     return str(address)
 
 
-def header_values(headers: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """Return the comma-separated parts of a header, stripped, or an empty tuple."""
-    return tuple(part.strip() for part in headers.get(name, "").split(",") if part.strip())
+def prefers_english(accept_language: str) -> bool:
+    """Tell whether a caller asks for English before Chinese; Chinese is the default."""
+    best, weight = "zh", 0.0
+    for part in accept_language.lower().split(",")[:20]:
+        tag, _, parameter = part.strip().partition(";")
+        try:
+            quality = float(parameter.strip().removeprefix("q=")) if parameter else 1.0
+        except ValueError:
+            continue
+        if tag[:2] in {"zh", "en"} and quality > weight:
+            best, weight = tag[:2], quality
+    return best == "en"

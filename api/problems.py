@@ -16,7 +16,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api.context import request_id_of
+from api.context import prefers_english, request_id_of
+from api.web.errors import error_page, wants_page
 from foundation import encryption
 from foundation import errors as base
 
@@ -103,20 +104,6 @@ def headers_of(error: base.TrustServiceError, realm: str) -> dict[str, str]:
     return {}
 
 
-def prefers_english(accept_language: str) -> bool:
-    """Tell whether a caller asks for English before Chinese; Chinese is the default."""
-    best, weight = "zh", 0.0
-    for part in accept_language.lower().split(",")[:20]:
-        tag, _, parameter = part.strip().partition(";")
-        try:
-            quality = float(parameter.strip().removeprefix("q=")) if parameter else 1.0
-        except ValueError:
-            continue
-        if tag[:2] in {"zh", "en"} and quality > weight:
-            best, weight = tag[:2], quality
-    return best == "en"
-
-
 def problem_response(
     request: Request,
     problem: Problem,
@@ -162,6 +149,11 @@ def field_path(location: Sequence[str | int]) -> str:
 async def on_service_error(request: Request, error: Exception) -> Response:
     """Answer a TrustServiceError."""
     assert isinstance(error, base.TrustServiceError)  # noqa: S101 - registered for this class alone
+    if wants_page(request):
+        status = problem_of(error).status
+        if status >= INTERNAL.status:
+            LOGGER.error("page failed", extra={"request_id": request_id_of(request)}, exc_info=error)
+        return await error_page(request, status, error)
     return respond(request, error)
 
 
@@ -178,6 +170,8 @@ async def on_validation_error(request: Request, error: Exception) -> Response:
 async def on_http_exception(request: Request, error: Exception) -> Response:
     """Answer what the framework itself refuses: no such route, wrong method, unreadable body."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
+    if wants_page(request):
+        return await error_page(request, error.status_code, None)
     problem = BY_STATUS.get(error.status_code, Problem(error.status_code, "http", "请求被拒绝", "Request refused"))
     return problem_response(request, problem, headers=error.headers)
 
@@ -185,6 +179,8 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 async def on_unexpected(request: Request, error: Exception) -> Response:
     """Answer anything else with a request id and nothing more; the cause goes to the log."""
     LOGGER.error("unexpected error", extra={"request_id": request_id_of(request)}, exc_info=error)
+    if wants_page(request):
+        return await error_page(request, INTERNAL.status, None)
     return problem_response(request, INTERNAL)
 
 

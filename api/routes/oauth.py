@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from api.context import services_of, source_of
 from api.dependencies import session_principal
 from api.oauth_errors import NO_STORE, endpoint_error, resource_error
+from api.web.rendering import continue_to
 from foundation.errors import NotAuthenticated, TrustServiceError
 from idp.oauth.errors import AuthorizationRefused, OAuthError
 from idp.oauth.model import (
@@ -127,22 +128,30 @@ async def resume(request: Request) -> Response:
 async def _outcome(pending: Awaitable[AuthorizationOutcome]) -> Response:
     """Await an outcome and answer; a refusal with a proven address goes there, others become a page."""
     try:
-        return outcome_response(await pending)
+        outcome = await pending
     except AuthorizationRefused as refused:
         if refused.response is None:
             raise
-        return outcome_response(refused.response)
-
-
-def outcome_response(outcome: AuthorizationOutcome) -> Response:
-    """Turn what the provider decided into the browser's next step."""
-    if isinstance(outcome, SignInNeeded):
-        return _see_other(sign_in_address(outcome))
-    if isinstance(outcome, ConsentNeeded):
-        return _see_other(f"/consent/{outcome.interaction_id}")
-    if outcome.mode is ResponseMode.FORM_POST:
+        outcome = refused.response
+    if isinstance(outcome, AuthorizationResponse) and outcome.mode is ResponseMode.FORM_POST:
         return _form_post(outcome)
-    return _see_other(client_address(outcome))
+    return _see_other(next_address(outcome))
+
+
+async def outcome_response(request: Request, outcome: AuthorizationOutcome) -> Response:
+    """Answer a form of ours with the browser's next step; a redirect would break `form-action 'self'`."""
+    if isinstance(outcome, AuthorizationResponse) and outcome.mode is ResponseMode.FORM_POST:
+        return _form_post(outcome)
+    return await continue_to(request, next_address(outcome))
+
+
+def next_address(outcome: AuthorizationOutcome) -> str:
+    """Return where the browser goes: sign-in, consent, or the client."""
+    if isinstance(outcome, SignInNeeded):
+        return sign_in_address(outcome)
+    if isinstance(outcome, ConsentNeeded):
+        return f"/consent/{outcome.interaction_id}"
+    return client_address(outcome)
 
 
 def sign_in_address(needed: SignInNeeded) -> str:

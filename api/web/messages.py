@@ -1,0 +1,110 @@
+"""What a page says about an error: which field, which rule, the way out; in Chinese, translated where shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from api.web.csrf import ForeignForm
+from api.web.i18n import N_
+from foundation import errors as base
+from idp.oauth.errors import InteractionExpired
+from idp.people import errors as people
+from signing import errors as signing
+from verification import errors as verification
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FIELD_RULES: Mapping[str, str] = {
+    "username": N_("用户名须为 4 到 32 个字母、数字、汉字或 . _ -，且不能全是数字。"),
+    "password": N_("密码太短、太常见或太容易猜到，请换一个更长的。"),
+    "mobile": N_("手机号须为 11 位，以 13 至 19 开头。"),
+    "name": N_("请填写证件上的姓名，不加空格或符号。"),
+    "citizen_id_number": N_("公民身份号码须为 18 位，请检查日期和末位校验码。"),
+    "card_number": N_("银行卡号须为 12 到 19 位数字，请检查是否漏输。"),
+    "code": N_("动态码是 6 位数字。"),
+    "document": N_("请选择一个 PDF 文件。"),
+    "identifier": N_("请输入证照标识。"),
+    "text": N_("请粘贴二维码的文字。"),
+    "matter_code": N_("没有这个事项编码。"),
+    "x": N_("请填毫米数，例如 120 或 120.5。"),
+    "y": N_("请填毫米数，例如 60 或 60.5。"),
+    "size": N_("直径在 3 到 500 毫米之间。"),
+}
+
+SENTENCES: Mapping[type[base.TrustServiceError], str] = {
+    people.UsernameTaken: N_("这个用户名已经有人用了，请换一个。"),
+    people.WeakPassword: FIELD_RULES["password"],
+    people.SignInRefused: N_("用户名或密码不对。请检查大小写后再试。"),
+    people.SecondFactorRefused: N_("动态码不对或已经用过。请等下一个动态码再输。"),
+    people.SignInThrottled: N_("试的次数太多，已暂停几分钟。请稍后再试。"),
+    people.AccountClosed: N_("这个账号已停用。请到办事大厅咨询。"),
+    people.RealNameQuotaExhausted: N_("为防止银行锁卡，今天不能再试了。请换一张卡，或明天再来。"),
+    people.RealNameConflict: N_("核对结果与您已有的实名信息不一致。请带身份证到办事大厅办理。"),
+    people.AuthorityMissing: N_("您没有办理这件事的授权。请联系本单位管理员。"),
+    InteractionExpired: N_("这次登录已经过期或已经完成。请回到办事系统重新开始。"),
+    ForeignForm: N_("这一页打开太久或不是从本站打开的。请刷新后重新填写。"),
+    verification.NotAPdf: N_("这个文件不是 PDF。请选择盖章的 PDF 文件。"),
+    verification.DocumentEncrypted: N_("这个 PDF 设了打开密码，无法核验。请向对方要没有密码的文件。"),
+    verification.NoSealFound: N_("这个 PDF 里没有任何电子签章。如果是纸质件的扫描件，请核验上面的证照标识或二维码。"),
+    verification.DocumentOverLimit: N_("文件太大、页数太多或结构太复杂。最大 50 MB。"),
+    verification.SandboxUnavailable: N_("检查文件的服务正忙。请过一会儿再试。"),
+    signing.NotAPdfDocument: N_("这个文件不是 PDF。"),
+    signing.BrokenPdf: N_("这个 PDF 的结构已损坏。请用原来的软件重新导出。"),
+    signing.EncryptedPdf: N_("这个 PDF 有密码保护。请去掉密码后再上传。"),
+    signing.HybridCrossReference: N_("这个 PDF 由旧版办公软件生成，不同阅读器会显示不同内容。请重新导出。"),
+    signing.BrokenExistingSignature: N_("这个 PDF 里已有的签章被改动过，不能再盖章。"),
+    signing.CertifiedAgainstChange: N_("这个 PDF 已被锁定，不允许再盖章。"),
+    signing.PdfTooLarge: N_("文件太大、页数太多或结构太复杂。最大 50 MB。"),
+    signing.ActiveContent: N_("文件里有盖章后仍可能变化的内容（如表单、脚本、图层）。请“打印成 PDF”后再上传。"),
+    signing.BadPlacement: N_("印章放不到这个位置。请把它完整地放在纸面以内。"),
+    signing.SealNotActive: N_("这枚印章现在不能使用（未启用、停用或已注销）。"),
+    signing.SealUseNotGranted: N_("您没有在这个事项上使用这枚印章的授权。"),
+    signing.SecondFactorRequired: N_("盖章需要输入动态码。"),
+    signing.IntentionExpired: N_("准备好的盖章已过期，请重新放印章。"),
+    signing.IntentionSpent: N_("这次盖章已经完成或取消。请到用章记录查看。"),
+    signing.SealKeyUnusable: N_("印章的密钥暂时不能使用。请稍后再试。"),
+    signing.SealingFailed: N_("盖章后的自检没有通过，文件没有发出。请联系管理员。"),
+    base.TooManyRequests: N_("操作太频繁，请等一分钟再试。"),
+    base.LimitExceeded: N_("内容超过上限。"),
+    base.NotFound: N_("没有找到您要的内容，或者您无权查看。"),
+    base.NotPermitted: N_("您没有权限打开这一页。"),
+    base.NotAuthenticated: N_("请先登录。"),
+    base.Conflict: N_("当前状态不允许这样做。请刷新后再看。"),
+    base.InvalidInput: N_("有内容不符合要求，请检查后再试。"),
+    base.UpstreamUnavailable: N_("外部机构暂时没有应答。您填的内容没有问题，请过几分钟再试。"),
+    base.ServiceUnavailable: N_("服务暂时不可用，请过几分钟再试。您的内容没有丢失。"),
+    base.TrustServiceError: N_("没有办成，请稍后再试。"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What to show: at a field, or above the form when `field` is empty."""
+
+    field: str
+    text: str
+
+    def as_errors(self) -> dict[str, str]:
+        """Return the form's error map."""
+        return {self.field or "_form": self.text}
+
+
+def told(error: base.TrustServiceError, fields: frozenset[str] = frozenset()) -> Told:
+    """Return the sentence for an error; at its field when the form has that field."""
+    field = error.field or ""
+    sentence = sentence_of(error)
+    generic = sentence == SENTENCES[base.InvalidInput]
+    if field in fields:
+        return Told(field, FIELD_RULES.get(field, sentence) if generic else sentence)
+    return Told("", sentence)
+
+
+def sentence_of(error: base.TrustServiceError) -> str:
+    """Return the sentence of the error's class or of its nearest ancestor."""
+    for ancestor in type(error).__mro__:
+        found = SENTENCES.get(ancestor)
+        if found is not None:
+            return found
+    return SENTENCES[base.TrustServiceError]

@@ -1,0 +1,194 @@
+"""The citizen's pages: start, real name, licences, who looked, account."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from api.context import services_of, source_of
+from api.dependencies import principal_of
+from api.web.csrf import checked_form, text_of
+from api.web.messages import told
+from api.web.rendering import continue_to, page, safe_next, say, see_other, with_next
+from foundation.errors import TrustServiceError
+from foundation.principal import Principal
+from idp.people.account import masked_mobile, masked_name, masked_number
+from idp.people.proof import NO_LEVEL, Outcome
+from licence_vault import qr
+from licence_vault.model import Holder, Licence
+
+router = APIRouter(include_in_schema=False)
+
+PROOF_FIELDS = ("name", "citizen_id_number", "card_number", "mobile")
+MAX_FACE_VALUE_CHARS = 2000
+BANK_CARD = "bank_card"
+
+
+@router.get("/home")
+async def home(request: Request) -> Response:
+    """Say what needs the person, then the licences and who looked."""
+    services, principal = services_of(request), principal_of(request)
+    if principal.person_id is None:
+        return await page(request, "home.html", {"name": None, "level": NO_LEVEL, "licences": (), "accesses": ()})
+    person = await services.accounts.person(_account_id(principal))
+    licences = await services.licences.of_holder(principal)
+    accesses = await services.licences.accesses(principal, limit=5)
+    shown = {
+        "name": masked_name(person.name) if person else None,
+        "level": person.level if person else NO_LEVEL,
+        "licences": licences,
+        "accesses": accesses,
+    }
+    return await page(request, "home.html", shown)
+
+
+@router.get("/real-name")
+async def real_name_page(request: Request) -> Response:
+    """Ask for the four elements of a bank card."""
+    return await _real_name(request)
+
+
+async def _real_name(
+    request: Request, errors: dict[str, str] | None = None, values: dict[str, str] | None = None
+) -> Response:
+    following = request.query_params.get("next", "")
+    shown = {
+        "action": with_next("/real-name", following),
+        "following": following,
+        "errors": errors or {},
+        "values": values or {},
+    }
+    return await page(request, "real_name.html", shown, status=422 if errors else 200)
+
+
+@router.post("/real-name")
+async def real_name(request: Request) -> Response:
+    """Ask the bank card's authority, and tell the outcome without saying which element failed."""
+    form = await checked_form(request)
+    elements = {name: text_of(form, name, limit=60) for name in PROOF_FIELDS}
+    services = services_of(request)
+    try:
+        result = await services.real_name.prove(principal_of(request), BANK_CARD, elements, source=source_of(request))
+    except TrustServiceError as error:
+        found = told(error, frozenset(PROOF_FIELDS))
+        return await _real_name(request, {found.field or "_form": say(request, found.text)}, elements)
+    following = safe_next(request.query_params.get("next"), "/home")
+    if result.outcome is Outcome.MATCH and following.startswith("/oauth/"):
+        return await continue_to(request, following)
+    shown = {
+        "outcome": result.outcome.value,
+        "level": result.level,
+        "following": following,
+        "again": with_next("/real-name", request.query_params.get("next")),
+    }
+    return await page(request, "real_name_done.html", shown)
+
+
+@router.get("/licences")
+async def licences(request: Request) -> Response:
+    """List what is registered in the person's name."""
+    principal = principal_of(request)
+    if principal.person_id is None:
+        return see_other("/home")
+    return await page(request, "licences.html", {"licences": await services_of(request).licences.of_holder(principal)})
+
+
+@router.get("/licences/{identifier}")
+async def licence(request: Request, identifier: str) -> Response:
+    """Show one licence; names and numbers stay masked until asked for."""
+    services, principal = services_of(request), principal_of(request)
+    found = await services.licences.get(principal, identifier)
+    shown_in_full = request.query_params.get("show") == "full"
+    licence_type = await services.catalogue.get(found.type_code, found.type_version)
+    shown = {
+        "licence": _Shown(found, full=shown_in_full),
+        "shown": shown_in_full,
+        "face": face_rows(found.face, licence_type.schema) if shown_in_full else (),
+        "history": await services.licences.history(principal, identifier),
+    }
+    return await page(request, "licence.html", shown)
+
+
+@router.get("/licences/{identifier}/pdf")
+async def licence_pdf(request: Request, identifier: str) -> Response:
+    """Return the sealed file."""
+    document = await services_of(request).licences.face_pdf(principal_of(request), identifier)
+    name = f'attachment; filename="{identifier}.pdf"'
+    return Response(
+        document.pdf,
+        media_type="application/pdf",
+        headers={"content-disposition": name, "cache-control": "no-store"},
+    )
+
+
+@router.get("/licences/{identifier}/qr.png")
+async def licence_code(request: Request, identifier: str) -> Response:
+    """Return the code as a picture."""
+    found = await services_of(request).licences.get(principal_of(request), identifier)
+    return Response(qr.picture_png(found.qr_text), media_type="image/png", headers={"cache-control": "no-store"})
+
+
+@router.get("/accesses")
+async def accesses(request: Request) -> Response:
+    """Show every reading of the person's licences."""
+    principal = principal_of(request)
+    if principal.person_id is None:
+        return see_other("/home")
+    return await page(request, "accesses.html", {"accesses": await services_of(request).licences.accesses(principal)})
+
+
+@router.get("/me")
+async def me(request: Request) -> Response:
+    """Show who the person is to us and how that was proven."""
+    services, principal = services_of(request), principal_of(request)
+    account = await services.accounts.get(_account_id(principal))
+    person = await services.accounts.person(account.account_id)
+    full = request.query_params.get("show") == "full"
+    shown: dict[str, Any] = {
+        "account": account,
+        "person": person,
+        "shown": full,
+        "level": person.level if person else NO_LEVEL,
+        "mobile": (account.mobile if full else masked_mobile(account.mobile)) if account.mobile else None,
+        "name": None,
+        "number": None,
+        "evidence": await services.real_name.evidence(principal),
+    }
+    if person:
+        shown["name"] = person.name if full else masked_name(person.name)
+        shown["number"] = person.document_number if full else masked_number(person.document_number)
+    return await page(request, "me.html", shown)
+
+
+def _account_id(principal: Principal) -> str:
+    return principal.actor_id or principal.subject_id
+
+
+class _Shown:
+    """A licence for the page: holders masked unless asked for."""
+
+    def __init__(self, licence: Licence, *, full: bool) -> None:
+        self._licence = licence
+        self.holders = licence.holders if full else tuple(_masked(holder) for holder in licence.holders)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._licence, name)
+
+
+def _masked(holder: Holder) -> Holder:
+    return Holder(masked_name(holder.name), holder.code_type, masked_number(holder.code))
+
+
+def face_rows(face: Any, schema: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - JSON values
+    """Return the face data as label and text, in the schema's order."""
+    properties = schema.get("properties", {})
+    names = [name for name in properties if name in face] + [name for name in face if name not in properties]
+    return [(properties.get(name, {}).get("title", name), _text(face[name])) for name in names]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return "；".join(_text(item) for item in value)[:MAX_FACE_VALUE_CHARS]
+    if isinstance(value, dict):
+        return "，".join(_text(item) for item in value.values())[:MAX_FACE_VALUE_CHARS]
+    return "" if value is None else str(value)[:MAX_FACE_VALUE_CHARS]

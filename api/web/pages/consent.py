@@ -1,0 +1,32 @@
+"""The question whether a department's system may sign the person in."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from api.context import services_of
+from api.dependencies import principal_of
+from api.routes.oauth import client_address, outcome_response
+from api.web.csrf import checked_form, text_of
+from api.web.rendering import continue_to, page
+from idp.oauth.model import AuthorizationResponse, ResponseMode
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/consent/{interaction_id}")
+async def consent_page(request: Request, interaction_id: str) -> Response:
+    """Show who asks for what."""
+    ask = await services_of(request).provider.consent_page(interaction_id, principal_of(request))
+    return await page(request, "consent.html", {"ask": ask})
+
+
+@router.post("/consent/{interaction_id}")
+async def consent(request: Request, interaction_id: str) -> Response:
+    """Take the answer, once, and go back to the department's system."""
+    form = await checked_form(request)
+    outcome = await services_of(request).provider.decide(
+        interaction_id, principal_of(request), approved=text_of(form, "answer") == "yes"
+    )
+    if isinstance(outcome, AuthorizationResponse) and outcome.mode is not ResponseMode.FORM_POST:
+        return await continue_to(request, client_address(outcome))
+    return outcome_response(outcome)

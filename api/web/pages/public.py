@@ -1,0 +1,142 @@
+"""Pages without sign-in: the start, and verification."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from starlette.datastructures import UploadFile
+
+from api.context import services_of
+from api.strict import check_pairs
+from api.web import sessions
+from api.web.csrf import check_origin, text_of
+from api.web.i18n import ENGLISH, N_, language_of
+from api.web.messages import FIELD_RULES, told
+from api.web.pages.account import home_of
+from api.web.rendering import day, page, say, see_other
+from foundation.errors import TrustServiceError
+from foundation.principal import ANONYMOUS
+from verification.model import Report, Verdict
+
+router = APIRouter(include_in_schema=False)
+
+ADVICE = {
+    Verdict.VALID: N_("请再核对持证人本人：证照有效不等于拿证的人就是持证人。"),
+    Verdict.INVALID: N_("请不要接受。请持证人出示新证，或向签发机构核实。"),
+    Verdict.UNDETERMINED: N_("请不要当作有效。请稍后再验，或向签发机构核实。"),
+}
+MAX_TEXT = 8000
+MAX_RECEIPT = 64_000
+
+
+@router.get("/")
+async def landing(request: Request) -> Response:
+    """Show the jobs that can be done here; somebody signed in goes to the own start."""
+    session = await sessions.current(request)
+    return see_other(home_of(session)) if session else await page(request, "landing.html")
+
+
+@router.get("/v")
+async def verify_page(request: Request) -> Response:
+    """Show the ways to verify; a code's fragment is read by script and never sent in an address."""
+    return await page(request, "verify.html")
+
+
+async def _again(request: Request, errors: dict[str, str], values: dict[str, str] | None = None) -> Response:
+    return await page(request, "verify.html", {"errors": errors, "values": values or {}}, status=422)
+
+
+@router.post("/v/identifier")
+async def by_identifier(request: Request) -> Response:
+    """Judge an identifier as typed."""
+    form = await _form(request)
+    names = ("identifier", "holder_name", "holder_code")
+    values = {name: text_of(form, name, limit=300) for name in names}
+    if not values["identifier"]:
+        return await _again(request, {"identifier": say(request, FIELD_RULES["identifier"])}, values)
+    compare = {name: values[name] for name in names[1:] if values[name]}
+    return await _judged(
+        request,
+        "identifier",
+        values,
+        services_of(request).verification.by_identifier(ANONYMOUS, values["identifier"], compare=compare),
+    )
+
+
+@router.post("/v/qr")
+async def by_qr(request: Request) -> Response:
+    """Judge the text of a code."""
+    form = await _form(request)
+    values = {"text": text_of(form, "text", limit=MAX_TEXT)}
+    if not values["text"]:
+        return await _again(request, {"text": say(request, FIELD_RULES["text"])})
+    return await _judged(request, "qr", values, services_of(request).verification.by_qr(ANONYMOUS, values["text"]))
+
+
+@router.post("/v/pdf")
+async def by_pdf(request: Request) -> Response:
+    """Judge a PDF that was dropped or chosen."""
+    form = await _form(request)
+    document = form.get("document")
+    data = await document.read() if isinstance(document, UploadFile) else b""
+    if not data:
+        return await _again(request, {"document": say(request, FIELD_RULES["document"])})
+    return await _judged(request, "pdf", {}, services_of(request).verification.by_pdf(ANONYMOUS, data))
+
+
+@router.post("/v/receipt")
+async def by_receipt(request: Request) -> Response:
+    """Judge a receipt somebody was given."""
+    form = await _form(request)
+    report = await services_of(request).verification.by_receipt(text_of(form, "receipt", limit=MAX_RECEIPT))
+    return await _verdict(request, "receipt", report)
+
+
+@router.post("/v/receipt/file")
+async def receipt_file(request: Request) -> Response:
+    """Give the receipt back as a file; it came with the page, nothing is kept for it."""
+    form = await _form(request)
+    text = text_of(form, "receipt", limit=MAX_RECEIPT)
+    headers = {"content-disposition": 'attachment; filename="receipt.jws"', "cache-control": "no-store"}
+    return Response(text, media_type="application/jose", headers=headers)
+
+
+async def _form(request: Request) -> Any:  # noqa: ANN401 - FormData or what a test gives
+    check_origin(request)
+    form = await request.form(max_files=1, max_fields=8, max_part_size=256 * 1024)
+    check_pairs([(name, value if isinstance(value, str) else "") for name, value in form.multi_items()], None)
+    return form
+
+
+async def _judged(request: Request, way: str, values: dict[str, str], judging: Any) -> Response:  # noqa: ANN401
+    try:
+        verified = await judging
+    except TrustServiceError as error:
+        field = {"pdf": "document", "qr": "text"}.get(way, way)
+        return await _again(request, {field: say(request, told(error).text)}, values)
+    return await _verdict(request, way, verified.report, verified.receipt, verified.receipt_id)
+
+
+async def _verdict(
+    request: Request, way: str, report: Report, receipt: str | None = None, receipt_id: str = ""
+) -> Response:
+    request.app.state.metrics.verdict(way, report.verdict.value)
+    shown = {
+        "report": report,
+        "why": reason_of(report, language_of(request)),
+        "todo": say(request, ADVICE[report.verdict]),
+        "receipt": receipt,
+        "receipt_id": receipt_id,
+    }
+    return await page(request, "verdict.html", shown)
+
+
+def reason_of(report: Report, language: str) -> str:
+    """Return the one sentence of reason: the day of a licence's end where it is known."""
+    sentence = report.reason.sentence
+    text = sentence.en if language == ENGLISH else sentence.zh
+    facts = report.licence
+    if facts and facts.state_effective_at and report.verdict is Verdict.INVALID:
+        since = day(facts.state_effective_at.date(), language=language)
+        return f"{text} ({since})" if language == ENGLISH else f"{text}（{since}起）"
+    return text
