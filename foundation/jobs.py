@@ -27,8 +27,6 @@ from pgqueuer.domain.settings import DBSettings
 from pgqueuer.domain.types import Channel, QueueExecutionMode
 from sqlalchemy import text
 
-from foundation.errors import TrustServiceError
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -56,7 +54,7 @@ _NAMES = DBSettings(
 )
 
 
-class JobFailed(TrustServiceError):
+class JobFailed(Exception):
     """A handler raised; only the exception's class is kept, since its text may name people."""
 
 
