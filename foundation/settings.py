@@ -53,6 +53,19 @@ class Settings(BaseSettings):
     index_key: SecretStr = Field(SecretStr(""), description="Base64 of 32 bytes; keys the blind indexes.")
     keystore_passphrase: SecretStr = Field(SecretStr(""), description="Wraps the software provider's keys.")
     key_provider: str = Field("software", pattern="^(software|pkcs11)$")
+    signer_passphrase: SecretStr = Field(
+        SecretStr(""), description="Wraps the signer's keys; set it for the signer process alone."
+    )
+    signer_socket: str = Field("", description="Path of the signer's socket; without it this process signs itself.")
+    pki_url: str = Field(
+        "", description="Base address in certificates, plain http as RFC 5280 advises; the issuer when empty."
+    )
+    timestamp_policy: str = Field(
+        "2.25.221938572011325936724127085417262131479", pattern=r"^[0-2](\.[0-9]+)+$", description="TSA policy OID."
+    )
+    pkcs11_module: str = Field("", description="Path of the PKCS #11 library.")
+    pkcs11_token: str = Field("", description="Label of the token.")
+    pkcs11_pin: SecretStr = Field(SecretStr(""), description="User PIN of the token; for the signer process alone.")
     real_name_gateway_url: str = Field("", description="Base address of the real-name authorities' gateway.")
     real_name_gateway_key: SecretStr = Field(SecretStr(""), description="Shared key for request signatures, base64.")
     outbound_networks: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -106,6 +119,11 @@ class Settings(BaseSettings):
         if broken:
             raise ValueError("; ".join(broken))
         return self
+
+    @property
+    def pki_base(self) -> str:
+        """Return the base address of revocation data and CA certificates."""
+        return self.pki_url or self.issuer
 
     @property
     def verify_page(self) -> str:

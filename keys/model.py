@@ -52,6 +52,21 @@ class Custody(StrEnum):
 
 ONLINE_PURPOSES = frozenset({KeyPurpose.TOKEN, KeyPurpose.RECEIPT})
 
+DIGEST_PURPOSES = frozenset(
+    {
+        KeyPurpose.SEAL,
+        KeyPurpose.PERSON,
+        KeyPurpose.QR,
+        KeyPurpose.STATUS_LIST,
+        KeyPurpose.TRUST_LIST,
+        KeyPurpose.CHECKPOINT,
+    }
+)
+"""Purposes that sign what a caller prepared. CA, TSA and OCSP keys sign only what the signer itself has built."""
+
+INTENDED_PURPOSES = frozenset({KeyPurpose.SEAL, KeyPurpose.PERSON})
+"""Purposes that sign only what a stored, confirmed intention names."""
+
 TRANSITIONS: dict[KeyState, frozenset[KeyState]] = {
     KeyState.PENDING: frozenset({KeyState.ACTIVE, KeyState.COMPROMISED, KeyState.DESTROYED}),
     KeyState.ACTIVE: frozenset({KeyState.RETIRING, KeyState.RETIRED, KeyState.COMPROMISED}),

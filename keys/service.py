@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from foundation.errors import ServiceUnavailable
+from keys.algorithms import P256_SHA256, for_jws, profile
+from keys.certificate_repository import CertificateRepository
+from keys.errors import UnsupportedAlgorithm
+from keys.model import ONLINE_PURPOSES, PUBLISHED_STATES, KeyInfo, KeyPurpose, KeyState
+from keys.repository import KeyRepository
+from keys.trust import TrustAnchors
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from foundation.database import Database
+    from foundation.encryption import FieldCipher
     from foundation.principal import Principal
-    from keys.model import KeyInfo, KeyPurpose
-    from keys.trust import TrustAnchors
+    from keys.keyring import KeyRing
+    from keys.lifecycle import Lifecycle
+    from keys.providers.base import PrivateKey
+    from keys.register import Register
+    from keys.signer.port import Signer
+
+WATCH_SECONDS = 0.5
+KEPT_SECONDS = 1.0
+KEPT_COUNT = 10_000
+
+_log = logging.getLogger(__name__)
+
+
+def resolve_algorithm(name: str) -> str:
+    """Return the profile name of an algorithm given as `ecdsa-p256-sha256` or as `ES256`."""
+    try:
+        return profile(name).name
+    except UnsupportedAlgorithm:
+        return for_jws(name).name
 
 
 class KeyService:
@@ -20,38 +51,136 @@ class KeyService:
     outside your own transaction.
     """
 
+    def __init__(
+        self,
+        database: Database,
+        cipher: FieldCipher,
+        register: Register,
+        online: KeyRing,
+        lifecycle: Lifecycle,
+        signer: Signer,
+    ) -> None:
+        """Hold the online keys here (`online`, `lifecycle`) and ask `signer` for the rest."""
+        self._database = database
+        self._cipher = cipher
+        self._register = register
+        self._online = online
+        self._lifecycle = lifecycle
+        self._signer = signer
+        self._kept: dict[str, tuple[float, KeyInfo]] = {}
+
     async def load(self) -> None:
         """Read the service's own keys and open the online ones; call once at start.
 
-        Raises: KeystoreMissing before the ceremony; KeystoreLocked.
+        Raises: KeystoreMissing before the ceremony; KeystoreLocked; ProviderUnavailable.
         """
-        raise NotImplementedError
+        await self._register.refresh(force=True)
+        await self._online.unlock(self._database)
+        for purpose in ONLINE_PURPOSES:
+            for key in self._register.all(purpose):
+                if key.info.state is KeyState.ACTIVE:
+                    self._online.open(key)
+        await self._signer.load()
 
     async def watch(self) -> None:
         """Notice changed keys within a second, forever; run as a background task."""
-        raise NotImplementedError
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                await self._register.refresh(force=True)
+            except ServiceUnavailable:
+                _log.warning("the key store cannot be read; going on with the keys known")
+
+    async def refresh(self) -> None:
+        """Look at the store now if the last look has aged, where no `watch` runs."""
+        await self._register.refresh()
 
     async def create(
-        self, principal: Principal, purpose: KeyPurpose, owner: str, algorithm: str = "ecdsa-p256-sha256"
+        self, principal: Principal, purpose: KeyPurpose, owner: str, algorithm: str = P256_SHA256
     ) -> KeyInfo:
-        """Make a key pair; it is pending until a certificate is issued for it, or `activate` is called."""
-        raise NotImplementedError
+        """Make a key pair; it is pending until a certificate is issued for it, or `activate` is called.
+
+        `owner` is the seal's id for seals, our person number for persons, empty for the
+        service's own. Raises: UnsupportedAlgorithm, ProviderUnavailable.
+        """
+        name = resolve_algorithm(algorithm)
+        if purpose in ONLINE_PURPOSES:
+            info = await self._lifecycle.create(principal, purpose, owner, name)
+            await self._register.refresh(force=True)
+            return info
+        return await self._signer.create_key(principal, purpose, owner, name)
 
     async def activate(self, principal: Principal, key_id: str) -> KeyInfo:
-        """Make a pending key active; the one it replaces becomes retiring."""
-        raise NotImplementedError
+        """Make a pending key active; the one it replaces becomes retiring. Raises: KeyNotUsable."""
+        info = await self.get(key_id)
+        online = info.purpose in ONLINE_PURPOSES
+        act = self._lifecycle.activate if online else self._signer.activate_key
+        return await self._changed(await act(principal, key_id))
+
+    async def retire(self, principal: Principal, key_id: str) -> KeyInfo:
+        """End a key's use; what it signed stays valid. Raises: KeyNotUsable."""
+        online = (await self.get(key_id)).purpose in ONLINE_PURPOSES
+        act = self._lifecycle.retire if online else self._signer.retire_key
+        return await self._changed(await act(principal, key_id))
+
+    async def compromise(self, principal: Principal, key_id: str, not_trusted_from: datetime) -> KeyInfo:
+        """Mark a key compromised and revoke its certificates from a moment on; cannot be undone."""
+        online = (await self.get(key_id)).purpose in ONLINE_PURPOSES
+        act = self._lifecycle.compromise if online else self._signer.compromise_key
+        return await self._changed(await act(principal, key_id, not_trusted_from))
+
+    async def destroy(self, principal: Principal, key_id: str) -> KeyInfo:
+        """Erase the private part of a key that is out of use. Raises: KeyNotUsable."""
+        online = (await self.get(key_id)).purpose in ONLINE_PURPOSES
+        act = self._lifecycle.destroy if online else self._signer.destroy_key
+        return await self._changed(await act(principal, key_id))
+
+    async def _changed(self, info: KeyInfo) -> KeyInfo:
+        self._kept.pop(info.key_id, None)
+        await self._register.refresh(force=True)
+        return info
 
     async def active(self, purpose: KeyPurpose, owner: str = "") -> KeyInfo:
         """Return the key now used for a purpose and owner; raises KeyNotFound."""
-        raise NotImplementedError
+        if purpose in (KeyPurpose.SEAL, KeyPurpose.PERSON):
+            async with self._database.read() as connection:
+                return await self._complete((await KeyRepository(connection).active(purpose, owner)).info)
+        await self._register.refresh()
+        return self._register.active(purpose, owner).info
 
     async def get(self, key_id: str) -> KeyInfo:
-        """Return one key in any state; raises KeyNotFound."""
-        raise NotImplementedError
+        """Return one key in any state, at most a second old; raises KeyNotFound."""
+        kept = self._kept.get(key_id)
+        if kept is not None and time.monotonic() - kept[0] < KEPT_SECONDS:
+            return kept[1]
+        async with self._database.read() as connection:
+            info = (await KeyRepository(connection).get(key_id)).info
+        info = await self._complete(info)
+        if len(self._kept) >= KEPT_COUNT:
+            self._kept.clear()
+        self._kept[key_id] = (time.monotonic(), info)
+        return info
+
+    async def _complete(self, info: KeyInfo) -> KeyInfo:
+        """Put a person's own certificate, which is stored encrypted, in front of the chain."""
+        if info.purpose is not KeyPurpose.PERSON or not info.certificate_chain_der:
+            return info
+        async with self._database.read() as connection:
+            newest = await CertificateRepository(connection, self._cipher).search(key_id=info.key_id, limit=1)
+        return replace(info, certificate_chain_der=(newest[0].certificate_der, *info.certificate_chain_der))
 
     def verification_keys(self, purpose: KeyPurpose) -> tuple[KeyInfo, ...]:
         """Return the service's own keys a verifier needs, retired and compromised ones too, from memory."""
-        raise NotImplementedError
+        return tuple(key.info for key in self._register.all(purpose))
+
+    def published_keys(self, purpose: KeyPurpose) -> tuple[KeyInfo, ...]:
+        """Return the keys that stand in a key set: next, current and still valid earlier ones."""
+        return tuple(info for info in self.verification_keys(purpose) if info.state in PUBLISHED_STATES)
+
+    def open_online(self, purpose: KeyPurpose, algorithm: str) -> tuple[KeyInfo, PrivateKey]:
+        """Return the active online key of an algorithm, opened; for `keys.jws` only. Raises: KeyNotFound."""
+        key = self._register.active(purpose, "", algorithm)
+        return key.info, self._online.open(key)
 
     async def sign_digest(
         self, key_id: str, purpose: KeyPurpose, digest: bytes, *, intention_id: str | None = None
@@ -61,12 +190,24 @@ class KeyService:
         Seal keys need the `intention_id` of a committed intention that names the digest.
         Raises: KeyNotFound, WrongPurpose, KeyNotUsable, IntentionMissing, ProviderUnavailable.
         """
-        raise NotImplementedError
+        return await self._signer.sign_digest(key_id, purpose, digest, intention_id)
 
-    async def compromise(self, principal: Principal, key_id: str, not_trusted_from: datetime) -> KeyInfo:
-        """Mark a key compromised and revoke its certificates from a moment on; cannot be undone."""
-        raise NotImplementedError
+    async def sign_message(self, key_id: str, purpose: KeyPurpose, message: bytes) -> bytes:
+        """Sign a message with a qr, status_list, trust_list or checkpoint key (Ed25519 keys sign no digests)."""
+        return await self._signer.sign_message(key_id, purpose, message)
 
     async def trust_anchors(self) -> TrustAnchors:
-        """Return the public CA certificates."""
-        raise NotImplementedError
+        """Return the public CA certificates; a compromised CA is left out."""
+        await self._register.refresh()
+        trusted = (KeyState.ACTIVE, KeyState.RETIRING, KeyState.RETIRED)
+
+        def certificates(purpose: KeyPurpose) -> tuple[bytes, ...]:
+            keys = self.verification_keys(purpose)
+            return tuple(key.certificate_chain_der[0] for key in keys if key.state in trusted)
+
+        return TrustAnchors(certificates(KeyPurpose.ROOT_CA), certificates(KeyPurpose.ISSUING_CA))
+
+    async def close(self) -> None:
+        """Drop the opened keys and leave the signer."""
+        self._online.close()
+        await self._signer.close()

@@ -1,0 +1,274 @@
+"""Certificate profiles (RFC 5280, ETSI EN 319 412) and the certificates built from them. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+from foundation.errors import InvalidInput
+from keys.algorithms import public_key_bits
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
+    from keys.providers.base import CertificateSigner
+
+NCP_POLICY = "0.4.0.2042.1.1"
+"""Normalised certificate policy, ETSI EN 319 411-1 section 5.3."""
+MAX_NAME = 64
+"""ub-common-name and ub-organization-name, RFC 5280 appendix A."""
+BACKDATE = timedelta(minutes=1)
+"""Verifiers' clocks run a little behind ours."""
+
+
+class Issuer(StrEnum):
+    """The CAs, by the `owner` of their key."""
+
+    ROOT = "root"
+    PERSONS = "persons"
+    SEALS = "seals"
+    INFRASTRUCTURE = "infrastructure"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateProfile:
+    """One kind of certificate.
+
+    `usages` are attribute names of `x509.KeyUsage`. `path_length` is None for leaves.
+    """
+
+    name: str
+    days: int
+    usages: frozenset[str]
+    extended: tuple[ObjectIdentifier, ...] = ()
+    extended_critical: bool = False
+    policies: tuple[str, ...] = ()
+    path_length: int | None = None
+    no_check: bool = False
+
+
+_CA_USAGES = frozenset({"key_cert_sign", "crl_sign"})
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        CertificateProfile("root", 20 * 365, _CA_USAGES, path_length=1),
+        CertificateProfile("issuing", 10 * 365, _CA_USAGES, policies=("2.5.29.32.0",), path_length=0),
+        CertificateProfile("seal", 3 * 365, frozenset({"content_commitment"}), policies=(NCP_POLICY,)),
+        CertificateProfile("person", 3 * 365, frozenset({"content_commitment"}), policies=(NCP_POLICY,)),
+        CertificateProfile("officer", 3 * 365, frozenset({"content_commitment"}), policies=(NCP_POLICY,)),
+        CertificateProfile(
+            "tsa",
+            6 * 365,
+            frozenset({"digital_signature"}),
+            (ExtendedKeyUsageOID.TIME_STAMPING,),
+            extended_critical=True,
+            policies=(NCP_POLICY,),
+        ),
+        CertificateProfile(
+            "ocsp", 365, frozenset({"digital_signature"}), (ExtendedKeyUsageOID.OCSP_SIGNING,), no_check=True
+        ),
+        CertificateProfile("tls_client", 365, frozenset({"digital_signature"}), (ExtendedKeyUsageOID.CLIENT_AUTH,)),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a certificate says its issuer's certificate, list and responder are."""
+
+    base: str
+
+    def crl(self, issuer: Issuer) -> str:
+        """Return the address of a CA's revocation list."""
+        return f"{self.base}/pki/crl/{issuer}.crl"
+
+    def delta_crl(self, issuer: Issuer) -> str:
+        """Return the address of a CA's delta list."""
+        return f"{self.base}/pki/crl/{issuer}-delta.crl"
+
+    def certificate(self, issuer: Issuer) -> str:
+        """Return the address of a CA's certificate."""
+        return f"{self.base}/pki/ca/{issuer}.cer"
+
+    def ocsp(self) -> str:
+        """Return the address of the responder."""
+        return f"{self.base}/pki/ocsp"
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerFacts:
+    """The CA that signs: its name, certificate (None while the root makes its own) and opened key."""
+
+    issuer: Issuer
+    certificate: x509.Certificate | None
+    signer: CertificateSigner
+
+
+def common_name(country: str, organisation: str, name: str) -> x509.Name:
+    """Return the name of a CA or of a service certificate."""
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, country),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, _limited(organisation, "organisation_name")),
+            x509.NameAttribute(NameOID.COMMON_NAME, _limited(name, "name")),
+        ]
+    )
+
+
+def organisation_subject(organisation_name: str, credit_code: str, name: str) -> x509.Name:
+    """Return a legal person's subject; the identifier form is that of ETSI EN 319 412-1 section 5.1.4."""
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, _limited(organisation_name, "organisation_name")),
+            x509.NameAttribute(NameOID.ORGANIZATION_IDENTIFIER, f"NTRCN-{credit_code}"),
+            x509.NameAttribute(NameOID.COMMON_NAME, _limited(name, "name")),
+        ]
+    )
+
+
+def person_subject(name: str, number: str, *, organisation_name: str = "", credit_code: str = "") -> x509.Name:
+    """Return a natural person's subject; a Chinese name is not split, so `surname` carries all of it."""
+    organisation = (
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, _limited(organisation_name, "organisation_name")),
+            x509.NameAttribute(NameOID.ORGANIZATION_IDENTIFIER, f"NTRCN-{credit_code}"),
+        ]
+        if credit_code
+        else []
+    )
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
+            *organisation,
+            x509.NameAttribute(NameOID.SURNAME, _limited(name, "name")),
+            x509.NameAttribute(NameOID.SERIAL_NUMBER, _limited(number, "number")),
+            x509.NameAttribute(NameOID.COMMON_NAME, _limited(name, "name")),
+        ]
+    )
+
+
+def _limited(value: str, field: str) -> str:
+    if not value.strip() or len(value) > MAX_NAME or not value.isprintable():
+        raise InvalidInput(f"A certificate name has 1 to {MAX_NAME} printable characters.", field=field)
+    return value
+
+
+def key_identifier(public_key_der: bytes) -> bytes:
+    """Return the subject key identifier: 160 bits of SHA-256, RFC 7093 section 2 method 1."""
+    return hashlib.sha256(public_key_bits(public_key_der)).digest()[:20]
+
+
+def signature_hash(signer: CertificateSigner) -> SHA256 | None:
+    """Return the hash a certificate builder wants for a key; Ed25519 brings its own."""
+    return None if isinstance(signer, ed25519.Ed25519PrivateKey) else SHA256()
+
+
+def build_certificate(
+    profile: CertificateProfile,
+    facts: IssuerFacts,
+    *,
+    subject: x509.Name,
+    public_key_der: bytes,
+    now: datetime,
+    addresses: Addresses,
+) -> x509.Certificate:
+    """Return a signed certificate that ends no later than its issuer."""
+    not_after = now + timedelta(days=profile.days)
+    issuer = facts.certificate
+    if issuer is not None:
+        not_after = min(not_after, issuer.not_valid_after_utc)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject if issuer is None else issuer.subject)
+        .public_key(_public_key(public_key_der))
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATE)
+        .not_valid_after(not_after)
+        .add_extension(x509.SubjectKeyIdentifier(key_identifier(public_key_der)), critical=False)
+        .add_extension(_key_usage(profile.usages), critical=True)
+    )
+    builder = _with_issuer(builder, profile, facts, addresses)
+    builder = _with_profile(builder, profile)
+    return builder.sign(facts.signer, signature_hash(facts.signer))
+
+
+def _public_key(public_key_der: bytes) -> CertificatePublicKeyTypes:
+    return load_der_public_key(public_key_der)  # type: ignore[return-value]  # profiles hold certifiable kinds only
+
+
+def _key_usage(usages: frozenset[str]) -> x509.KeyUsage:
+    names = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    )
+    return x509.KeyUsage(**{name: name in usages for name in names})
+
+
+def _with_issuer(
+    builder: x509.CertificateBuilder, profile: CertificateProfile, facts: IssuerFacts, addresses: Addresses
+) -> x509.CertificateBuilder:
+    """Add what points to the issuer: key identifier, list, certificate and responder."""
+    if facts.certificate is None:
+        return builder
+    identifier = facts.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    access = [_access(AuthorityInformationAccessOID.CA_ISSUERS, addresses.certificate(facts.issuer))]
+    if facts.issuer is not Issuer.ROOT and not profile.no_check:
+        # The root is offline and has no responder; its list covers the issuing CAs.
+        access.insert(0, _access(AuthorityInformationAccessOID.OCSP, addresses.ocsp()))
+    builder = builder.add_extension(
+        x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False
+    ).add_extension(x509.AuthorityInformationAccess(access), critical=False)
+    if profile.no_check:
+        return builder
+    location = x509.DistributionPoint([x509.UniformResourceIdentifier(addresses.crl(facts.issuer))], None, None, None)
+    return builder.add_extension(x509.CRLDistributionPoints([location]), critical=False)
+
+
+def _access(method: ObjectIdentifier, address: str) -> x509.AccessDescription:
+    return x509.AccessDescription(method, x509.UniformResourceIdentifier(address))
+
+
+def _with_profile(builder: x509.CertificateBuilder, profile: CertificateProfile) -> x509.CertificateBuilder:
+    """Add what the profile itself asks for."""
+    if profile.path_length is not None:
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=profile.path_length), critical=True)
+    if profile.policies:
+        policies = [x509.PolicyInformation(ObjectIdentifier(policy), None) for policy in profile.policies]
+        builder = builder.add_extension(x509.CertificatePolicies(policies), critical=False)
+    if profile.extended:
+        builder = builder.add_extension(
+            x509.ExtendedKeyUsage(list(profile.extended)), critical=profile.extended_critical
+        )
+    if profile.no_check:
+        builder = builder.add_extension(x509.OCSPNoCheck(), critical=False)
+    return builder
+
+
+def serial_text(certificate: x509.Certificate) -> str:
+    """Return a serial number in the form the database holds."""
+    return f"{certificate.serial_number:x}"
+
+
+def der_of(certificate: x509.Certificate) -> bytes:
+    """Return a certificate's DER."""
+    return certificate.public_bytes(Encoding.DER)

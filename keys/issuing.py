@@ -1,0 +1,258 @@
+"""The CA's work: certificates and revocation lists, made where the CA keys are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from foundation.audit import AuditEvent
+from foundation.errors import InvalidInput
+from keys.certificate_repository import CertificateRecord, CertificateRepository
+from keys.certificates import (
+    PROFILES,
+    Issuer,
+    IssuerFacts,
+    build_certificate,
+    common_name,
+    der_of,
+    organisation_subject,
+    person_subject,
+    serial_text,
+)
+from keys.errors import KeyNotUsable, WrongPurpose
+from keys.model import KeyPurpose, KeyState
+from keys.repository import KeyRepository
+from keys.revocation import ListTimes, Revocation, build_crl
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from foundation.audit import Audit
+    from foundation.clock import Clock
+    from foundation.database import Database
+    from foundation.encryption import FieldCipher
+    from foundation.principal import Principal
+    from keys.certificates import Addresses, CertificateProfile
+    from keys.keyring import KeyRing
+    from keys.lifecycle import Lifecycle
+    from keys.model import KeyInfo
+    from keys.register import Register
+    from keys.signer.port import SubjectFacts
+
+ISSUER_OF = {
+    "seal": Issuer.SEALS,
+    "person": Issuer.PERSONS,
+    "officer": Issuer.PERSONS,
+    "tsa": Issuer.INFRASTRUCTURE,
+    "tls_client": Issuer.INFRASTRUCTURE,
+}
+PURPOSE_OF = {
+    "seal": KeyPurpose.SEAL,
+    "person": KeyPurpose.PERSON,
+    "officer": KeyPurpose.PERSON,
+    "tsa": KeyPurpose.TSA,
+    "ocsp": KeyPurpose.OCSP,
+}
+LIST_LIFETIME = timedelta(hours=24)
+LIST_RENEWAL = timedelta(hours=6)
+"""A list is made anew once it is this old, so that a holder of the last one always has most of a day."""
+
+
+def subject_name(subject: SubjectFacts, city: str) -> x509.Name:
+    """Return the distinguished name of a profile's subject; raises InvalidInput."""
+    match subject.profile:
+        case "seal" | "tls_client":
+            return organisation_subject(subject.organisation_name, subject.credit_code, subject.name)
+        case "person":
+            return person_subject(subject.name, subject.subject_id)
+        case "officer":
+            return person_subject(
+                subject.name,
+                subject.subject_id,
+                organisation_name=subject.organisation_name,
+                credit_code=subject.credit_code,
+            )
+        case "tsa" | "ocsp":
+            return common_name("CN", city, subject.name)
+        case _:
+            raise InvalidInput("There is no such certificate profile.", field="profile")
+
+
+class CertificateIssuer:
+    """Signs certificates and lists with the CA keys of this process."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        audit: Audit,
+        cipher: FieldCipher,
+        ring: KeyRing,
+        register: Register,
+        lifecycle: Lifecycle,
+        addresses: Addresses,
+        city: str,
+    ) -> None:
+        """Join the parts."""
+        self._database = database
+        self._clock = clock
+        self._audit = audit
+        self._cipher = cipher
+        self._ring = ring
+        self._register = register
+        self._lifecycle = lifecycle
+        self._addresses = addresses
+        self._city = city
+
+    def certificates(self, connection: AsyncConnection) -> CertificateRepository:
+        """Return the repository on a connection."""
+        return CertificateRepository(connection, self._cipher)
+
+    def facts(self, issuer: Issuer) -> IssuerFacts:
+        """Return a CA ready to sign; raises KeyNotFound, KeyNotUsable (the root is offline)."""
+        purpose = KeyPurpose.ROOT_CA if issuer is Issuer.ROOT else KeyPurpose.ISSUING_CA
+        key = self._register.active(purpose, issuer)
+        certificate = x509.load_der_x509_certificate(key.info.certificate_chain_der[0])
+        return IssuerFacts(issuer, certificate, self._ring.open(key).certificate_signer())
+
+    async def certify(self, principal: Principal, key_id: str, subject: SubjectFacts) -> KeyInfo:
+        """Issue for a pending key and activate it, or renew an active key's certificate."""
+        profile = PROFILES[subject.profile]
+        issuer = Issuer(subject.subject_id) if subject.profile == "ocsp" else ISSUER_OF[subject.profile]
+        name = subject_name(subject, self._city)
+        await self._register.refresh()
+        facts = self.facts(issuer)
+        async with self._database.transaction() as connection:
+            repository = KeyRepository(connection)
+            info = (await repository.get(key_id)).info
+            if info.purpose is not PURPOSE_OF.get(subject.profile):
+                raise WrongPurpose(f"A {info.purpose} key gets no {subject.profile} certificate.")
+            if info.state not in (KeyState.PENDING, KeyState.ACTIVE):
+                raise KeyNotUsable(f"Key {key_id} is {info.state}.")
+            certificate = self._build(profile, facts, name, info.public_key_der)
+            await self._store(connection, principal, facts.issuer, certificate, subject, key_id)
+            chain = (der_of(certificate), *self._upper(facts))
+            # A person's certificate carries a name, so only the encrypted column of `certificates` has it.
+            await repository.set_chain(info, chain[1:] if info.purpose is KeyPurpose.PERSON else chain)
+            if info.state is KeyState.PENDING:
+                info = await self._lifecycle.activate_within(connection, principal, key_id)
+        await self._register.refresh(force=True)
+        return with_chain(info, chain)
+
+    async def certify_request(self, principal: Principal, csr_der: bytes, subject: SubjectFacts) -> bytes:
+        """Issue for the public key of a PKCS #10 request whose signature proves possession."""
+        try:
+            request = x509.load_der_x509_csr(csr_der)
+            proven = request.is_signature_valid
+            public_key = request.public_key()
+        except ValueError as error:
+            raise InvalidInput("This is not a certificate request.", field="csr") from error
+        if not proven:
+            raise InvalidInput("The request is not signed by its own key.", field="csr")
+        public_key_der = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        profile, name = PROFILES[subject.profile], subject_name(subject, self._city)
+        await self._register.refresh()
+        facts = self.facts(ISSUER_OF[subject.profile])
+        certificate = self._build(profile, facts, name, public_key_der)
+        async with self._database.transaction() as connection:
+            await self._store(connection, principal, facts.issuer, certificate, subject, None)
+        return der_of(certificate)
+
+    def _build(
+        self, profile: CertificateProfile, facts: IssuerFacts, name: x509.Name, public_key_der: bytes
+    ) -> x509.Certificate:
+        return build_certificate(
+            profile,
+            facts,
+            subject=name,
+            public_key_der=public_key_der,
+            now=self._clock.now(),
+            addresses=self._addresses,
+        )
+
+    @staticmethod
+    def _upper(facts: IssuerFacts) -> tuple[bytes, ...]:
+        return () if facts.issuer is Issuer.ROOT or facts.certificate is None else (der_of(facts.certificate),)
+
+    async def _store(
+        self,
+        connection: AsyncConnection,
+        principal: Principal,
+        issuer: Issuer,
+        certificate: x509.Certificate,
+        subject: SubjectFacts,
+        key_id: str | None,
+    ) -> None:
+        await self.certificates(connection).add(
+            issuer,
+            certificate,
+            profile=subject.profile,
+            key_id=key_id,
+            subject_id=subject.subject_id,
+            issued_at=self._clock.now(),
+        )
+        detail = {"issuer": issuer, "profile": subject.profile, "subject_id": subject.subject_id, "key_id": key_id}
+        event = AuditEvent("keys.certify", "certificate", serial_text(certificate), detail)
+        await self._audit.record(connection, principal, event)
+
+    async def revoke(self, principal: Principal, revocation: Revocation) -> CertificateRecord:
+        """Revoke one certificate; the list follows in a transaction of its own."""
+        async with self._database.transaction() as connection:
+            certificates = self.certificates(connection)
+            issuer = await certificates.issuer_of(revocation.serial)
+            record = await certificates.revoke(issuer, revocation)
+            await self._record_revocation(connection, principal, record)
+        await self.publish(issuer)
+        return record
+
+    async def revoke_all_of(self, principal: Principal, key_id: str, revocation: Revocation) -> None:
+        """Revoke every certificate of a key; `revocation` gives date and reason."""
+        issuers = set()
+        async with self._database.transaction() as connection:
+            certificates = self.certificates(connection)
+            for record in await certificates.search(key_id=key_id):
+                if record.revocation is None:
+                    one = Revocation(record.serial, revocation.revoked_at, revocation.reason, revocation.invalid_from)
+                    await self._record_revocation(connection, principal, await certificates.revoke(record.issuer, one))
+                    issuers.add(record.issuer)
+        for issuer in sorted(issuers - {Issuer.ROOT}):
+            await self.publish(issuer)
+
+    async def _record_revocation(
+        self, connection: AsyncConnection, principal: Principal, record: CertificateRecord
+    ) -> None:
+        detail = {"issuer": record.issuer, "key_id": record.key_id}
+        if record.revocation is not None:
+            detail["reason"] = record.revocation.reason
+        event = AuditEvent("keys.revoke", "certificate", f"{record.serial:x}", detail)
+        await self._audit.record(connection, principal, event)
+
+    async def publish(self, issuer: Issuer) -> bytes:
+        """Sign and store a new full list."""
+        await self._register.refresh()
+        facts = self.facts(issuer)
+        async with self._database.transaction() as connection:
+            certificates = self.certificates(connection)
+            await certificates.hold_list_lock(issuer)
+            now = self._clock.now()
+            times = ListTimes(await certificates.next_list_number(issuer), now, now + LIST_LIFETIME)
+            crl_der = build_crl(facts, await certificates.revoked(issuer, unexpired_at=now), times)
+            await certificates.add_list(issuer, times, crl_der)
+        return crl_der
+
+    async def crl(self, issuer: Issuer) -> bytes:
+        """Return the newest list, making a new one when it has aged; the root's comes from the ceremony."""
+        async with self._database.read() as connection:
+            newest = await self.certificates(connection).newest_list(issuer)
+        if newest is not None and (issuer is Issuer.ROOT or self._clock.now() < newest[0].this_update + LIST_RENEWAL):
+            return newest[1]
+        return await self.publish(issuer)
+
+
+def with_chain(info: KeyInfo, chain: tuple[bytes, ...]) -> KeyInfo:
+    """Return the facts of a key with another chain."""
+    return replace(info, certificate_chain_der=chain)

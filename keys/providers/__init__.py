@@ -1,0 +1,1 @@
+"""Where private keys live: in software under a KEK, or in a PKCS #11 token."""

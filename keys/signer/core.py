@@ -1,0 +1,167 @@
+"""The signer itself: holds the opened keys and refuses what is not intended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from foundation.errors import InvalidInput
+from keys.algorithms import profile
+from keys.errors import IntentionMissing, UnsupportedAlgorithm, WrongPurpose
+from keys.model import DIGEST_PURPOSES, INTENDED_PURPOSES, KeyState, require_use
+from keys.repository import KeyRepository
+from keys.revocation import Revocation, RevocationReason
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from foundation.clock import Clock
+    from foundation.database import Database
+    from foundation.principal import Principal
+    from keys.certificates import Issuer
+    from keys.issuing import CertificateIssuer
+    from keys.keyring import KeyRing
+    from keys.lifecycle import Lifecycle
+    from keys.model import KeyInfo, KeyPurpose
+    from keys.ports import SealIntentions
+    from keys.register import Register
+    from keys.repository import StoredKey
+    from keys.signer.answering import Responder
+    from keys.signer.stamping import Stamper
+    from keys.signer.status_book import StatusBook
+
+DIGEST_BYTES = 32
+USED_STATES = frozenset({KeyState.ACTIVE, KeyState.RETIRING})
+
+
+class SignerCore:
+    """Implements `keys.signer.port.Signer` over keys opened in this process."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        ring: KeyRing,
+        register: Register,
+        lifecycle: Lifecycle,
+        issuer: CertificateIssuer,
+        stamper: Stamper,
+        responder: Responder,
+        book: StatusBook,
+        intentions: SealIntentions | None,
+    ) -> None:
+        """Join the parts; without `intentions` no seal is signed."""
+        self._database = database
+        self._clock = clock
+        self._ring = ring
+        self._register = register
+        self._lifecycle = lifecycle
+        self._issuer = issuer
+        self._intentions = intentions
+        self._book = book
+        self.timestamp = stamper.timestamp
+        self.timestamp_response = stamper.respond
+        self.ocsp_response = responder.respond
+        self.ocsp_response_for = responder.response_for
+        self.create_key = lifecycle.create
+        self.retire_key = lifecycle.retire
+        self.certify = issuer.certify
+        self.certify_request = issuer.certify_request
+
+    async def load(self) -> None:
+        """Unlock the keystore and read the service's keys."""
+        await self._ring.unlock(self._database)
+        await self._register.refresh(force=True)
+
+    async def close(self) -> None:
+        """Drop every opened key."""
+        self._ring.close()
+
+    async def activate_key(self, principal: Principal, key_id: str) -> KeyInfo:
+        """Make a pending key active."""
+        info = await self._lifecycle.activate(principal, key_id)
+        await self._register.refresh(force=True)
+        return info
+
+    async def compromise_key(self, principal: Principal, key_id: str, not_trusted_from: datetime) -> KeyInfo:
+        """Mark a key compromised, then revoke its certificates.
+
+        The state comes first: if revoking fails, the key is out of use already and the act can be repeated.
+        """
+        info = await self._lifecycle.compromise(principal, key_id, not_trusted_from)
+        revocation = Revocation(0, self._clock.now(), RevocationReason.KEY_COMPROMISE, not_trusted_from)
+        await self._issuer.revoke_all_of(principal, key_id, revocation)
+        self._book.age()
+        return info
+
+    async def destroy_key(self, principal: Principal, key_id: str) -> KeyInfo:
+        """Erase the private part of a key that is out of use."""
+        return await self._lifecycle.destroy(principal, key_id)
+
+    async def sign_digest(self, key_id: str, purpose: KeyPurpose, digest: bytes, intention_id: str | None) -> bytes:
+        """Sign a digest; a seal's only if a committed intention names it.
+
+        Raises: WrongPurpose, KeyNotUsable, KeyNotFound, IntentionMissing, InvalidInput, UnsupportedAlgorithm.
+        """
+        if purpose not in DIGEST_PURPOSES:
+            raise WrongPurpose(f"{purpose} keys sign nothing that a caller prepared.")
+        if len(digest) != DIGEST_BYTES:
+            raise InvalidInput("A digest has 32 bytes.", field="digest")
+        if purpose in INTENDED_PURPOSES:
+            key = await self._intended(key_id, purpose, digest, intention_id)
+        else:
+            key = await self._service_key(key_id, purpose)
+        opened = self._ring.open(key)
+        return await self._ring.run(key, lambda: opened.sign_digest(digest))
+
+    async def sign_message(self, key_id: str, purpose: KeyPurpose, message: bytes) -> bytes:
+        """Sign a message with a service key; seals are signed by digest and intention only."""
+        if purpose not in DIGEST_PURPOSES - INTENDED_PURPOSES:
+            raise WrongPurpose(f"{purpose} keys sign no messages.")
+        key = await self._service_key(key_id, purpose)
+        opened = self._ring.open(key)
+        return await self._ring.run(key, lambda: opened.sign(message))
+
+    async def _service_key(self, key_id: str, purpose: KeyPurpose) -> StoredKey:
+        await self._register.refresh()
+        key = self._register.find(key_id)
+        if key is None:
+            async with self._database.read() as connection:
+                key = await KeyRepository(connection).get(key_id)
+        require_use(key.info, purpose)
+        return key
+
+    async def _intended(self, key_id: str, purpose: KeyPurpose, digest: bytes, intention_id: str | None) -> StoredKey:
+        """Read key and intention anew from the database, on a connection of the signer's own."""
+        if self._intentions is None or not intention_id:
+            raise IntentionMissing("A seal needs a stored intention.")
+        async with self._database.read() as connection:
+            key = await KeyRepository(connection).get(key_id)
+            require_use(key.info, purpose)
+            if profile(key.info.algorithm).digest is None:
+                raise UnsupportedAlgorithm("This key signs no digests.", field="algorithm")
+            covered = await self._intentions.covers(connection, intention_id=intention_id, key_id=key_id, digest=digest)
+        if not covered:
+            raise IntentionMissing("No stored, confirmed intention names this key and digest.")
+        return key
+
+    async def revoke(
+        self, principal: Principal, serial: int, reason: RevocationReason, invalid_from: datetime | None
+    ) -> None:
+        """Revoke a certificate and publish the list; its key, if it is ours, is retired."""
+        record = await self._issuer.revoke(principal, Revocation(serial, self._clock.now(), reason, invalid_from))
+        self._book.age()
+        if record.key_id is not None:
+            await self._retire_uncertified(principal, record.key_id)
+
+    async def _retire_uncertified(self, principal: Principal, key_id: str) -> None:
+        """Retire a key once none of its certificates is good any more."""
+        now = self._clock.now()
+        async with self._database.read() as connection:
+            key = await KeyRepository(connection).get(key_id)
+            rest = await self._issuer.certificates(connection).search(key_id=key_id)
+        if key.info.state in USED_STATES and all(one.revocation or one.not_after < now for one in rest):
+            await self._lifecycle.retire(principal, key_id)
+
+    async def crl(self, issuer: Issuer) -> bytes:
+        """Return a list that is current."""
+        return await self._issuer.crl(issuer)
