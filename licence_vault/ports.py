@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -13,26 +12,24 @@ if TYPE_CHECKING:
     from foundation.principal import Principal
 
 
-@dataclass(frozen=True, slots=True)
-class HolderCode:
-    """A code by which licences name somebody: annex-A type (`111`, `001`, …) and normalised value."""
+class HolderIndexes(Protocol):
+    """Tells by which blind indexes licences name a person or enterprise; joined to `idp`.
 
-    code_type: str
-    code: str
+    An index is `FieldCipher.blind_index(<normalised code>, "holder_code")`.
+    """
 
+    async def of_person(self, connection: AsyncConnection, person_id: str) -> tuple[bytes, ...]:
+        """Return the index of every document number the person has proven; empty when unknown."""
 
-class HolderCodes(Protocol):
-    """Tells which codes belong to a proven person or enterprise; joined to `idp`."""
-
-    async def of_person(self, connection: AsyncConnection, person_id: str) -> tuple[HolderCode, ...]:
-        """Return every document number the person has proven; empty when unknown."""
+    async def accounts_of(self, connection: AsyncConnection, holder_index: bytes) -> tuple[str, ...]:
+        """Return the ids of the active accounts behind an index."""
 
 
-class HolderAccounts(Protocol):
-    """Finds whom to tell about a holder's licence; joined to `idp`."""
+class IssuingOfficers(Protocol):
+    """Tells whether an officer may issue for the own organisation; joined to `idp`."""
 
-    async def of_holder(self, connection: AsyncConnection, holder: HolderCode) -> tuple[str, ...]:
-        """Return the ids of the accounts whose proven person carries this code."""
+    async def require_issuing(self, principal: Principal, matter_code: str | None) -> None:
+        """Raise NotPermitted unless the officer holds the authority to issue, for this matter."""
 
 
 class Mandates(Protocol):
@@ -42,35 +39,3 @@ class Mandates(Protocol):
         self, connection: AsyncConnection, *, agent_id: str, person_id: str, type_code: str, at: datetime
     ) -> bool:
         """Tell whether a live mandate lets the agent see the person's licences of this type."""
-
-
-@dataclass(frozen=True, slots=True)
-class SealPlace:
-    """Where the seal goes: page from 1, lower-left corner and size in points."""
-
-    page: int
-    x: float
-    y: float
-    width: float
-    height: float
-
-
-@dataclass(frozen=True, slots=True)
-class SealedFace:
-    """What came back from sealing."""
-
-    document_id: str
-    pdf: bytes
-    seal_id: str
-
-
-class Sealer(Protocol):
-    """Applies the issuing authority's seal to a rendered face; joined to `signing`."""
-
-    async def usable_seal(self, principal: Principal, organisation_code: str, seal_id: str | None) -> str:
-        """Return the id of the seal that will be used; raises NoUsableSeal."""
-
-    async def seal(
-        self, principal: Principal, seal_id: str, pdf: bytes, *, place: SealPlace, matter_code: str | None
-    ) -> SealedFace:
-        """Seal a face at its place, with a timestamp where one can be had."""

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, cast
 
 import cbor2
+import zxingcpp
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from PIL import Image
 
 from keys.model import KeyPurpose
+from licence_vault.errors import FaceTooLarge
 from licence_vault.model import CIVIL_TIME
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
     from keys.service import KeyService
 
 _EPOCH = date(1970, 1, 1)
 CLAIM_ISS, CLAIM_EXP, CLAIM_IAT, CLAIM_LICENCE = 1, 4, 6, -65537
 COSE_SIGN1_TAG = 18
 ES256 = -7
-KEY_ID_BYTES = 8
+MAX_VERSION = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +90,8 @@ class QrWriter:
 
     async def text(self, licence: QrLicence, *, issued_at: datetime) -> str:
         """Return the HF1 text of a licence, signed by the active `qr` key."""
-        key = self._keys.active(KeyPurpose.QR)
-        key_id = hashlib.sha256(key.public_key_der).digest()[:KEY_ID_BYTES]
-        protected = cbor2.dumps({1: ES256, 4: key_id}, canonical=True)
+        key = await self._keys.active(KeyPurpose.QR)
+        protected = cbor2.dumps({1: ES256, 4: key.qr_key_id}, canonical=True)
         payload = cbor2.dumps(claims(licence, service_id=self._service_id, issued_at=issued_at), canonical=True)
         digest = hashlib.sha256(signature_structure(protected, payload)).digest()
         r, s = decode_dss_signature(await self._keys.sign_digest(key.key_id, KeyPurpose.QR, digest))
@@ -93,3 +99,39 @@ class QrWriter:
         message = cbor2.CBORTag(COSE_SIGN1_TAG, [protected, {}, payload, signature])
         packed = zlib.compress(cbor2.dumps(message, canonical=True), 9)
         return f"{self._verify_page}#HF1{base64.b32encode(packed).decode().rstrip('=')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A QR code: its version (1 to 40) and its picture as SVG with quiet zone."""
+
+    version: int
+    svg: str
+    code: zxingcpp.Barcode = field(repr=False, compare=False)
+
+    def png(self, *, scale: int = 6) -> bytes:
+        """Return the picture as PNG, `scale` pixels a module."""
+        pixels = memoryview(cast("Buffer", self.code.to_image(scale=scale, add_quiet_zones=True)))
+        side = math.isqrt(pixels.nbytes)
+        picture = Image.frombytes("L", (side, side), bytes(pixels))
+        out = BytesIO()
+        picture.save(out, "PNG", optimize=True)
+        return out.getvalue()
+
+
+def symbol(text: str) -> Symbol:
+    """Return the code of an HF1 text at error correction level M.
+
+    Raises: FaceTooLarge beyond version 18, which phones no longer read well off paper.
+    """
+    code = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
+    modules = math.isqrt(memoryview(cast("Buffer", code.to_image(scale=1, add_quiet_zones=False))).nbytes)
+    version = (modules - 17) // 4
+    if version > MAX_VERSION:
+        raise FaceTooLarge("二维码内容过长,请缩短名称 / the QR code would be too dense.", field="holders")
+    return Symbol(version, code.to_svg(add_quiet_zones=True), code)
+
+
+def picture_png(text: str, *, scale: int = 6) -> bytes:
+    """Return the code of an HF1 text as a PNG picture."""
+    return symbol(text).png(scale=scale)

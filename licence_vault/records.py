@@ -8,22 +8,38 @@ carries is for comparing with what the asker supplies.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, or_, select
+
+from licence_vault.faces import FaceFacts, metadata
+from licence_vault.model import LicenceState
+from licence_vault.repository import LicenceRepository
+from licence_vault.states import civil_date, state_at, status_value
+from licence_vault.tables import licence_documents, licence_status_lists, licences
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
     from datetime import date, datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from foundation.clock import Clock
     from foundation.encryption import FieldCipher
-    from licence_vault.model import Holder, LicenceState
+    from licence_vault.catalogue import Catalogue
+    from licence_vault.model import Holder
+    from licence_vault.repository import StoredLicence
+
+BATCH = 5000
 
 
 @dataclass(frozen=True, slots=True)
 class LicenceFacts:
-    """A stored licence at one moment of valid time, as known at one moment of recorded time."""
+    """A stored licence at one moment of valid time, as known at one moment of recorded time.
+
+    `metadata` are the GB/T 36903 short names and texts as attached to the PDF;
+    `document_sha256` the digests of every sealed PDF made of it.
+    """
 
     identifier: str
     type_code: str
@@ -31,26 +47,35 @@ class LicenceFacts:
     issuer_code: str
     issuer_name: str
     holders: tuple[Holder, ...]
-    face: Mapping[str, Any]
+    metadata: Mapping[str, str]
     issued_on: date
     valid_from: date
     valid_to: date | None
     state: LicenceState
-    state_effective_at: datetime
+    state_effective_at: datetime | None
     state_reason: str
     superseded_by: str | None
     status_list: int
     status_index: int
-    document_digest: str
-    qr_text: str
+    document_sha256: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusValue:
+    """One place of a status list whose value is not 0."""
+
+    status_list: int
+    index: int
+    value: int
 
 
 class LicenceRecords:
     """Facts about licences for verification."""
 
-    def __init__(self, cipher: FieldCipher, clock: Clock) -> None:
+    def __init__(self, cipher: FieldCipher, clock: Clock, catalogue: Catalogue) -> None:
         self._cipher = cipher
         self._clock = clock
+        self._catalogue = catalogue
 
     async def find(
         self,
@@ -61,16 +86,89 @@ class LicenceRecords:
         known_at: datetime | None = None,
     ) -> LicenceFacts | None:
         """Return a licence with its state at `at` as recorded by `known_at` (both now when None)."""
-        raise NotImplementedError
+        repository = LicenceRepository(connection, self._cipher)
+        stored = await repository.by_identifier(identifier)
+        if stored is None or stored.state is LicenceState.PENDING:
+            return None
+        now = self._clock.now()
+        records = await repository.states(stored.licence_id)
+        state = state_at(
+            records, valid_from=stored.valid_from, valid_to=stored.valid_to, at=at or now, known_at=known_at or now
+        )
+        licence_type = await self._catalogue.get(stored.type_code, stored.type_version)
+        return LicenceFacts(
+            identifier=stored.identifier,
+            type_code=stored.type_code,
+            type_name=licence_type.name,
+            issuer_code=stored.issuer_code,
+            issuer_name=stored.issuer_name,
+            holders=stored.holders,
+            metadata=metadata(licence_type, facts_of(stored)),
+            issued_on=stored.issued_on,
+            valid_from=stored.valid_from,
+            valid_to=stored.valid_to,
+            state=state.state,
+            state_effective_at=None if state.record is None else state.record.effective_at,
+            state_reason="" if state.record is None else state.record.reason_code.value,
+            superseded_by=await repository.successor(stored.licence_id),
+            status_list=stored.status_list,
+            status_index=stored.status_index,
+            document_sha256=tuple(one.sha256 for one in await repository.documents(stored.licence_id)),
+        )
 
-    async def find_by_digest(self, connection: AsyncConnection, digest: str) -> str | None:
-        """Return the identifier of the licence whose sealed PDF has this SHA-256 (hex)."""
-        raise NotImplementedError
+    async def find_document(self, connection: AsyncConnection, sha256: bytes) -> str | None:
+        """Return the identifier of the licence one of whose sealed PDFs has this digest."""
+        statement = (
+            select(licences.c.identifier)
+            .join(licence_documents, licence_documents.c.licence_id == licences.c.licence_id)
+            .where(licence_documents.c.sha256 == sha256)
+            .limit(1)
+        )
+        return (await connection.execute(statement)).scalar_one_or_none()
 
-    async def status_values(self, connection: AsyncConnection, status_list: int) -> Mapping[int, int]:
-        """Return the non-zero status values of a list now, by index (docs/architecture.md)."""
-        raise NotImplementedError
+    async def not_valid(self, connection: AsyncConnection, status_list: int) -> AsyncIterator[StatusValue]:
+        """Yield every place of a list whose value is not 0 now; unused places stay out."""
+        now = self._clock.now()
+        repository = LicenceRepository(connection, self._cipher)
+        columns = (licences.c.licence_id, licences.c.status_index, licences.c.valid_from, licences.c.valid_to)
+        # Only what is not plainly valid is looked at closely: any state after the first, and validity to come.
+        close = or_(
+            licences.c.state != LicenceState.VALID,
+            licences.c.state_sequence > 1,
+            licences.c.valid_from > civil_date(now),
+        )
+        statement = select(*columns).where(licences.c.status_list == status_list, close)
+        rows = (await connection.execute(statement)).all()
+        for start in range(0, len(rows), BATCH):
+            part = rows[start : start + BATCH]
+            states = await repository.states_of([row.licence_id for row in part])
+            for row in part:
+                state = state_at(
+                    states[row.licence_id], valid_from=row.valid_from, valid_to=row.valid_to, at=now, known_at=now
+                )
+                if value := status_value(state.state):
+                    yield StatusValue(status_list, row.status_index, value)
 
-    async def status_lists(self, connection: AsyncConnection) -> tuple[tuple[int, int], ...]:
-        """Return number and capacity of every list whose epoch has not wholly expired."""
-        raise NotImplementedError
+    async def lists(self, connection: AsyncConnection) -> Mapping[int, int]:
+        """Return the size of every status list in use; lists whose epoch has wholly expired have left."""
+        year = str(civil_date(self._clock.now()).year)
+        lists = licence_status_lists
+        statement = select(lists.c.status_list, lists.c.capacity).where(
+            (lists.c.epoch == "long") | (func.length(lists.c.epoch) == len(year)) & (lists.c.epoch >= year)
+        )
+        return {row.status_list: row.capacity for row in await connection.execute(statement)}
+
+
+def facts_of(stored: StoredLicence) -> FaceFacts:
+    """Return what the face of a stored licence shows."""
+    return FaceFacts(
+        stored.identifier,
+        stored.licence_number,
+        stored.issuer_code,
+        stored.issuer_name,
+        stored.holders,
+        stored.face,
+        stored.issued_on,
+        stored.valid_from,
+        stored.valid_to,
+    )

@@ -1,0 +1,111 @@
+"""Who may read a licence, by which way, and which of its fields. Pure decisions.
+
+Everybody else gets LicenceNotFound: whether a licence exists is itself told to nobody
+without a right to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from foundation.principal import PrincipalKind
+from licence_vault.definitions import ANY
+from licence_vault.model import Holder, Licence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from foundation.principal import Principal
+    from licence_vault.definitions import LicenceType
+    from licence_vault.model import Purpose
+    from licence_vault.repository import StoredLicence
+
+READ_SCOPE = "licence:read"
+STATUS_SCOPE = "licence:status"
+_HOLDER_KINDS = (PrincipalKind.PERSON, PrincipalKind.ENTERPRISE)
+
+
+class Way(StrEnum):
+    """How a reader came to a licence."""
+
+    HOLDER = "holder"
+    ISSUER = "issuer"
+    SHARED = "shared"
+    EX_OFFICIO = "ex_officio"
+    SHOWN = "shown"
+    MANDATE = "mandate"
+
+
+@dataclass(frozen=True, slots=True)
+class Entitlement:
+    """A way in; `fields` None means all of them."""
+
+    way: Way
+    fields: frozenset[str] | None = None
+
+    @property
+    def own(self) -> bool:
+        """Tell whether the holder reads for themself."""
+        return self.way is Way.HOLDER
+
+
+def is_holder(principal: Principal) -> bool:
+    """Tell whether a principal can be a holder: a signed-in person or enterprise, proven."""
+    return principal.kind in _HOLDER_KINDS and principal.person_id is not None
+
+
+def works_for(principal: Principal, organisation_code: str, scope: str = READ_SCOPE) -> bool:
+    """Tell whether the principal is an organisation's officer, or its client with the scope."""
+    if principal.organisation_code != organisation_code:
+        return False
+    return principal.kind is PrincipalKind.OFFICER or (
+        principal.kind is PrincipalKind.CLIENT and scope in principal.scopes
+    )
+
+
+def entitlement(
+    principal: Principal,
+    stored: StoredLicence,
+    licence_type: LicenceType,
+    *,
+    holder_indexes: Iterable[bytes],
+    purpose: Purpose,
+) -> Entitlement | None:
+    """Return the way in, or None."""
+    if is_holder(principal) and stored.holder_indexes & set(holder_indexes):
+        return Entitlement(Way.HOLDER)
+    if works_for(principal, stored.issuer_code):
+        return Entitlement(Way.ISSUER)
+    return shared(principal, licence_type, purpose)
+
+
+def shared(principal: Principal, licence_type: LicenceType, purpose: Purpose) -> Entitlement | None:
+    """Return what the type's sharing list allows a department, for a matter and with a case behind it."""
+    organisation = principal.organisation_code
+    if organisation is None or not works_for(principal, organisation):
+        return None
+    if not purpose.matter_code or not purpose.case_number:
+        return None
+    rules = [rule for rule in licence_type.sharing if rule.covers(organisation, purpose.matter_code)]
+    if not rules:
+        return None
+    named = {name for rule in rules for name in rule.fields}
+    return Entitlement(Way.SHARED, None if ANY in named else frozenset(named))
+
+
+def masked(licence: Licence, granted: Entitlement) -> Licence:
+    """Return the licence with only the fields the entitlement covers; holder codes keep their ends."""
+    if granted.fields is None:
+        return licence
+    face = {name: value for name, value in licence.face.items() if name in granted.fields}
+    holders = tuple(Holder(one.name, one.code_type, mask_code(one.code)) for one in licence.holders)
+    return replace(licence, face=face, holders=holders, qr_text="", masked=True)
+
+
+def mask_code(code: str) -> str:
+    """Return a code with its middle hidden, such as `5***********4X`-like texts in lists."""
+    if len(code) <= 5:  # noqa: PLR2004 - too short to keep both ends
+        return "*" * len(code)
+    return code[0] + "*" * (len(code) - 3) + code[-2:]

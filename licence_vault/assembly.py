@@ -1,0 +1,90 @@
+"""Puts the vault together; `hufu/wiring.py` calls it for server, worker and command alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from licence_vault.catalogue import Catalogue
+from licence_vault.changing import LicenceChanger
+from licence_vault.issuing import LicenceIssuer
+from licence_vault.qr import QrWriter
+from licence_vault.reading import LicenceReader
+from licence_vault.records import LicenceRecords
+from licence_vault.rendering import FaceRenderer
+from licence_vault.rendition import FaceMaker
+from licence_vault.service import LicenceService
+
+if TYPE_CHECKING:
+    from foundation.audit import Audit
+    from foundation.blobs import BlobStore
+    from foundation.clock import Clock
+    from foundation.database import Database
+    from foundation.directory import Directory
+    from foundation.encryption import FieldCipher
+    from foundation.settings import Settings
+    from keys.service import KeyService
+    from licence_vault.ports import HolderIndexes, IssuingOfficers
+    from signing.sealing import SealingService
+    from signing.seals import SealService
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """Everything the vault offers; `close` ends its rendering processes."""
+
+    catalogue: Catalogue
+    licences: LicenceService
+    records: LicenceRecords
+    renderer: FaceRenderer
+
+    def close(self) -> None:
+        """End the rendering processes."""
+        self.renderer.close()
+
+
+def assemble_vault(
+    settings: Settings,
+    database: Database,
+    *,
+    clock: Clock,
+    audit: Audit,
+    cipher: FieldCipher,
+    blobs: BlobStore,
+    directory: Directory,
+    keys: KeyService,
+    seals: SealService,
+    sealing: SealingService,
+    holders: HolderIndexes,
+    officers: IssuingOfficers,
+    renderer: FaceRenderer | None = None,
+) -> Vault:
+    """Build the vault; opens nothing."""
+    catalogue = Catalogue(database, clock, audit)
+    renderer = renderer or FaceRenderer()
+    codes = QrWriter(keys, service_id=settings.service_id, verify_page=settings.verify_page)
+    faces = FaceMaker(clock=clock, renderer=renderer, codes=codes, sealing=sealing)
+    issuer = LicenceIssuer(
+        database,
+        clock=clock,
+        audit=audit,
+        cipher=cipher,
+        directory=directory,
+        catalogue=catalogue,
+        seals=seals,
+        faces=faces,
+        officers=officers,
+    )
+    reader = LicenceReader(
+        database,
+        clock=clock,
+        audit=audit,
+        cipher=cipher,
+        blobs=blobs,
+        directory=directory,
+        catalogue=catalogue,
+        holders=holders,
+    )
+    changer = LicenceChanger(database, clock=clock, audit=audit, cipher=cipher, officers=officers)
+    licences = LicenceService(database, issuer=issuer, reader=reader, changer=changer)
+    return Vault(catalogue, licences, LicenceRecords(cipher, clock, catalogue), renderer)

@@ -1,0 +1,249 @@
+"""Reading licences: by holder, issuer, sharing list; no receipt, no data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from foundation.errors import NotFound, NotPermitted
+from licence_vault.access import Entitlement, Way, entitlement, is_holder, masked, works_for
+from licence_vault.errors import LicenceNotFound
+from licence_vault.identifier import parse_identifier
+from licence_vault.model import AccessReceipt, Licence, LicenceDocument, LicenceState, Purpose
+from licence_vault.receipts import Access, Receipts
+from licence_vault.repository import LicenceRepository
+from licence_vault.states import state_at
+from licence_vault.texts import check_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from foundation.audit import Audit
+    from foundation.blobs import BlobStore
+    from foundation.clock import Clock
+    from foundation.database import Database
+    from foundation.directory import Directory
+    from foundation.encryption import FieldCipher
+    from foundation.principal import Principal
+    from licence_vault.catalogue import Catalogue
+    from licence_vault.model import StateRecord
+    from licence_vault.ports import HolderIndexes
+    from licence_vault.repository import StoredDocument, StoredLicence
+
+MAX_LIST = 200
+MAX_CASE_NUMBER = 64
+MAX_REASON = 200
+NO_PURPOSE = Purpose()
+
+
+class LicenceReader:
+    """Reads licences and their access receipts."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock,
+        audit: Audit,
+        cipher: FieldCipher,
+        blobs: BlobStore,
+        directory: Directory,
+        catalogue: Catalogue,
+        holders: HolderIndexes,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._audit = audit
+        self._cipher = cipher
+        self._blobs = blobs
+        self._directory = directory
+        self._catalogue = catalogue
+        self._holders = holders
+
+    async def get(self, principal: Principal, identifier: str, purpose: Purpose | None) -> Licence:
+        """Return one licence with its receipt's id; raises LicenceNotFound."""
+        reason = _checked(purpose)
+        async with self._database.transaction() as connection:
+            stored, granted = await self._entitled(connection, principal, identifier, reason)
+            access_id = await self._leave(connection, principal, stored, granted, reason)
+            licence = (await self.views(connection, [stored]))[0]
+        return replace(masked(licence, granted), access_id=access_id)
+
+    async def face_pdf(self, principal: Principal, identifier: str, purpose: Purpose | None) -> LicenceDocument:
+        """Return the sealed PDF; a reader with only some of the fields does not get it.
+
+        Raises: LicenceNotFound, NotPermitted.
+        """
+        reason = _checked(purpose)
+        async with self._database.transaction() as connection:
+            stored, granted = await self._entitled(connection, principal, identifier, reason)
+            if granted.fields is not None:
+                raise NotPermitted(
+                    "共享清单只含部分字段,不提供证照文件 / the sharing list covers fields, not the file."
+                )
+            document = _current(await LicenceRepository(connection, self._cipher).documents(stored.licence_id))
+            access_id = await self._leave(connection, principal, stored, granted, reason)
+        pdf = await self._blobs.get(document.blob_ref)
+        return LicenceDocument(stored.identifier, pdf, document.sha256.hex(), access_id)
+
+    async def of_holder(self, principal: Principal, *, limit: int) -> tuple[Licence, ...]:
+        """Return the signed-in person's licences."""
+        if not is_holder(principal):
+            return ()
+        async with self._database.transaction() as connection:
+            indexes = await self._indexes(connection, principal)
+            repository = LicenceRepository(connection, self._cipher)
+            found = await repository.of_holder(indexes, limit=min(limit, MAX_LIST)) if indexes else ()
+            return await self._list(connection, principal, found, Entitlement(Way.HOLDER))
+
+    async def of_issuer(self, principal: Principal, *, limit: int) -> tuple[Licence, ...]:
+        """Return the newest licences of the principal's own organisation; raises NotPermitted."""
+        organisation = principal.organisation_code
+        if organisation is None or not works_for(principal, organisation):
+            raise NotPermitted("Listing needs an officer or a client with scope licence:read.")
+        async with self._database.transaction() as connection:
+            repository = LicenceRepository(connection, self._cipher)
+            found = await repository.of_issuer(organisation, limit=min(limit, MAX_LIST))
+            return await self._list(connection, principal, found, Entitlement(Way.ISSUER))
+
+    async def history(self, principal: Principal, identifier: str) -> tuple[StateRecord, ...]:
+        """Return every recorded state to holder or issuer; raises LicenceNotFound."""
+        async with self._database.transaction() as connection:
+            stored, granted = await self._entitled(connection, principal, identifier, NO_PURPOSE)
+            if granted.fields is not None:
+                raise LicenceNotFound("没有这份证照 / no such licence.")
+            await self._leave(connection, principal, stored, granted, NO_PURPOSE)
+            return await LicenceRepository(connection, self._cipher).states(stored.licence_id)
+
+    async def accesses(self, principal: Principal, *, include_own: bool, limit: int) -> tuple[AccessReceipt, ...]:
+        """Return who read the signed-in person's licences."""
+        if not is_holder(principal):
+            return ()
+        async with self._database.read() as connection:
+            indexes = await self._indexes(connection, principal)
+            receipts = Receipts(connection, self._cipher, self._audit)
+            found = await receipts.of_holder(indexes, include_own=include_own, limit=min(limit, MAX_LIST))
+        return tuple([await self._named(receipt) for receipt in found])
+
+    async def views(self, connection: AsyncConnection, found: Sequence[StoredLicence]) -> list[Licence]:
+        """Return stored licences as their readers see them, with the state of this moment."""
+        repository = LicenceRepository(connection, self._cipher)
+        ids = [one.licence_id for one in found]
+        records = await repository.states_of(ids)
+        documents = await repository.documents_of(ids)
+        views = []
+        for one in found:
+            previous = None if one.previous_id is None else await repository.identifier_of(one.previous_id)
+            licence_type = await self._catalogue.get(one.type_code, one.type_version)
+            now = self._clock.now()
+            state = state_at(
+                records[one.licence_id], valid_from=one.valid_from, valid_to=one.valid_to, at=now, known_at=now
+            )
+            reason = "" if state.record is None else state.record.reason_text
+            views.append(_view(one, licence_type.name, state.state, reason, documents[one.licence_id], previous))
+        return views
+
+    async def _entitled(
+        self, connection: AsyncConnection, principal: Principal, identifier: str, purpose: Purpose
+    ) -> tuple[StoredLicence, Entitlement]:
+        stored = await LicenceRepository(connection, self._cipher).by_identifier(str(parse_identifier(identifier)))
+        if stored is None or stored.state is LicenceState.PENDING:
+            raise LicenceNotFound("没有这份证照 / no such licence.")
+        licence_type = await self._catalogue.get(stored.type_code)
+        indexes = await self._indexes(connection, principal)
+        granted = entitlement(principal, stored, licence_type, holder_indexes=indexes, purpose=purpose)
+        if granted is None:
+            raise LicenceNotFound("没有这份证照 / no such licence.")
+        return stored, granted
+
+    async def _indexes(self, connection: AsyncConnection, principal: Principal) -> tuple[bytes, ...]:
+        if not is_holder(principal) or principal.person_id is None:
+            return ()
+        return await self._holders.of_person(connection, principal.person_id)
+
+    async def _leave(
+        self,
+        connection: AsyncConnection,
+        principal: Principal,
+        stored: StoredLicence,
+        granted: Entitlement,
+        purpose: Purpose,
+    ) -> str:
+        access = Access(principal, stored, granted, purpose, self._clock.now())
+        return await Receipts(connection, self._cipher, self._audit).leave(access)
+
+    async def _list(
+        self,
+        connection: AsyncConnection,
+        principal: Principal,
+        found: Sequence[StoredLicence],
+        granted: Entitlement,
+    ) -> tuple[Licence, ...]:
+        views = await self.views(connection, found)
+        ids = [await self._leave(connection, principal, one, granted, NO_PURPOSE) for one in found]
+        return tuple(replace(view, access_id=access_id) for view, access_id in zip(views, ids, strict=True))
+
+    async def _named(self, receipt: AccessReceipt) -> AccessReceipt:
+        """Put the type's and the reader's organisation's names where the row has codes."""
+        type_name = (await self._catalogue.get(receipt.type_name)).name
+        reader_name = receipt.reader_name
+        if reader_name:
+            try:
+                reader_name = (await self._directory.organisation(reader_name)).name
+            except NotFound:
+                reader_name = receipt.reader_name
+        return replace(receipt, type_name=type_name, reader_name=reader_name)
+
+
+def _checked(purpose: Purpose | None) -> Purpose:
+    if purpose is None:
+        return NO_PURPOSE
+    case = purpose.case_number and check_text(purpose.case_number, "case_number", max_length=MAX_CASE_NUMBER)
+    reason = purpose.reason and check_text(purpose.reason, "reason", max_length=MAX_REASON)
+    return Purpose(purpose.matter_code, case, reason)
+
+
+def _current(documents: Sequence[StoredDocument]) -> StoredDocument:
+    """Return the newest full document: the original, or what upgraded it."""
+    full = [document for document in documents if document.kind != "copy"]
+    if not full:
+        raise LicenceNotFound("没有这份证照的文件 / the licence has no file yet.")
+    return full[-1]
+
+
+def _view(
+    stored: StoredLicence,
+    type_name: str,
+    state: LicenceState,
+    reason: str,
+    documents: Sequence[StoredDocument],
+    previous: str | None,
+) -> Licence:
+    full = [document for document in documents if document.kind != "copy"]
+    return Licence(
+        licence_id=stored.licence_id,
+        identifier=stored.identifier,
+        type_code=stored.type_code,
+        type_name=type_name,
+        type_version=stored.type_version,
+        licence_number=stored.licence_number,
+        holders=stored.holders,
+        face=stored.face,
+        issuer_code=stored.issuer_code,
+        issuer_name=stored.issuer_name,
+        issued_on=stored.issued_on,
+        valid_from=stored.valid_from,
+        valid_to=stored.valid_to,
+        version=stored.version,
+        state=state,
+        reason=reason,
+        status_list=stored.status_list,
+        status_index=stored.status_index,
+        qr_text=stored.qr_text,
+        document_id=full[-1].document_id if full else "",
+        document_digest=full[-1].sha256.hex() if full else "",
+        registered_at=stored.registered_at,
+        previous_identifier=previous,
+    )
