@@ -2,12 +2,28 @@
 
 It proves that what was meant came out: byte range, digest, CMS signature, certificate
 and timestamp. It judges no trust and looks for no attack, since the document was made a
-moment ago by ourselves; uploaded documents go through `verification.pdf` instead.
+moment ago by ourselves; uploaded documents go through `verification.pdf` instead. It
+reads the bytes without any PDF library, so a mistake of the one that wrote them shows.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
+
+from verification.pdf.byte_range import BadByteRange, Coverage, declared_byte_ranges, read_coverage
+from verification.pdf.cms import (
+    MalformedSeal,
+    SignedMessage,
+    WeakAlgorithm,
+    digest_of,
+    read_message,
+    read_timestamp,
+    signature_holds,
+    timestamp_holds,
+)
+
+_UNTIMED = "B-B"
+_NOTHING_FOLLOWS = frozenset({"B-B", "B-T"})
 
 
 class SealExpectation(Protocol):
@@ -32,6 +48,62 @@ class FastSelfCheck:
     def check(self, document: bytes, expectation: SealExpectation) -> tuple[str, ...]:
         """Return the names of the checks that failed; empty when all passed. About 1 to 2 ms.
 
-        Names: `byte_range`, `digest`, `signature`, `certificate`, `timestamp`, `structure`.
+        Names: `byte_range`, `structure`, `digest`, `signature`, `certificate`, `timestamp`.
         """
-        raise NotImplementedError
+        try:
+            coverage, contents = _find_seal(document, expectation)
+        except BadByteRange:
+            return ("byte_range",)
+        try:
+            message = read_message(contents)
+        except MalformedSeal:
+            return ("structure",)
+        failed = []
+        if not _digested(message, coverage, document):
+            failed.append("digest")
+        if not _signed(message):
+            failed.append("signature")
+        if message.certificate.dump() != expectation.certificate_der or message.names_certificate is not True:
+            failed.append("certificate")
+        if expectation.baseline_level != _UNTIMED and not _timestamped(message):
+            failed.append("timestamp")
+        return tuple(failed)
+
+
+def _find_seal(document: bytes, expectation: SealExpectation) -> tuple[Coverage, bytes]:
+    """Return what the first byte range after the previous revision covers, and its signature value."""
+    declared = declared_byte_ranges(document[expectation.previous_length :])
+    if not declared:
+        raise BadByteRange("There is none.")
+    chosen = declared[0]
+    contents = document[chosen[1] + 1 : chosen[2] - 1]
+    try:
+        value = bytes.fromhex(contents.decode("ascii"))
+    except ValueError as error:
+        raise BadByteRange("The gap holds no signature value.") from error
+    coverage = read_coverage(document, chosen, value)
+    if expectation.baseline_level in _NOTHING_FOLLOWS and (coverage.end != len(document) or len(declared) != 1):
+        raise BadByteRange("Something follows the seal.")
+    return coverage, value
+
+
+def _signed(message: SignedMessage) -> bool:
+    try:
+        return message.content_type == "data" and message.encapsulated is None and signature_holds(message)
+    except WeakAlgorithm:
+        return False
+
+
+def _timestamped(message: SignedMessage) -> bool:
+    try:
+        tokens = [read_timestamp(token) for token in message.timestamp_tokens_der]
+        return bool(tokens) and all(timestamp_holds(token, message.signature) for token in tokens)
+    except (MalformedSeal, WeakAlgorithm):
+        return False
+
+
+def _digested(message: SignedMessage, coverage: Coverage, document: bytes) -> bool:
+    try:
+        return digest_of(message.digest_algorithm, *coverage.parts(document)) == message.message_digest
+    except WeakAlgorithm:
+        return False

@@ -1,30 +1,32 @@
-"""The gate: one PDF in, one report out, pure over its arguments."""
+"""The gate: one PDF in, one report out, pure over its arguments.
+
+Order is the argument: 1 the bytes (is it a PDF, is it within limits), 2 the parsers (do
+they open it, do they find the same seals), 3 each seal by itself, 4 what came after the
+last seal, 5 whether the readers agree on what is shown. The verdict is the worst of all.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
 from typing import TYPE_CHECKING
+
+from verification.errors import DocumentOverLimit, NoSealFound, NotAPdf
+from verification.limits import DEFAULT_LIMITS, PdfLimits
+from verification.model import Check, Indication, Outcome, Reason, Report, Sentence, Subject
+from verification.pdf.byte_range import has_seal_traces
+from verification.pdf.changes import changes_after_last_seal
+from verification.pdf.document import OpenDocument, UnreadableDocument, open_document
+from verification.pdf.seal import SealVerdict, judge_seals
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from verification.model import Report
     from verification.trust import TrustMaterial
 
+__all__ = ["DEFAULT_LIMITS", "PdfLimits", "validate_pdf"]
 
-@dataclass(frozen=True, slots=True)
-class PdfLimits:
-    """Above these a document is refused before it is judged."""
-
-    bytes: int = 50 * 1024 * 1024
-    pages: int = 2_000
-    objects: int = 200_000
-    seals: int = 64
-    seconds: float = 15.0
-    memory_bytes: int = 1024 * 1024 * 1024
-
-
-DEFAULT_LIMITS = PdfLimits()
+_HEADER_WINDOW = 1024
+_SEVERITY = {Indication.TOTAL_PASSED: 0, Indication.INDETERMINATE: 1, Indication.TOTAL_FAILED: 2}
 
 
 def validate_pdf(
@@ -32,7 +34,8 @@ def validate_pdf(
 ) -> Report:
     """Judge every seal in a PDF as of one moment, and what the document became since.
 
-    Pure and synchronous: call it in the sandbox for files from strangers.
+    Pure and synchronous; it must not run on a thread whose event loop is running. Files from
+    strangers go through `verification.sandbox`, which calls it in a worker process.
 
     Args:
         document: the whole file.
@@ -44,4 +47,94 @@ def validate_pdf(
     Raises: NotAPdf, DocumentEncrypted, NoSealFound, DocumentOverLimit.
     Standard: ETSI EN 319 102-1, clauses 5.3, 5.5 and 5.6.
     """
-    raise NotImplementedError
+    if len(document) > limits.bytes:
+        raise DocumentOverLimit(f"The file is larger than {limits.bytes} bytes.", field="document")
+    if b"%PDF-" not in document[:_HEADER_WINDOW]:
+        raise NotAPdf("The file is not a PDF.", field="document")
+    try:
+        opened = open_document(document, limits)
+    except UnreadableDocument as error:
+        if not has_seal_traces(document):
+            raise NoSealFound("The file holds no seal and cannot be read as a PDF.", field="document") from error
+        return _format_failure(document, material, at, Reason.FORMAT_FAILURE, error.sentence)
+    with opened:
+        return _judge(opened, material, at)
+
+
+def _judge(opened: OpenDocument, material: TrustMaterial, at: datetime) -> Report:
+    if not opened.seals:
+        if opened.unlinked_seals or has_seal_traces(opened.document):
+            return _format_failure(
+                opened.document,
+                material,
+                at,
+                Reason.FORMAT_FAILURE,
+                Sentence(
+                    "文件含有签章痕迹，但没有一个可供核验的签章。",
+                    "There are traces of a seal, but none that can be checked.",
+                ),
+            )
+        raise NoSealFound("The PDF holds no seal.", field="document")
+    verdicts = judge_seals(opened, material, at)
+    structure = (
+        *opened.structure_checks(),
+        *_somebody_sealed(verdicts),
+        *changes_after_last_seal(opened),
+        *opened.agreement_checks(),
+    )
+    return _combine(opened, material, at, verdicts, structure)
+
+
+def _somebody_sealed(verdicts: tuple[SealVerdict, ...]) -> tuple[tuple[Check, Reason], ...]:
+    """Anybody may have a document timestamped; a timestamp alone makes nobody answer for the content."""
+    if any(verdict.facts.kind == "seal" for verdict in verdicts):
+        return ()
+    sentence = Sentence("文件只有时间戳，没有任何单位盖章。", "There are only timestamps: nobody sealed the document.")
+    return ((Check("pdf.sealed", "ETSI EN 319 142-1", Outcome.UNKNOWN, sentence), Reason.DATA_MISSING),)
+
+
+def _combine(
+    opened: OpenDocument,
+    material: TrustMaterial,
+    at: datetime,
+    verdicts: tuple[SealVerdict, ...],
+    structure: tuple[tuple[Check, Reason], ...],
+) -> Report:
+    indication, sub, reason = Indication.TOTAL_PASSED, "", Reason.ALL_CHECKS_PASSED
+    for verdict in verdicts:
+        if _SEVERITY[verdict.facts.indication] > _SEVERITY[indication]:
+            indication, sub, reason = verdict.facts.indication, verdict.facts.sub_indication, verdict.reason
+    for check, why in structure:
+        if check.outcome is Outcome.FAILED and indication is not Indication.TOTAL_FAILED:
+            indication, sub, reason = Indication.TOTAL_FAILED, "FORMAT_FAILURE", why
+        elif check.outcome is Outcome.UNKNOWN and indication is Indication.TOTAL_PASSED:
+            indication, sub, reason = Indication.INDETERMINATE, "GENERIC", why
+    checks = tuple(check for verdict in verdicts for check in verdict.checks) + tuple(check for check, _ in structure)
+    return Report(
+        verdict=indication.verdict,
+        reason=reason,
+        subject=_subject(opened.document),
+        checked_at=at,
+        data_as_of=material.data_as_of or at,
+        checks=checks,
+        indication=indication,
+        sub_indication=sub,
+        seals=tuple(verdict.facts for verdict in verdicts),
+    )
+
+
+def _format_failure(document: bytes, material: TrustMaterial, at: datetime, reason: Reason, detail: Sentence) -> Report:
+    return Report(
+        verdict=Indication.TOTAL_FAILED.verdict,
+        reason=reason,
+        subject=_subject(document),
+        checked_at=at,
+        data_as_of=material.data_as_of or at,
+        checks=(Check("pdf.structure", "EN 319 102-1, 5.2.2; ISO 32000-2, 12.8", Outcome.FAILED, detail),),
+        indication=Indication.TOTAL_FAILED,
+        sub_indication="FORMAT_FAILURE",
+    )
+
+
+def _subject(document: bytes) -> Subject:
+    return Subject("pdf", sha256_hex=hashlib.sha256(document).hexdigest())

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import json
+import struct
+import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verification.pdf.gate import DEFAULT_LIMITS
+import verification
+from verification.errors import DocumentEncrypted, DocumentOverLimit, NoSealFound, NotAPdf, SandboxUnavailable
+from verification.limits import DEFAULT_LIMITS
+from verification.model import Check, Indication, Outcome, Reason, Report, Sentence, Subject
+from verification.sandbox.codec import UnreadableAnswer, decode_answer, encode_request
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from verification.model import Report
-    from verification.pdf.gate import PdfLimits
+    from foundation.errors import TrustServiceError
+    from verification.limits import PdfLimits
     from verification.trust import TrustMaterial
+
+_BOOT = "import sys, json; sys.path[:0] = json.loads(sys.argv[1]); from verification.sandbox.worker import main; main()"
+_ROOT = str(Path(verification.__file__).resolve().parents[1])
+_ERRORS: dict[str, type[TrustServiceError]] = {
+    kind.__name__: kind for kind in (NotAPdf, DocumentEncrypted, NoSealFound, DocumentOverLimit)
+}
+START_SECONDS = 30.0
+GRACE_SECONDS = 2.0
+QUEUE_SECONDS = 20.0
 
 
 class Sandbox:
@@ -19,16 +39,143 @@ class Sandbox:
 
     def __init__(self, *, workers: int = 2, limits: PdfLimits = DEFAULT_LIMITS) -> None:
         """Prepare; processes start with `start()` or at first use."""
+        self._size = workers
+        self._limits = limits
+        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
+        self._starting = asyncio.Lock()
+        self._started = False
 
     async def start(self) -> None:
-        """Start the workers."""
+        """Start the workers and wait until they have tested themselves; raises SandboxUnavailable."""
+        async with self._starting:
+            if self._started:
+                return
+            workers = [_Worker() for _ in range(self._size)]
+            await asyncio.gather(*(worker.start() for worker in workers))
+            for worker in workers:
+                self._idle.put_nowait(worker)
+            self._started = True
 
     async def validate(self, document: bytes, material: TrustMaterial, *, at: datetime) -> Report:
         """Judge a PDF in a worker.
 
         Raises: what `validate_pdf` raises, and SandboxUnavailable.
         """
-        raise NotImplementedError
+        if len(document) > self._limits.bytes:
+            raise DocumentOverLimit(f"The file is larger than {self._limits.bytes} bytes.", field="document")
+        if not self._started:
+            await self.start()
+        try:
+            async with asyncio.timeout(QUEUE_SECONDS):
+                worker = await self._idle.get()
+        except TimeoutError as error:
+            raise SandboxUnavailable("Too many files are being examined now.") from error
+        try:
+            answer = await worker.ask(encode_request(material, at, self._limits), document, self._limits.seconds)
+            return _report(answer, document, material, at)
+        finally:
+            self._idle.put_nowait(worker)
 
     async def close(self) -> None:
-        """Stop the workers."""
+        """Stop the workers; waits for those that are busy."""
+        if not self._started:
+            return
+        for _ in range(self._size):
+            worker = await self._idle.get()
+            await worker.stop()
+        self._started = False
+
+
+class _Worker:
+    """One process; started again after it had to be killed."""
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-I",
+            "-c",
+            _BOOT,
+            json.dumps([_ROOT]),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={},
+            cwd="/",
+        )
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                greeting = await self._read()
+        except (TimeoutError, EOFError) as error:
+            await self.stop()
+            raise SandboxUnavailable("No worker for files can be started now.") from error
+        if greeting != b"ready":
+            await self.stop()
+            raise SandboxUnavailable("No worker for files can be started now.")
+
+    async def ask(self, header: bytes, document: bytes, seconds: float) -> bytes:
+        """Send one document and return the answer; raises SandboxUnavailable, DocumentOverLimit."""
+        if self._process is None or self._process.returncode is not None:
+            await self.start()
+        assert self._process is not None  # noqa: S101 - start() sets it or raises
+        assert self._process.stdin is not None  # noqa: S101 - opened as a pipe
+        try:
+            async with asyncio.timeout(seconds + GRACE_SECONDS):
+                for frame in (header, document):
+                    self._process.stdin.write(struct.pack(">I", len(frame)))
+                    self._process.stdin.write(frame)
+                await self._process.stdin.drain()
+                return await self._read()
+        except TimeoutError as error:
+            await self.stop()
+            raise DocumentOverLimit("The file takes too long to read.", field="document") from error
+        except (EOFError, ConnectionError) as error:
+            await self.stop()
+            raise SandboxUnavailable("The worker for files broke down.") from error
+        except asyncio.CancelledError:
+            # Half a frame may be on its way: this process cannot be asked again.
+            await self.stop()
+            raise
+
+    async def _read(self) -> bytes:
+        assert self._process is not None  # noqa: S101 - called while the process exists
+        assert self._process.stdout is not None  # noqa: S101 - opened as a pipe
+        length = struct.unpack(">I", await self._process.stdout.readexactly(4))[0]
+        return await self._process.stdout.readexactly(length)
+
+    async def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+            with suppress(ConnectionError):
+                await process.stdin.wait_closed()
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def _report(answer: bytes, document: bytes, material: TrustMaterial, at: datetime) -> Report:
+    try:
+        decoded = decode_answer(answer)
+    except UnreadableAnswer as error:
+        raise SandboxUnavailable("The worker for files broke down.") from error
+    if isinstance(decoded, Report):
+        return decoded
+    name, detail = decoded
+    if name in _ERRORS:
+        raise _ERRORS[name](detail, field="document")
+    sentence = Sentence("阅读程序在读取文件时崩溃。", "A parser broke down over the file.")
+    return Report(
+        verdict=Indication.TOTAL_FAILED.verdict,
+        reason=Reason.FORMAT_FAILURE,
+        subject=Subject("pdf", sha256_hex=hashlib.sha256(document).hexdigest()),
+        checked_at=at,
+        data_as_of=material.data_as_of or at,
+        checks=(Check("pdf.structure", "EN 319 102-1, 5.2.2; ISO 32000-2, 7.5", Outcome.FAILED, sentence),),
+        indication=Indication.TOTAL_FAILED,
+        sub_indication="FORMAT_FAILURE",
+    )

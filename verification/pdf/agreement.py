@@ -1,0 +1,213 @@
+"""Do independent parsers agree on what the file shows?
+
+A file that one reader resolves one way and another differently shows different people
+different things under one seal. Three implementations with nothing in common read it:
+pyHanko (Python), qpdf (C++, through pikepdf) and pdfium (C++). The first two are compared
+object by object; pdfium, which tells pictures rather than objects, draws each page from
+the file and from qpdf's clean rewriting of it, and the pictures have to be equal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pikepdf
+import pypdfium2 as pdfium
+import pypdfium2.raw as pdfium_c
+from pyhanko.pdf_utils import generic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyhanko.pdf_utils.reader import PdfFileReader
+
+RENDER_SCALE = 0.4
+RENDERED_PIXELS = 40_000_000
+"""How much is drawn of one document; longer ones are sampled evenly."""
+
+Key = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Where two readers part: the sentence names the readers and the place."""
+
+    zh: str
+    en: str
+
+
+def compare_objects(reader: PdfFileReader, pdf: pikepdf.Pdf) -> Disagreement | None:
+    """Compare every object reachable from the catalogue as pyHanko and qpdf read it."""
+    root = pdf.trailer.get("/Root")
+    root_key = (reader.root_ref.idnum, reader.root_ref.generation)
+    if root is None or root.objgen != root_key:
+        return Disagreement("pyHanko 与 qpdf 读取的文档目录不同。", "pyHanko and qpdf start from different catalogues.")
+    pending, seen = [root_key], {root_key}
+    while pending:
+        key = pending.pop()
+        ours: list[bytes] = []
+        theirs: list[bytes] = []
+        references: list[Key] = []
+        value = reader.get_object(generic.Reference(*key, reader))  # type: ignore[no-untyped-call] # pyHanko is partly typed
+        _write_hanko(value, ours, references)
+        _write_qpdf(pdf.get_object(key), theirs, top=True)
+        if b"".join(ours) != b"".join(theirs):
+            return Disagreement(
+                f"pyHanko 与 qpdf 读取的对象 {key[0]} 不同。", f"pyHanko and qpdf read object {key[0]} differently."
+            )
+        for reference in references:
+            if reference not in seen:
+                seen.add(reference)
+                pending.append(reference)
+    return None
+
+
+def _number(value: object) -> bytes:
+    number = Decimal(str(value))
+    return b"0" if number == 0 else format(number.normalize(), "f").encode()
+
+
+def _name(value: str) -> bytes:
+    # The two libraries decode bytes beyond ASCII differently; what stays still tells names apart.
+    return value.encode("ascii", "ignore")
+
+
+def _write_hanko(value: object, out: list[bytes], references: list[Key]) -> None:  # noqa: C901, PLR0912 - one branch a type
+    if isinstance(value, generic.IndirectObject):
+        out.append(b"%d %d R " % (value.idnum, value.generation))
+        references.append((value.idnum, value.generation))
+    elif isinstance(value, generic.BooleanObject):
+        out.append(b"t " if value.value else b"f ")
+    elif isinstance(value, (generic.TextStringObject, generic.ByteStringObject)):
+        out += (b"(", value.original_bytes, b")")
+    elif isinstance(value, generic.NameObject):
+        out += (_name(value), b" ")
+    elif isinstance(value, (generic.NumberObject, generic.FloatObject)):
+        out += (_number(value), b" ")
+    elif isinstance(value, generic.NullObject) or value is None:
+        out.append(b"null ")
+    elif isinstance(value, generic.ArrayObject):
+        out.append(b"[")
+        for index in range(len(value)):
+            _write_hanko(value.raw_get(index), out, references)
+        out.append(b"]")
+    elif isinstance(value, generic.DictionaryObject):
+        stream = value if isinstance(value, generic.StreamObject) else None
+        out.append(b"<<")
+        for key in sorted(value, key=str):
+            if stream is not None and key == "/Length":
+                continue  # a library may have corrected it; the bytes that it delimits are compared instead
+            entry = value.raw_get(key)
+            if isinstance(entry, generic.NullObject):
+                continue  # an entry that is null equals one that is missing (ISO 32000-2, 7.3.7)
+            out += (_name(key), b" ")
+            _write_hanko(entry, out, references)
+        out.append(b">>")
+        if stream is not None:
+            out += (b"stream", hashlib.sha256(stream.encoded_data).digest())
+    else:
+        out.append(type(value).__name__.encode())
+
+
+def _write_qpdf(value: object, out: list[bytes], *, top: bool = False) -> None:  # noqa: C901, PLR0912 - one branch a type
+    if isinstance(value, bool):
+        out.append(b"t " if value else b"f ")
+    elif isinstance(value, (int, float, Decimal)):
+        out += (_number(value), b" ")
+    elif value is None:
+        out.append(b"null ")
+    elif not top and isinstance(value, pikepdf.Object) and value.is_indirect:
+        out.append(b"%d %d R " % value.objgen)
+    elif isinstance(value, pikepdf.String):
+        out += (b"(", bytes(value), b")")
+    elif isinstance(value, pikepdf.Name):
+        out += (_name(str(value)), b" ")
+    elif isinstance(value, pikepdf.Array):
+        out.append(b"[")
+        for item in value:
+            _write_qpdf(item, out)
+        out.append(b"]")
+    elif isinstance(value, (pikepdf.Dictionary, pikepdf.Stream)):
+        stream = isinstance(value, pikepdf.Stream)
+        out.append(b"<<")
+        for key in sorted(value.keys()):
+            if not (stream and key == "/Length"):
+                out += (_name(key), b" ")
+                _write_qpdf(value[key], out)
+        out.append(b">>")
+        if stream:
+            out += (b"stream", hashlib.sha256(value.read_raw_bytes()).digest())
+    else:
+        out.append(type(value).__name__.encode())
+
+
+def compare_pictures(document: bytes, pdf: pikepdf.Pdf) -> Disagreement | None:
+    """Draw the file, and qpdf's rewriting of it, with pdfium; compare the pictures."""
+    out = io.BytesIO()
+    pdf.save(
+        out,
+        stream_decode_level=pikepdf.StreamDecodeLevel.none,
+        object_stream_mode=pikepdf.ObjectStreamMode.disable,
+        compress_streams=False,
+        normalize_content=False,
+    )
+    if not same_pictures(document, out.getvalue()):
+        return Disagreement("pdfium 与 qpdf 显示的页面不同。", "pdfium and qpdf show different pages.")
+    return None
+
+
+def same_pictures(first: bytes, second: bytes) -> bool:
+    """Tell whether pdfium draws the same pages from two files, annotations included."""
+    left, right = pdfium.PdfDocument(first), pdfium.PdfDocument(second)
+    try:
+        if len(left) != len(right):
+            return False
+        return all(_picture(left, number) == _picture(right, number) for number in _sample(left))
+    finally:
+        left.close()
+        right.close()
+
+
+def _sample(document: pdfium.PdfDocument) -> Iterator[int]:
+    """Yield page numbers, every one while the document is of common length, else evenly spread."""
+    pages = len(document)
+    drawn_each = 595 * 842 * RENDER_SCALE**2
+    step = max(1, round(pages * drawn_each / RENDERED_PIXELS))
+    yield from range(0, pages, step)
+
+
+def _picture(document: pdfium.PdfDocument, number: int) -> tuple[float, float, bytes]:
+    page = document[number]
+    try:
+        width, height = page.get_size()
+        # A page declared as large as a house is drawn small: only equality matters here.
+        scale = min(RENDER_SCALE, 2000 / max(width, height, 1))
+        bitmap = page.render(scale=scale, grayscale=True, may_draw_forms=True)
+        return width, height, hashlib.sha256(bytes(bitmap.buffer)).digest()
+    finally:
+        page.close()
+
+
+def pdfium_seal_count(document: bytes) -> int:
+    """Return how many signatures pdfium finds; raises pdfium.PdfiumError when it cannot open the file."""
+    opened = pdfium.PdfDocument(document)
+    try:
+        return int(pdfium_c.FPDF_GetSignatureCount(opened.raw))
+    finally:
+        opened.close()
+
+
+def qpdf_seal_objects(pdf: pikepdf.Pdf) -> int:
+    """Return how many signature dictionaries stand anywhere in the file, linked or not."""
+    count = 0
+    for item in pdf.objects:
+        if isinstance(item, pikepdf.Dictionary) and ("/ByteRange" in item or item.get("/Type") in _SIGNATURE_TYPES):
+            count += 1
+    return count
+
+
+_SIGNATURE_TYPES = (pikepdf.Name("/Sig"), pikepdf.Name("/DocTimeStamp"))

@@ -1,0 +1,84 @@
+"""What became of the document after its last seal: long-term updates at most.
+
+pyHanko compares the revisions object by object under its own rules; then pdfium draws the
+sealed revision and the file as it is now, and the pictures have to be equal. Shadow and
+certification attacks change the picture and nothing a lenient rule would notice; updates
+of validation data change no picture.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyhanko.sign.diff_analysis import DEFAULT_DIFF_POLICY, DiffResult, ModificationLevel
+from pyhanko.sign.validation.status import SignatureCoverageLevel
+
+from verification.model import Check, Outcome, Reason, Sentence
+from verification.pdf.agreement import same_pictures
+from verification.pdf.byte_range import only_padding
+from verification.pdf.document import LIBRARY_ERRORS
+
+if TYPE_CHECKING:
+    from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
+
+    from verification.pdf.document import Finding, OpenDocument
+
+_STANDARD = "ISO 32000-2, 12.8.2.2; ETSI EN 319 142-1, 5.5"
+
+
+def covered_end(seal: EmbeddedPdfSignature) -> int:
+    """Return the offset at which the bytes covered by a seal end."""
+    return int(seal.byte_range[2]) + int(seal.byte_range[3])
+
+
+def changes_after_last_seal(opened: OpenDocument) -> tuple[Finding, ...]:
+    """Check what follows the last seal that is not a document timestamp."""
+    real = [seal for seal in opened.seals if seal.sig_object_type != "/DocTimeStamp"]
+    last = real[-1] if real else opened.seals[-1]
+    end = covered_end(last)
+    if only_padding(opened.document, end):
+        return (_finding(Outcome.PASSED, "最后一个签章之后没有任何修改。", "Nothing follows the last seal."),)
+    try:
+        allowed = _only_long_term(last) and same_pictures(opened.document[:end], opened.document)
+    except LIBRARY_ERRORS:
+        allowed = False
+    if allowed:
+        return (
+            _finding(
+                Outcome.PASSED,
+                "最后一个签章之后仅追加了长期验证数据。",
+                "After the last seal only long-term validation data were added.",
+            ),
+        )
+    return (
+        _finding(Outcome.FAILED, "文件在最后一个签章之后被修改。", "The document was changed after its last seal."),
+    )
+
+
+def _only_long_term(seal: EmbeddedPdfSignature) -> bool:
+    if seal.diff_result is None:
+        seal.compute_integrity_info(DEFAULT_DIFF_POLICY)  # type: ignore[no-untyped-call] # pyHanko is partly typed
+    if seal.coverage < SignatureCoverageLevel.ENTIRE_REVISION:
+        return False
+    result = seal.diff_result
+    return isinstance(result, DiffResult) and result.modification_level <= ModificationLevel.LTA_UPDATES
+
+
+def allowed_by_certification(seal: EmbeddedPdfSignature) -> bool:
+    """Tell whether what follows a seal, later seals included, keeps to what it permits.
+
+    Without a certification a later seal may be added and form fields filled, no more.
+    """
+    if seal.diff_result is None:
+        seal.compute_integrity_info(DEFAULT_DIFF_POLICY)  # type: ignore[no-untyped-call] # pyHanko is partly typed
+    result = seal.diff_result
+    if not isinstance(result, DiffResult):
+        return False
+    level, permitted = result.modification_level, seal.docmdp_level
+    if level > ModificationLevel.FORM_FILLING:
+        return False
+    return permitted is None or level.value <= permitted.value or level <= ModificationLevel.LTA_UPDATES
+
+
+def _finding(outcome: Outcome, zh: str, en: str) -> Finding:
+    return Check("pdf.changes_after_seal", _STANDARD, outcome, Sentence(zh, en)), Reason.DOCUMENT_CHANGED

@@ -1,0 +1,227 @@
+"""One PDF opened by all three readers, and what they have to agree on."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+import pikepdf
+import pypdfium2 as pdfium
+from pyhanko.pdf_utils import generic, misc
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.fields import SigSeedSubFilter, enumerate_sig_fields
+from pyhanko.sign.general import SigningError
+from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
+
+from verification.errors import DocumentEncrypted, DocumentOverLimit
+from verification.model import Check, Outcome, Reason, Sentence
+from verification.pdf.agreement import (
+    Disagreement,
+    compare_objects,
+    compare_pictures,
+    pdfium_seal_count,
+    qpdf_seal_objects,
+)
+from verification.pdf.byte_range import declared_byte_ranges
+
+if TYPE_CHECKING:
+    from verification.limits import PdfLimits
+
+LIBRARY_ERRORS = (
+    misc.PdfError,
+    SigningError,
+    pikepdf.PdfError,
+    pdfium.PdfiumError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    AssertionError,
+    NotImplementedError,
+    OverflowError,
+    ArithmeticError,
+    RecursionError,
+    OSError,
+    EOFError,
+    RuntimeError,
+)
+"""What the three libraries raise over broken input; MemoryError is the sandbox's."""
+
+SUBFILTERS = frozenset(member.value for member in SigSeedSubFilter)
+Finding = tuple[Check, Reason]
+
+
+class UnreadableDocument(Exception):
+    """A parser gives up on the file; `sentence` says which."""
+
+    def __init__(self, sentence: Sentence) -> None:
+        """Keep the sentence for the report."""
+        super().__init__(sentence.en)
+        self.sentence = sentence
+
+
+@dataclass
+class OpenDocument:
+    """The file and its readers; a context manager."""
+
+    document: bytes
+    reader: PdfFileReader
+    pdf: pikepdf.Pdf
+    seals: tuple[EmbeddedPdfSignature, ...]
+    unreadable_seals: tuple[str, ...]
+    unlinked_seals: int
+    pdfium_seals: int
+    limits: PdfLimits
+    findings: list[Finding] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close qpdf's handle; the others hold no resource."""
+        self.pdf.close()
+
+    def structure_checks(self) -> tuple[Finding, ...]:
+        """Check that every seal anywhere in the file is one that was judged."""
+        judged = len(self.seals)
+        counts = {self.unlinked_seals, self.pdfium_seals, judged}
+        ranges = {tuple(int(number) for number in seal.byte_range) for seal in self.seals}
+        strays = [declared for declared in declared_byte_ranges(self.document) if declared not in ranges]
+        if self.unreadable_seals or len(counts) != 1 or strays:
+            found = f"pyHanko {judged}, qpdf {self.unlinked_seals}, pdfium {self.pdfium_seals}"
+            detail = Sentence(f"文件中有未能核验的签章（{found}）。", f"Not every seal can be checked ({found}).")
+            return ((_check("pdf.structure", Outcome.FAILED, detail), Reason.FORMAT_FAILURE),)
+        detail = Sentence(f"三个阅读程序都找到 {judged} 个签章。", f"Three readers find the same {judged} seal(s).")
+        return ((_check("pdf.structure", Outcome.PASSED, detail), Reason.FORMAT_FAILURE),)
+
+    def agreement_checks(self) -> tuple[Finding, ...]:
+        """Check that the readers agree on what the file shows."""
+        try:
+            found = (
+                _dynamic_form(self.pdf)
+                or compare_objects(self.reader, self.pdf)
+                or compare_pictures(self.document, self.pdf)
+            )
+        except LIBRARY_ERRORS:
+            found = Disagreement("有阅读程序无法读完文件。", "One of the readers cannot read the whole file.")
+        name = "pdf.readers_agree"
+        if found is not None:
+            return ((_check(name, Outcome.FAILED, Sentence(found.zh, found.en)), Reason.PARSERS_DISAGREE),)
+        detail = Sentence("pyHanko、qpdf、pdfium 读取的内容一致。", "pyHanko, qpdf and pdfium read the same content.")
+        return ((_check(name, Outcome.PASSED, detail), Reason.PARSERS_DISAGREE),)
+
+
+def _check(name: str, outcome: Outcome, detail: Sentence) -> Check:
+    return Check(name, "ISO 32000-2, 7.5 and 12.8; EN 319 102-1, 5.2.2", outcome, detail)
+
+
+def open_document(document: bytes, limits: PdfLimits) -> OpenDocument:
+    """Open a PDF with all three readers.
+
+    Raises: UnreadableDocument, DocumentEncrypted, DocumentOverLimit.
+    """
+    pdf = _open_qpdf(document)
+    try:
+        _check_limits(pdf, limits)
+        reader = _open_hanko(document)
+        seals, unreadable = _read_seals(reader, limits)
+        return OpenDocument(
+            document=document,
+            reader=reader,
+            pdf=pdf,
+            seals=seals,
+            unreadable_seals=unreadable,
+            unlinked_seals=qpdf_seal_objects(pdf),
+            pdfium_seals=pdfium_seal_count(document),
+            limits=limits,
+        )
+    except (UnreadableDocument, DocumentEncrypted, DocumentOverLimit):
+        pdf.close()
+        raise
+    except LIBRARY_ERRORS as error:
+        pdf.close()
+        raise UnreadableDocument(
+            Sentence("文件结构损坏，阅读程序无法读取。", "The structure is damaged; a reader gives up.")
+        ) from error
+
+
+def _open_qpdf(document: bytes) -> pikepdf.Pdf:
+    try:
+        pdf = pikepdf.open(
+            io.BytesIO(document), suppress_warnings=True, attempt_recovery=False, inherit_page_attributes=False
+        )
+    except pikepdf.PasswordError as error:
+        raise DocumentEncrypted("The PDF is protected by a password.", field="document") from error
+    except LIBRARY_ERRORS as error:
+        raise UnreadableDocument(
+            Sentence("qpdf 无法读取文件结构。", "qpdf cannot read the structure of the file.")
+        ) from error
+    if pdf.is_encrypted:
+        pdf.close()
+        raise DocumentEncrypted("The PDF is encrypted.", field="document")
+    return pdf
+
+
+def _check_limits(pdf: pikepdf.Pdf, limits: PdfLimits) -> None:
+    if len(pdf.objects) > limits.objects:
+        raise DocumentOverLimit(f"The PDF has more than {limits.objects} objects.", field="document")
+    if len(pdf.pages) > limits.pages:
+        raise DocumentOverLimit(f"The PDF has more than {limits.pages} pages.", field="document")
+
+
+def _open_hanko(document: bytes) -> PdfFileReader:
+    """Open strictly; leniently only where the strict reader refuses, as with hybrid cross-references.
+
+    What leniency may hide is caught by the comparison with the other readers.
+    """
+    try:
+        reader = PdfFileReader(io.BytesIO(document), strict=True)
+        if not reader.xrefs.hybrid_xrefs_present:
+            _walk_pages(reader)
+            return reader
+    except LIBRARY_ERRORS:
+        pass
+    try:
+        reader = PdfFileReader(io.BytesIO(document), strict=False)
+        _walk_pages(reader)
+    except LIBRARY_ERRORS as error:
+        raise UnreadableDocument(
+            Sentence("pyHanko 无法读取文件结构。", "pyHanko cannot read the structure of the file.")
+        ) from error
+    return reader
+
+
+def _walk_pages(reader: PdfFileReader) -> None:
+    if not isinstance(reader.root["/Pages"], generic.DictionaryObject):
+        raise UnreadableDocument(Sentence("文件没有页面。", "The file has no pages."))
+
+
+def _read_seals(reader: PdfFileReader, limits: PdfLimits) -> tuple[tuple[EmbeddedPdfSignature, ...], tuple[str, ...]]:
+    """Return every seal linked from the form, and the names of those that cannot be read."""
+    seals: list[EmbeddedPdfSignature] = []
+    unreadable: list[str] = []
+    for name, value, holder in enumerate_sig_fields(reader, filled_status=True):
+        if len(seals) + len(unreadable) >= limits.seals:
+            raise DocumentOverLimit(f"The PDF has more than {limits.seals} seals.", field="document")
+        try:
+            if value.get_object().get("/SubFilter") not in SUBFILTERS:
+                unreadable.append(name)
+                continue
+            seals.append(EmbeddedPdfSignature(reader, holder, name))
+        except LIBRARY_ERRORS:
+            unreadable.append(name)
+    seals.sort(key=lambda seal: (seal.signed_revision, int(seal.byte_range[2]) + int(seal.byte_range[3])))
+    return tuple(seals), tuple(unreadable)
+
+
+def _dynamic_form(pdf: pikepdf.Pdf) -> Disagreement | None:
+    """XFA forms are drawn by some readers from XML and by others from the pages."""
+    form = pdf.Root.get("/AcroForm")
+    if isinstance(form, pikepdf.Dictionary) and "/XFA" in form:
+        return Disagreement(
+            "文件含 XFA 动态表单，各阅读程序显示不同。", "An XFA form shows differently in different readers."
+        )
+    return None

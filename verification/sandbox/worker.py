@@ -1,0 +1,166 @@
+"""The sandbox process: judges one document after another, each in a child of its own.
+
+It starts with an empty environment, loads the parsers, then gives everything away:
+privileges, network, the right to gain either back. For each document it forks a child
+that may open no file, write none, start nothing, and use only so much memory and time.
+The child dies with its document, so what one file corrupts no other ever meets.
+
+Frames on standard input and output: 4 bytes length, then that many bytes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import select
+import signal
+import struct
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from foundation.errors import TrustServiceError
+from verification.pdf import event_loop
+from verification.pdf.gate import validate_pdf
+from verification.sandbox.codec import decode_request, encode_error, encode_report
+from verification.sandbox.warm import warm_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from verification.limits import PdfLimits
+
+UNPRIVILEGED_ID = 64_983
+MAXIMUM_ANSWER = 4 * 1024 * 1024
+_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_PDEATHSIG = 4, 38, 1
+_CLONE_NEWNET, _CLONE_NEWUSER = 0x40000000, 0x10000000
+
+
+def main() -> None:
+    """Serve until standard input closes."""
+    warm_up()
+    give_up_privileges()
+    _write_frame(1, b"ready")
+    while (header := _read_frame(0)) is not None:
+        document = _read_frame(0)
+        if document is None:
+            return
+        _write_frame(1, _in_child(header, document))
+
+
+def give_up_privileges() -> None:
+    """Leave the network, become nobody, and never come back."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    # Without root a network namespace needs a user namespace of its own; where the system forbids
+    # that as well, a child that can open no descriptor reaches no network either.
+    if libc.unshare(_CLONE_NEWNET) != 0:
+        libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setresgid(UNPRIVILEGED_ID, UNPRIVILEGED_ID, UNPRIVILEGED_ID)
+        os.setresuid(UNPRIVILEGED_ID, UNPRIVILEGED_ID, UNPRIVILEGED_ID)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    os.chdir("/")
+
+
+def _in_child(header: bytes, document: bytes) -> bytes:
+    material, at, limits = decode_request(header)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _limit(limits)
+        _answer(writing, lambda: encode_report(validate_pdf(document, material, at=at, limits=limits)))
+    os.close(writing)
+    try:
+        answer = _collect(reading, limits.seconds)
+    finally:
+        os.close(reading)
+        if _still_running(child):
+            os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if answer is None:
+        return encode_error("DocumentOverLimit", f"The file takes more than {limits.seconds:g} seconds to read.")
+    if answer:
+        return answer
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) in {signal.SIGXCPU, signal.SIGKILL}:
+        return encode_error("DocumentOverLimit", "The file takes too much time or memory to read.")
+    return encode_error("ParserCrashed", "A parser broke down over the file.")
+
+
+def _still_running(child: int) -> bool:
+    """Tell whether the child has yet to end, leaving its status to be collected."""
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+
+def _limit(limits: PdfLimits) -> None:
+    event_loop.renew()
+    used = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
+    seconds = int(limits.seconds) + 1
+    for kind, value in (
+        (resource.RLIMIT_AS, used + limits.memory_bytes),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NPROC, 0),
+        (resource.RLIMIT_NOFILE, 0),
+    ):
+        resource.setrlimit(kind, (value, value))
+
+
+def _answer(writing: int, judge: Callable[[], bytes]) -> NoReturn:
+    """Write what the judge says and end the process without any clean-up of the parent's."""
+    try:
+        answer = judge()
+    except TrustServiceError as error:
+        answer = encode_error(type(error).__name__, error.detail)
+    except MemoryError:
+        answer = encode_error("DocumentOverLimit", "The file needs too much memory to read.")
+    except BaseException as error:  # noqa: BLE001 - the process ends here; its name is all that may leave
+        answer = encode_error("ParserCrashed", type(error).__name__)
+    _write_all(writing, answer)
+    os._exit(0)
+
+
+def _collect(reading: int, seconds: float) -> bytes | None:
+    """Return what the child writes until it closes the pipe; None when time runs out."""
+    deadline = time.monotonic() + seconds
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0 or not select.select([reading], [], [], remaining)[0]:
+            return None
+        part = os.read(reading, 65_536)
+        size += len(part)
+        if not part or size > MAXIMUM_ANSWER:
+            return b"".join(parts)
+        parts.append(part)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _write_frame(descriptor: int, data: bytes) -> None:
+    _write_all(descriptor, struct.pack(">I", len(data)) + data)
+
+
+def _read_frame(descriptor: int) -> bytes | None:
+    length = _read_exactly(descriptor, 4)
+    return None if length is None else _read_exactly(descriptor, struct.unpack(">I", length)[0])
+
+
+def _read_exactly(descriptor: int, size: int) -> bytes | None:
+    buffer = bytearray()
+    while len(buffer) < size:
+        part = os.read(descriptor, min(size - len(buffer), 1 << 20))
+        if not part:
+            return None
+        buffer += part
+    return bytes(buffer)
