@@ -214,7 +214,7 @@ class SessionService:
 
     async def _opened(self, connection: AsyncConnection, session_id: str, now: datetime) -> Session:
         row = await Sessions(connection).by_id(session_id, now)
-        if row is None:
+        if row is None or _left_post(row):
             raise AccountClosed("This account is suspended or closed; ask at a service hall.")
         return await self._session(connection, row, now)
 
@@ -252,7 +252,7 @@ class SessionService:
             row = await repository.by_secret(secret_hash(session_secret), now)
             if row is None or row.last_seen_at + LIMITS[AccountKind(row.kind)].idle <= now:
                 return None
-            if row.kind == AccountKind.OFFICER and (row.officer_id is None or row.officer_ended_at is not None):
+            if _left_post(row):
                 return None
             if row.state == OPEN and row.last_seen_at + TOUCH_AFTER <= now:
                 await repository.touch(row.session_id, now)
@@ -280,3 +280,7 @@ class SessionService:
             acting_for=row.acting_for,
             acting_for_code=row.acting_for_code,
         )
+
+
+def _left_post(row: Row[Any]) -> bool:
+    return row.kind == AccountKind.OFFICER and (row.officer_id is None or row.officer_ended_at is not None)

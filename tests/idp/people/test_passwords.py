@@ -32,7 +32,6 @@ def passwords() -> Iterator[Passwords]:
         "iloveyou1",
         "11111111",
         "chenwei1990",
-        "chenwei1990",
         "x" * (MAXIMUM_LENGTH + 1),
     ],
 )
