@@ -21,7 +21,7 @@ from idp.oauth.errors import AuthorizationRefused, InteractionExpired, InvalidAc
 from idp.oauth.grant import CODE_LIFETIME, GRANT_LIFETIME, USER_TOKEN_LIFETIME, Grant, digest
 from idp.oauth.model import AuthorizationResponse, ConsentNeeded, ConsentPage, SignInNeeded
 from idp.oauth.repository import Grants
-from idp.oauth.server import Facts, Request
+from idp.oauth.server import Facts, Request, Server
 
 if TYPE_CHECKING:
     from foundation.principal import Principal
@@ -115,7 +115,7 @@ class Authorization:
 
     async def _checked(self, parameters: Parameters, now: datetime) -> AuthorizationRequest:
         client = await self._parts.clients.get(client_id_of(parameters))
-        return check(parameters, client, self._parts.server, await self._parts.mint(), now)
+        return check(parameters, client, await self._parts.mint(), now)
 
     async def _go_on(
         self, request: AuthorizationRequest, interaction: Interaction, principal: Principal | None, now: datetime
@@ -182,7 +182,7 @@ class Authorization:
         facts = Facts(request.client, now, self._parts.loaded_mint(), new_code=new_secret(CODE_BITS))
         pure = Request(request.raw, facts, method="GET")
         pure.payload.data["scope"] = request.scope
-        server = self._parts.server
+        server = Server(request.client)
         server.create_authorization_response(pure, principal.subject_id, server.get_authorization_grant(pure))
         code = pure.effects.authorization_code
         if code is None:

@@ -15,7 +15,7 @@ from authlib.oauth2.base import OAuth2Error
 
 from idp.oauth.errors import AuthorizationRefused
 from idp.oauth.model import USER_SCOPES, AuthorizationResponse, ResponseMode
-from idp.oauth.server import Facts, Request
+from idp.oauth.server import Facts, Request, Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from idp.oauth.client import Client
     from idp.oauth.mint import Mint
     from idp.oauth.model import Parameters
-    from idp.oauth.server import Server
 
 MAX_PARAMETERS = 40
 MAX_TOTAL = 16_384
@@ -92,9 +91,7 @@ def client_id_of(parameters: Parameters) -> str:
     return named[0]
 
 
-def check(
-    parameters: Parameters, client: Client | None, server: Server, mint: Mint, now: datetime
-) -> AuthorizationRequest:
+def check(parameters: Parameters, client: Client | None, mint: Mint, now: datetime) -> AuthorizationRequest:
     """Return the checked request; raises AuthorizationRefused, with an answer once the address is proven."""
     if client is None:
         raise AuthorizationRefused("invalid_client", "There is no such client.")
@@ -109,10 +106,9 @@ def check(
     scope = " ".join(value for value in data.get("scope", "").split() if value in USER_SCOPES)
     known = {**data, "scope": scope}
     try:
-        grant = server.get_consent_grant(Request(tuple(known.items()), Facts(client, now, mint), method="GET"))
+        Server(client).get_consent_grant(Request(tuple(known.items()), Facts(client, now, mint), method="GET"))
     except OAuth2Error as error:
         raise proven.refuse(error.error, error.get_error_description() or "") from error
-    del grant
     return AuthorizationRequest(
         client=client,
         redirect_uri=addresses[0],

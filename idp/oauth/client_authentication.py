@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
-
 from idp.oauth.client import AuthenticationMethod, Client
 from idp.oauth.errors import OAuthError
 from idp.oauth.grant import digest
+from idp.oauth.jose import BadSignature, claims_of, header_of, key_set, verify
 from idp.oauth.repository import Grants
 
 if TYPE_CHECKING:
@@ -34,6 +30,7 @@ if TYPE_CHECKING:
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_ALGORITHMS = ["ES256", "EdDSA", "Ed25519", "PS256"]
+ASSERTION_TYPES = frozenset({"jwt", "client-authentication+jwt"})
 ASSERTION_MAX_LIFETIME = timedelta(minutes=10)
 LEEWAY = timedelta(seconds=30)
 MAX_ASSERTION = 8_192
@@ -103,14 +100,12 @@ def presented_proof(authorization: str | None, parameters: Mapping[str, str]) ->
 def check_assertion(assertion: str, client: Client, issuer: str, now: datetime) -> datetime:
     """Verify signature and claims of a `private_key_jwt` and return when it expires. Raises OAuthError."""
     try:
-        token = jws.deserialize_compact(
-            assertion, KeySet.import_key_set({"keys": (client.jwks or {})["keys"]}), ASSERTION_ALGORITHMS
-        )
-    except (JoseError, ValueError, TypeError, KeyError) as error:
+        claims = verify(assertion, key_set(client.jwks or {}), ASSERTION_ALGORITHMS)
+        typ = header_of(assertion).get("typ", "JWT")
+    except BadSignature as error:
         raise _refused("The client assertion does not verify.") from error
-    if token.headers().get("typ", "JWT").lower() not in {"jwt", "client-authentication+jwt"}:
+    if not isinstance(typ, str) or typ.lower() not in ASSERTION_TYPES:
         raise _refused("The client assertion has a foreign typ.")
-    claims = _claims(assertion)
     if claims.get("aud") != issuer:
         raise _refused("The aud of the client assertion must be the issuer, as a string.")
     if claims.get("iss") != client.client_id or claims.get("sub") != client.client_id:
@@ -162,12 +157,9 @@ def _assertion(parameters: Mapping[str, str]) -> Presented:
 
 def _claims(assertion: str) -> dict[str, Any]:
     try:
-        claims = json.loads(jws.extract_compact(assertion.encode()).payload)
-    except (JoseError, ValueError, RecursionError) as error:
+        return claims_of(assertion)
+    except BadSignature as error:
         raise _refused("The client assertion is malformed.") from error
-    if not isinstance(claims, dict):
-        raise _refused("The client assertion is malformed.")
-    return claims
 
 
 def _refused(description: str = "Client authentication failed.") -> OAuthError:

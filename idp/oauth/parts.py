@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from idp.oauth.mint import Mint
 from idp.oauth.repository import Grants
-from idp.oauth.server import Server
 
 if TYPE_CHECKING:
     from foundation.audit import Audit
@@ -55,7 +54,6 @@ class Parts:
         self.verifier = verifier
         self.clients = clients
         self.subjects = subjects
-        self.server = Server()
         self._cipher = cipher
         self._mint: Mint | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from foundation.principal import PrincipalKind
@@ -230,6 +230,11 @@ class Grants:
     async def _one(self, condition: ColumnElement[bool]) -> Grant | None:
         row = (await self._connection.execute(select(*GRANT_COLUMNS).where(condition))).one_or_none()
         return None if row is None else _grant(row)
+
+
+def offline() -> ColumnElement[bool]:
+    """Return the condition that a grant outlives its session."""
+    return literal("offline_access") == func.any(func.string_to_array(oauth_grants.c.scope, " "))
 
 
 def _client_active(client_id: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a column or a value

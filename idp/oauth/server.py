@@ -100,14 +100,22 @@ class Request(OAuth2Request):  # type: ignore[misc] # Authlib ships no types
 
 
 class Server(AuthorizationServer):  # type: ignore[misc] # Authlib ships no types
-    """Authlib's dispatcher; stateless, so one instance serves every request."""
+    """Authlib's dispatcher for one request.
 
-    def __init__(self) -> None:
-        """Register our grants."""
+    Authlib asks for clients by identifier alone, so the server is told which client is known.
+    """
+
+    def __init__(self, client: Client) -> None:
+        """Register our grants; the client is a fact already read."""
         super().__init__()
+        self._client = client
         self.register_grant(AuthorizationCodeGrant, [PkceS256(required=True), IdTokens()])
         self.register_grant(RefreshTokenGrant, [IdTokens()])
         self.register_grant(ClientCredentialsGrant)
+
+    def query_client(self, client_id: str) -> Client | None:
+        """Return the client this request is about."""
+        return self._client if client_id == self._client.client_id else None
 
     def create_oauth2_request(self, request: Request) -> Request:
         """Take our request as it is."""

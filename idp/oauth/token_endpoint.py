@@ -19,7 +19,7 @@ from idp.oauth.errors import OAuthError
 from idp.oauth.grant import REFRESH_RETRY_WINDOW, digest
 from idp.oauth.model import EndpointResponse
 from idp.oauth.repository import Grants
-from idp.oauth.server import Facts, Request, translated
+from idp.oauth.server import Facts, Request, Server, translated
 from idp.oauth.tables import oauth_grants
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class TokenEndpoint:
     def _decide(self, parameters: Mapping[str, str], facts: Facts) -> tuple[dict[str, Any], Request]:
         pure = Request(tuple(parameters.items()), facts)
         try:
-            body: dict[str, Any] = self._parts.server.create_token_response(pure)
+            body: dict[str, Any] = Server(facts.client).create_token_response(pure)
         except OAuth2Error as error:
             raise translated(error) from error
         return body, pure

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
-
 from idp.oauth.client import SIGNING_ALGORITHMS
 from idp.oauth.errors import InvalidAccessToken
+from idp.oauth.jose import BadSignature, header_of, key_set, verify
 from idp.oauth.mint import ACCESS_TOKEN_TYPE
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from joserfc.jwk import KeySet
 
     from idp.oauth.ports import Signer
 
@@ -66,14 +64,13 @@ class TokenVerifier:
 
     def _verify(self, token: str, typ: str) -> dict[str, Any]:
         try:
-            header = jws.extract_compact(token.encode()).headers()
-            if header.get("typ") != typ or "crit" in header:
+            header = header_of(token)
+            if header.get("typ") != typ:
                 raise InvalidAccessToken("The token is of another type.")
-            verified = jws.deserialize_compact(token, self._key_set(header.get("kid")), list(SIGNING_ALGORITHMS))
-            claims = json.loads(verified.payload)
-        except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
+            claims = verify(token, self._key_set(header.get("kid")), SIGNING_ALGORITHMS)
+        except BadSignature as error:
             raise InvalidAccessToken("The token is malformed or its signature does not verify.") from error
-        if not isinstance(claims, dict) or claims.get("iss") != self._issuer:
+        if claims.get("iss") != self._issuer:
             raise InvalidAccessToken("The token is from another issuer.")
         return claims
 
@@ -83,7 +80,7 @@ class TokenVerifier:
             kids = frozenset(key["kid"] for key in published["keys"])
             if kid not in kids:
                 raise InvalidAccessToken("The token names an unknown key.")
-            self._keys, self._kids = KeySet.import_key_set({"keys": published["keys"]}), kids
+            self._keys, self._kids = key_set(published), kids
         return self._keys
 
     def forget(self) -> None:
