@@ -51,8 +51,8 @@ def marks_for(file: PdfFile, placement: Placement) -> tuple[Mark, ...]:
         if box is None:
             box = boxes[mark.page] = file.page_box(mark.page)
         width, height = box.shown_size
-        inside = -TOLERANCE <= mark.x and mark.x + mark.width <= width + TOLERANCE
-        if not (inside and -TOLERANCE <= mark.y and mark.y + mark.height <= height + TOLERANCE):
+        inside = mark.x >= -TOLERANCE and mark.x + mark.width <= width + TOLERANCE
+        if not (inside and mark.y >= -TOLERANCE and mark.y + mark.height <= height + TOLERANCE):
             raise BadPlacement(
                 f"The seal does not fit on page {mark.page}, which is {width:.0f} by {height:.0f} points.",
                 field="placement",

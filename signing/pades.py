@@ -142,7 +142,7 @@ def _add_annotations(file: PdfFile, update: PdfUpdate, face: SealFace, marks: Se
     pictures = Pictures(file, update, face.form)
     stamp = b"/Subtype/Stamp/Contents%s/F %d" % (text_string(face.name), PRINTED_READ_ONLY_AND_LOCKED)
     on_pages: dict[int, list[int]] = {}
-    numbers = []
+    numbers: list[int] = []
     for mark in marks:
         entries = stamp if numbers else common
         numbers.append(update.add(b"<</Type/Annot%s%s>>" % (entries, pictures.place(mark))))

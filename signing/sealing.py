@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from foundation.audit import AuditEvent
+from foundation.ids import new_id
+from foundation.principal import PrincipalKind
+from signing.errors import (
+    IntentionExpired,
+    IntentionNotFound,
+    IntentionSpent,
+    SealedDocumentNotFound,
+    SealNotActive,
+    SealUseNotGranted,
+    SecondFactorRequired,
+)
+from signing.execution import Execution, off_loop
+from signing.intention import Intention, Layout
+from signing.intention_repository import IntentionRepository
+from signing.loaded import LoadedSeals
+from signing.marks import marks_for
+from signing.model import BaselineLevel, IntentionState, PreparedSealing, SealState
+from signing.pades import prepare
+from signing.pdf_file import PdfFile
+from signing.seal_rules import SCOPE_ISSUE, SCOPE_SEAL, require_reader
+
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from foundation.audit import Audit
     from foundation.blobs import BlobStore
     from foundation.clock import Clock
     from foundation.database import Database
+    from foundation.jobs import Jobs
     from foundation.principal import Principal
     from keys.service import KeyService
     from keys.tsa import TimestampAuthority
-    from signing.model import PreparedSealing, SealedDocument, SealRequest, SecondFactor
+    from signing.loaded import LoadedSeal
+    from signing.model import Seal, SealedDocument, SealRequest, SecondFactor
+    from signing.pades import Prepared
     from signing.ports import SecondFactors, SelfCheck
     from signing.seals import SealService
 
@@ -27,6 +56,7 @@ class SealingService:
         clock: Clock,
         audit: Audit,
         blobs: BlobStore,
+        jobs: Jobs,
         seals: SealService,
         keys: KeyService,
         timestamps: TimestampAuthority,
@@ -34,6 +64,23 @@ class SealingService:
         second_factors: SecondFactors,
     ) -> None:
         """Take the collaborators."""
+        self._database = database
+        self._clock = clock
+        self._audit = audit
+        self._blobs = blobs
+        self._seals = seals
+        self._second_factors = second_factors
+        self._loaded = LoadedSeals(seals, keys, timestamps, clock)
+        self._execution = Execution(
+            database,
+            clock=clock,
+            audit=audit,
+            blobs=blobs,
+            jobs=jobs,
+            keys=keys,
+            timestamps=timestamps,
+            self_check=self_check,
+        )
 
     async def seal(self, principal: Principal, request: SealRequest) -> SealedDocument:
         """Seal one document in one call.
@@ -44,17 +91,44 @@ class SealingService:
         Raises: SealNotFound, SealNotActive, SealUseNotGranted, SecondFactorRequired, UnsealablePdf and
             its subclasses, PdfTooLarge, BadPlacement, SealKeyUnusable, SealingFailed.
         """
+        return await self._seal(principal, request, scopes=frozenset({SCOPE_SEAL}), human=True)
 
     async def seal_licence(self, principal: Principal, request: SealRequest) -> SealedDocument:
         """Seal a licence face for its issuing department, without a human second factor.
 
-        `principal` is the department system, with scope `licence:issue` or `seal:apply`, or an officer
-        with a grant acting through the issue desk, or the system itself re-rendering a stored licence.
-        Recorded like every other use. Raises as `seal` does.
+        `principal` is the department system, with scope `licence:issue` or `seal:apply`; an officer of
+        the seal's organisation, whose right to issue the caller has checked; or the system itself,
+        which renders stored licences anew. Recorded like every other use. Raises as `seal` does.
         """
+        return await self._seal(principal, request, scopes=frozenset({SCOPE_SEAL, SCOPE_ISSUE}), human=False)
 
     async def prepare(self, principal: Principal, request: SealRequest) -> PreparedSealing:
-        """First half for the desk: show an officer exactly what would be sealed."""
+        """First half for the desk: show an officer exactly what would be sealed.
+
+        Raises: as `seal` does up to the signature.
+        """
+        seal, loaded = await self._usable(principal, request, frozenset(), human=True)
+        now = self._clock.now()
+        prepared = await self._prepared(loaded, request, now)
+        document = request.document + prepared.update
+        blob = await self._blobs.put(document)
+        intention = _intention(principal, request, seal, loaded, prepared, now, prepared_blob=str(blob))
+        async with self._database.transaction() as connection:
+            added = await IntentionRepository(connection).add(
+                intention, IntentionState.PREPARED, officer_id=principal.subject_id
+            )
+            if not added:
+                raise _not_usable(await self._seals.get(seal.seal_id))
+        return PreparedSealing(
+            intention_id=intention.intention_id,
+            challenge=intention.challenge,
+            document_digest=intention.document_digest,
+            signed_bytes_digest=prepared.signed_bytes_digest,
+            preview=document,
+            pages=prepared.pages,
+            findings=(),
+            expires_at=intention.expires_at,
+        )
 
     async def confirm(self, principal: Principal, intention_id: str, factor: SecondFactor) -> SealedDocument:
         """Second half: check the second factor and seal what was prepared.
@@ -62,9 +136,161 @@ class SealingService:
         Raises: IntentionNotFound, IntentionExpired, IntentionSpent, SealNotActive, SealUseNotGranted,
             NotAuthenticated (wrong factor), SealKeyUnusable, SealingFailed.
         """
+        intention = await self._own_intention(principal, intention_id)
+        seal = await self._seals.get(intention.seal_id)
+        loaded = await self._loaded.get(seal)
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            reference = await self._second_factors.verify(connection, principal, factor, intention.challenge)
+            confirmed = await IntentionRepository(connection).confirm(
+                intention, principal.subject_id, method=factor.method, reference=reference, at=now
+            )
+            if not confirmed:
+                # Rolls the second factor back too: it was not used for anything.
+                raise await self._why_not_confirmed(intention, now)
+        return await self._resume(principal, replace(intention, second_factor_method=factor.method), loaded)
 
     async def withdraw(self, principal: Principal, intention_id: str) -> None:
-        """Give a prepared sealing up."""
+        """Give a prepared sealing up; raises IntentionNotFound, IntentionSpent."""
+        intention = await self._own_intention(principal, intention_id)
+        async with self._database.transaction() as connection:
+            if not await IntentionRepository(connection).withdraw(intention_id, self._clock.now()):
+                raise IntentionSpent("The sealing was confirmed or given up already.")
+            event = AuditEvent("seal.withdraw", "seal", intention.seal_id, {"intention_id": intention_id})
+            await self._audit.record(connection, principal, event)
+        if intention.prepared_blob is not None:
+            await self._blobs.delete(intention.prepared_blob)
 
     async def document(self, principal: Principal, document_id: str) -> bytes:
         """Return a sealed document to its organisation; raises SealedDocumentNotFound."""
+        reference = None
+        if principal.organisation_code and principal.kind in {PrincipalKind.OFFICER, PrincipalKind.CLIENT}:
+            async with self._database.read() as connection:
+                reference = await IntentionRepository(connection).document(document_id, principal.organisation_code)
+        if reference is None:
+            raise SealedDocumentNotFound("There is no such sealed document.")
+        return await self._blobs.get(reference)
+
+    async def _seal(
+        self, principal: Principal, request: SealRequest, *, scopes: frozenset[str], human: bool
+    ) -> SealedDocument:
+        # 1. Policy, then everything that can be refused, before anything is written.
+        seal, loaded = await self._usable(principal, request, scopes, human=human)
+        officer = principal.kind is PrincipalKind.OFFICER and human
+        if officer and request.second_factor is None:
+            raise SecondFactorRequired("An officer seals with a second factor.", field="second_factor")
+        now = self._clock.now()
+        prepared = await self._prepared(loaded, request, now)
+        # 2. The intention, committed.
+        method = request.second_factor.method if officer and request.second_factor else None
+        intention = _intention(principal, request, seal, loaded, prepared, now, second_factor_method=method)
+        async with self._database.transaction() as connection:
+            reference = None
+            if officer and request.second_factor is not None:
+                reference = await self._second_factors.verify(
+                    connection, principal, request.second_factor, intention.challenge
+                )
+            added = await IntentionRepository(connection).add(
+                intention,
+                IntentionState.INTENDED,
+                officer_id=principal.subject_id if officer else None,
+                second_factor_reference=reference,
+            )
+            if not added:
+                raise _not_usable(await self._seals.get(seal.seal_id))
+        # 3 to 5. Sign, check, store the outcome.
+        return await self._execution.carry_out(principal, intention, loaded, prepared, request.document)
+
+    async def _usable(
+        self, principal: Principal, request: SealRequest, scopes: frozenset[str], *, human: bool
+    ) -> tuple[Seal, LoadedSeal]:
+        """Read the facts and decide; the WHERE clause of the intention decides again."""
+        seal = await self._seals.get(request.seal_id)
+        require_reader(principal, seal)
+        if principal.kind is PrincipalKind.OFFICER:
+            if human:
+                usable = await self._seals.usable_by(principal, matter_code=request.matter_code)
+                if seal.seal_id not in {each.seal_id for each in usable} and seal.state is SealState.ACTIVE:
+                    raise SealUseNotGranted("You hold no grant of this seal for this matter now.")
+        elif principal.kind is PrincipalKind.CLIENT:
+            if not principal.scopes & scopes:
+                raise SealUseNotGranted("The client's scopes do not let it apply seals.")
+        elif principal.kind is not PrincipalKind.SYSTEM or human:
+            raise SealUseNotGranted("Only officers and department systems apply seals.")
+        if seal.state is not SealState.ACTIVE:
+            raise _not_usable(seal)
+        return seal, await self._loaded.get(seal)
+
+    async def _prepared(self, loaded: LoadedSeal, request: SealRequest, now: datetime) -> Prepared:
+        size = await self._loaded.contents_size(loaded, timestamped=request.level.timestamped)
+        return await off_loop(len(request.document), _prepare, loaded, request, size, now)
+
+    async def _resume(self, principal: Principal, intention: Intention, loaded: LoadedSeal) -> SealedDocument:
+        """Carry a stored intention out, from its stored document."""
+        if intention.prepared_blob is None:
+            raise IntentionSpent("The sealing has no stored document.")
+        stored = await self._blobs.get(intention.prepared_blob)
+        length = intention.layout.source_length
+        prepared = intention.layout.prepared(stored[length:])
+        return await self._execution.carry_out(principal, intention, loaded, prepared, stored[:length])
+
+    async def _own_intention(self, principal: Principal, intention_id: str) -> Intention:
+        async with self._database.read() as connection:
+            found = await IntentionRepository(connection).find(intention_id)
+        if found is None or found[0].requested_by != principal.audit_name:
+            raise IntentionNotFound("There is no such prepared sealing.")
+        intention, state = found
+        if state is not IntentionState.PREPARED:
+            raise IntentionSpent("The sealing was confirmed or given up already.")
+        return intention
+
+    async def _why_not_confirmed(self, intention: Intention, now: datetime) -> Exception:
+        if now >= intention.expires_at:
+            return IntentionExpired("The prepared sealing was not confirmed in time; prepare it again.")
+        async with self._database.read() as connection:
+            found = await IntentionRepository(connection).find(intention.intention_id)
+        if found is None or found[1] is not IntentionState.PREPARED:
+            return IntentionSpent("The sealing was confirmed or given up already.")
+        return _not_usable(await self._seals.get(intention.seal_id))
+
+
+def _prepare(loaded: LoadedSeal, request: SealRequest, contents_size: int, at: datetime) -> Prepared:
+    with PdfFile(request.document) as file:
+        marks = marks_for(file, request.placement)
+        return prepare(file, loaded.face, marks, contents_size=contents_size, at=at, certify=request.certify)
+
+
+def _intention(
+    principal: Principal,
+    request: SealRequest,
+    seal: Seal,
+    loaded: LoadedSeal,
+    prepared: Prepared,
+    now: datetime,
+    *,
+    prepared_blob: str | None = None,
+    second_factor_method: str | None = None,
+) -> Intention:
+    return Intention(
+        intention_id=new_id("int"),
+        seal_id=seal.seal_id,
+        key_id=loaded.key_id,
+        organisation_code=seal.organisation_code,
+        requested_by=principal.audit_name,
+        channel=principal.channel,
+        matter_code=request.matter_code,
+        level=BaselineLevel(request.level),
+        placement=request.placement,
+        document_digest=hashlib.sha256(request.document).digest(),
+        to_be_signed_digest=loaded.cms.to_be_signed_digest(prepared.signed_bytes_digest),
+        layout=Layout.of(prepared),
+        created_at=now,
+        prepared_blob=prepared_blob,
+        second_factor_method=second_factor_method,
+    )
+
+
+def _not_usable(seal: Seal) -> Exception:
+    if seal.state is not SealState.ACTIVE:
+        return SealNotActive(f"The seal is {seal.state}.")
+    return SealUseNotGranted("You hold no grant of this seal for this matter now.")

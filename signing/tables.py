@@ -44,6 +44,12 @@ seals = Table(
     Column("state_changed_at", DateTime(timezone=True), nullable=False),
     Column("use_count", BigInteger, nullable=False, server_default=text("0")),
     Index("ix_seals_organisation_code", "organisation_code"),
+    Index(
+        "uq_seals_one_statutory",
+        "organisation_code",
+        unique=True,
+        postgresql_where=text("kind = 'statutory' AND state = 'active'"),
+    ),
 )
 
 seal_grants = Table(

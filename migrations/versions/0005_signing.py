@@ -38,6 +38,10 @@ STATEMENTS: tuple[str, ...] = (
     """,
     "CREATE INDEX ix_seals_organisation_code ON seals (organisation_code)",
     """
+    CREATE UNIQUE INDEX uq_seals_one_statutory ON seals (organisation_code)
+    WHERE kind = 'statutory' AND state = 'active'
+    """,
+    """
     CREATE TABLE seal_grants (
         grant_id text PRIMARY KEY,
         seal_id text NOT NULL REFERENCES seals,

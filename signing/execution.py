@@ -1,0 +1,183 @@
+"""From a stored intention to a stored document: sign, timestamp, check, write the outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from foundation.audit import AuditEvent
+from foundation.errors import NotFound, ServiceUnavailable, TrustServiceError, UpstreamUnavailable
+from foundation.ids import new_id
+from keys.errors import IntentionMissing, KeyNotFound, KeyNotUsable, WrongPurpose
+from keys.model import KeyPurpose
+from signing.errors import IntentionSpent, SealingFailed, SealKeyUnusable
+from signing.intention_repository import IntentionRepository, Outcome
+from signing.model import BaselineLevel, SealedDocument
+from signing.pades import finish
+from signing.ports import SealExpectation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from foundation.audit import Audit
+    from foundation.blobs import BlobRef, BlobStore
+    from foundation.clock import Clock
+    from foundation.database import Database
+    from foundation.jobs import Jobs
+    from foundation.principal import Principal
+    from keys.service import KeyService
+    from keys.tsa import TimestampAuthority
+    from signing.intention import Intention
+    from signing.loaded import LoadedSeal
+    from signing.pades import Prepared
+    from signing.ports import SelfCheck
+
+P = ParamSpec("P")
+T = TypeVar("T")
+logger = logging.getLogger("hufu.signing")
+
+UPGRADE_JOB = "signing.upgrade"
+IN_LOOP = 256 * 1024
+"""Documents up to this size are worked on in the event loop, which takes a few milliseconds at most."""
+
+
+class Execution:
+    """Carries intentions out."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock,
+        audit: Audit,
+        blobs: BlobStore,
+        jobs: Jobs,
+        keys: KeyService,
+        timestamps: TimestampAuthority,
+        self_check: SelfCheck,
+    ) -> None:
+        """Take the collaborators."""
+        self._database = database
+        self._clock = clock
+        self._audit = audit
+        self._blobs = blobs
+        self._jobs = jobs
+        self._keys = keys
+        self._timestamps = timestamps
+        self._self_check = self_check
+
+    async def carry_out(
+        self, principal: Principal, intention: Intention, seal: LoadedSeal, prepared: Prepared, source: bytes
+    ) -> SealedDocument:
+        """Seal what a committed intention describes.
+
+        An outage leaves an intention with a stored document open, so that it can be carried out
+        later; any other failure closes it with its reason.
+        Raises: SealKeyUnusable, SealingFailed, ServiceUnavailable.
+        """
+        try:
+            document, level = await self._sealed(intention, seal, prepared, source)
+            blob = await self._blobs.put(document)
+        except ServiceUnavailable as error:
+            if intention.prepared_blob is None:
+                await self._close(principal, intention, error)
+            raise
+        except TrustServiceError as error:
+            await self._close(principal, intention, error)
+            raise
+        return await self._store(principal, intention, document, blob, level)
+
+    async def _sealed(
+        self, intention: Intention, seal: LoadedSeal, prepared: Prepared, source: bytes
+    ) -> tuple[bytes, BaselineLevel]:
+        signature = await self._signature(intention)
+        token = await self._token(signature, seal, prepared) if intention.level.timestamped else None
+        level = BaselineLevel.B_B if token is None else BaselineLevel.B_T
+        cms = seal.cms.signed_data(prepared.signed_bytes_digest, signature, token)
+        document = await off_loop(len(source), finish, source, prepared, cms)
+        expectation = SealExpectation(
+            certificate_der=seal.cms.certificate_der,
+            baseline_level=level,
+            previous_length=prepared.source_length,
+            previous_sha256=prepared.source_sha256,
+            field_name=prepared.field_name,
+        )
+        findings = await off_loop(len(source), self._self_check.check, document, expectation)
+        if findings:
+            raise SealingFailed(f"The sealed document did not pass its check: {', '.join(findings)}.")
+        return document, level
+
+    async def _signature(self, intention: Intention) -> bytes:
+        try:
+            return await self._keys.sign_digest(
+                intention.key_id,
+                KeyPurpose.SEAL,
+                intention.to_be_signed_digest,
+                intention_id=intention.intention_id,
+            )
+        except (KeyNotFound, KeyNotUsable, WrongPurpose, IntentionMissing) as error:
+            # Not an outage, but the caller can do nothing about it either.
+            raise SealKeyUnusable("The seal's key refuses to sign.") from error
+
+    async def _token(self, signature: bytes, seal: LoadedSeal, prepared: Prepared) -> bytes | None:
+        """Return a timestamp over the signature, or None while there is none to be had."""
+        try:
+            token = await self._timestamps.timestamp(hashlib.sha256(signature).digest())
+        except (ServiceUnavailable, UpstreamUnavailable, NotFound) as error:
+            logger.warning("sealed without timestamp", extra={"error": type(error).__name__})
+            return None
+        if seal.cms.size_with(len(token)) > prepared.contents_size:
+            logger.warning("timestamp larger than the room reserved", extra={"bytes": len(token)})
+            return None
+        return token
+
+    async def _store(
+        self, principal: Principal, intention: Intention, document: bytes, blob: BlobRef, level: BaselineLevel
+    ) -> SealedDocument:
+        outcome = Outcome(new_id("sdo"), blob, level, self._clock.now())
+        async with self._database.transaction() as connection:
+            number = await IntentionRepository(connection).complete(intention.intention_id, outcome)
+            if number is None:
+                raise IntentionSpent("The sealing was finished or given up meanwhile.")
+            detail = {
+                "intention_id": intention.intention_id,
+                "key_id": intention.key_id,
+                "use_number": number,
+                "document_sha256": intention.document_digest.hex(),
+                "sealed_sha256": blob.sha256.hex(),
+                "matter_code": intention.matter_code,
+                "level": level,
+                "second_factor": intention.second_factor_method,
+            }
+            await self._audit.record(connection, principal, AuditEvent("seal.use", "seal", intention.seal_id, detail))
+            if level is not intention.level:
+                await self._jobs.enqueue(connection, UPGRADE_JOB, {"document_id": outcome.document_id})
+        return SealedDocument(
+            document_id=outcome.document_id,
+            intention_id=intention.intention_id,
+            seal_id=intention.seal_id,
+            use_number=number,
+            document=document,
+            sha256=blob.sha256,
+            blob_ref=str(blob),
+            level=level,
+            sealed_at=outcome.at,
+        )
+
+    async def _close(self, principal: Principal, intention: Intention, error: TrustServiceError) -> None:
+        """Write down why a sealing did not come out."""
+        failure = f"{type(error).__name__}: {error.detail}"
+        async with self._database.transaction() as connection:
+            if await IntentionRepository(connection).fail(intention.intention_id, failure, self._clock.now()):
+                detail = {"intention_id": intention.intention_id, "error": type(error).__name__}
+                event = AuditEvent("seal.fail", "seal", intention.seal_id, detail)
+                await self._audit.record(connection, principal, event)
+
+
+async def off_loop(size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function here for small documents, in a thread for others."""
+    if size <= IN_LOOP:
+        return function(*args, **kwargs)
+    return await asyncio.to_thread(function, *args, **kwargs)

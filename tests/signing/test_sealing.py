@@ -1,0 +1,247 @@
+"""Sealing end to end: service, keys, timestamps, verification's self-check, and what peers say of the result."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pikepdf
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import select
+
+from foundation.errors import NotAuthenticated
+from foundation.principal import Principal, PrincipalKind
+from foundation.tables import audit_log
+from keys.ca import Issuer
+from signing.errors import (
+    IntentionExpired,
+    IntentionNotFound,
+    IntentionSpent,
+    SealedDocumentNotFound,
+    SealNotActive,
+    SealNotFound,
+    SealUseNotGranted,
+    SecondFactorRequired,
+)
+from signing.model import BaselineLevel, SealRequest
+from signing.placement import Invisible, Rectangle
+from signing.tables import seal_intentions, seal_uses
+from tests.signing.conftest import CODE, MATTER, OTHER, WRONG_CODE, OneCode
+from tests.signing.peers import pdfsig_verdicts, pyhanko_statuses, qpdf_is_content, run, timestamp_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from foundation.clock import FixedClock
+    from foundation.database import Database
+    from keys.assembly import Keys
+    from signing.assembly import Signing
+    from signing.model import Seal
+    from signing.placement import Placement
+
+PLACE = Rectangle(1, 380, 80)
+
+
+@pytest.mark.parametrize("placement", [PLACE, Invisible()], ids=["visible", "invisible"])
+@pytest.mark.parametrize("level", [BaselineLevel.B_B, BaselineLevel.B_T])
+async def test_peers_accept_a_sealed_licence(
+    signing: Signing,
+    seal: Seal,
+    client: Principal,
+    licence: bytes,
+    keys: Keys,
+    clock: FixedClock,
+    tmp_path: Path,
+    placement: Placement,
+    level: BaselineLevel,
+) -> None:
+    sealed = await signing.sealing.seal(client, SealRequest(seal.seal_id, licence, placement, MATTER, level))
+    assert sealed.level is level
+    assert sealed.document.startswith(licence)
+    assert sealed.sha256 == hashlib.sha256(sealed.document).digest()
+    path = tmp_path / "sealed.pdf"
+    path.write_bytes(sealed.document)
+    assert qpdf_is_content(path)
+    assert pdfsig_verdicts(path) == [(True, True)]
+    (status,) = await pyhanko_statuses(sealed.document, [await keys.ca.certificate_der(Issuer.ROOT)], clock.now())
+    assert (status.intact, status.valid, status.trusted, status.bottom_line) == (True, True, True, True)
+    assert (status.timestamp_validity is not None) == level.timestamped
+    with pikepdf.open(path) as pdf, pdf.open_metadata() as metadata:
+        assert metadata.pdfa_status == "3B"
+
+
+async def test_openssl_accepts_the_timestamp(
+    signing: Signing, seal: Seal, client: Principal, licence: bytes, keys: Keys, tmp_path: Path, clock: FixedClock
+) -> None:
+    sealed = await signing.sealing.seal(client, SealRequest(seal.seal_id, licence))
+    token, signature = timestamp_of(sealed.document)
+    paths = {name: tmp_path / name for name in ("token", "signature", "root.pem", "issuers.pem")}
+    paths["token"].write_bytes(token)
+    paths["signature"].write_bytes(signature)
+    for name, issuer in (("root.pem", Issuer.ROOT), ("issuers.pem", Issuer.INFRASTRUCTURE)):
+        certificate = x509.load_der_x509_certificate(await keys.ca.certificate_der(issuer))
+        paths[name].write_bytes(certificate.public_bytes(Encoding.PEM))
+    result = run(
+        "openssl", "ts", "-verify", "-in", str(paths["token"]), "-token_in", "-data", str(paths["signature"]),
+        "-CAfile", str(paths["root.pem"]), "-untrusted", str(paths["issuers.pem"]),
+        "-attime", str(int(clock.now().timestamp())),
+    )  # fmt: skip
+    assert "Verification: OK" in result.stdout, result.stderr
+
+
+async def test_every_use_is_recorded_for_good(
+    signing: Signing, seal: Seal, client: Principal, licence: bytes, database: Database, operator: Principal
+) -> None:
+    first = await signing.sealing.seal(client, SealRequest(seal.seal_id, licence, PLACE, MATTER))
+    second = await signing.sealing.seal_licence(client, SealRequest(seal.seal_id, licence, PLACE, MATTER))
+    assert (first.use_number, second.use_number) == (1, 2)
+    uses = await signing.seals.uses(operator, seal.seal_id)
+    assert [use.use_number for use in uses] == [2, 1]
+    assert uses[1].used_by == "client:food-bureau"
+    assert uses[1].document_digest == hashlib.sha256(licence).digest()
+    assert uses[1].sealed_digest == first.sha256
+    assert uses[1].matter_code == MATTER
+    async with database.read() as connection:
+        row = (await connection.execute(select(seal_uses).where(seal_uses.c.use_number == 1))).one()
+        events = await connection.execute(select(audit_log.c.detail).where(audit_log.c.action == "seal.use"))
+        assert [event.detail["use_number"] for event in events] == [1, 2]
+    assert row.placement["kind"] == "rectangle"
+    assert (row.key_id, row.second_factor_method) == (seal.key_id, None)
+
+
+async def test_the_register_of_use_cannot_be_changed(
+    signing: Signing, seal: Seal, client: Principal, licence: bytes, database: Database
+) -> None:
+    await signing.sealing.seal(client, SealRequest(seal.seal_id, licence))
+    for statement in (seal_uses.update().values(used_by="nobody"), seal_uses.delete()):
+        with pytest.raises(Exception, match="append-only"):
+            async with database.transaction() as connection:
+                await connection.execute(statement)
+
+
+async def test_an_officer_prepares_sees_and_confirms(
+    signing: Signing,
+    seal: Seal,
+    officer: Principal,
+    licence: bytes,
+    second_factors: OneCode,
+    database: Database,
+    tmp_path: Path,
+) -> None:
+    prepared = await signing.sealing.prepare(officer, SealRequest(seal.seal_id, licence, PLACE, MATTER))
+    assert prepared.document_digest == hashlib.sha256(licence).digest()
+    assert prepared.preview.startswith(licence)
+    assert prepared.pages == (1,)
+    sealed = await signing.sealing.confirm(officer, prepared.intention_id, CODE)
+    assert second_factors.challenges == [prepared.challenge]
+    # What was shown is what is sealed: the two differ in the hole for the signature alone.
+    hole = slice(prepared.preview.index(b"/Contents<000"), prepared.preview.index(b">/M(D:"))
+    assert sealed.document[: hole.start] == prepared.preview[: hole.start]
+    assert sealed.document[hole.stop :] == prepared.preview[hole.stop :]
+    async with database.read() as connection:
+        row = (await connection.execute(select(seal_uses))).one()
+    assert (row.second_factor_method, row.second_factor_reference) == ("totp", "totp:off_li")
+    path = tmp_path / "sealed.pdf"
+    path.write_bytes(sealed.document)
+    assert pdfsig_verdicts(path) == [(True, True)]
+
+
+async def test_a_wrong_code_leaves_the_intention_open(
+    signing: Signing, seal: Seal, officer: Principal, licence: bytes
+) -> None:
+    prepared = await signing.sealing.prepare(officer, SealRequest(seal.seal_id, licence, PLACE, MATTER))
+    with pytest.raises(NotAuthenticated):
+        await signing.sealing.confirm(officer, prepared.intention_id, WRONG_CODE)
+    assert (await signing.sealing.confirm(officer, prepared.intention_id, CODE)).use_number == 1
+
+
+async def test_a_confirmation_counts_once_in_time_and_for_its_officer(
+    signing: Signing, seal: Seal, officer: Principal, licence: bytes, clock: FixedClock
+) -> None:
+    request = SealRequest(seal.seal_id, licence, PLACE, MATTER)
+    prepared = await signing.sealing.prepare(officer, request)
+    with pytest.raises(IntentionNotFound):
+        await signing.sealing.confirm(replace(officer, subject_id="off_wang"), prepared.intention_id, CODE)
+    await signing.sealing.confirm(officer, prepared.intention_id, CODE)
+    with pytest.raises(IntentionSpent):
+        await signing.sealing.confirm(officer, prepared.intention_id, CODE)
+    late = await signing.sealing.prepare(officer, request)
+    clock.advance(timedelta(minutes=16))
+    with pytest.raises(IntentionExpired):
+        await signing.sealing.confirm(officer, late.intention_id, CODE)
+    withdrawn = await signing.sealing.prepare(officer, request)
+    await signing.sealing.withdraw(officer, withdrawn.intention_id)
+    with pytest.raises(IntentionSpent):
+        await signing.sealing.confirm(officer, withdrawn.intention_id, CODE)
+
+
+async def test_a_grant_or_seal_withdrawn_after_the_preview_stops_the_sealing(
+    signing: Signing, seal: Seal, officer: Principal, operator: Principal, licence: bytes
+) -> None:
+    request = SealRequest(seal.seal_id, licence, PLACE, MATTER)
+    prepared = [await signing.sealing.prepare(officer, request) for _ in range(2)]
+    await signing.seals.suspend(operator, seal.seal_id, reason="检查")
+    with pytest.raises(SealNotActive):
+        await signing.sealing.confirm(officer, prepared[0].intention_id, CODE)
+    await signing.seals.activate(operator, seal.seal_id)
+    (grant,) = await signing.seals.grants(operator, seal.seal_id)
+    await signing.seals.revoke_grant(operator, grant.grant_id)
+    with pytest.raises(SealUseNotGranted):
+        await signing.sealing.confirm(officer, prepared[1].intention_id, CODE)
+
+
+async def test_who_may_not_use_a_seal(
+    signing: Signing, seal: Seal, officer: Principal, client: Principal, operator: Principal, licence: bytes
+) -> None:
+    sealing = signing.sealing
+    request = SealRequest(seal.seal_id, licence, PLACE, MATTER)
+    with pytest.raises(SecondFactorRequired):
+        await sealing.seal(officer, request)
+    with pytest.raises(SealUseNotGranted):
+        await sealing.seal(officer, replace(request, matter_code="another", second_factor=CODE))
+    with pytest.raises(SealUseNotGranted):
+        await sealing.seal(officer, replace(request, matter_code=None, second_factor=CODE))
+    with pytest.raises(SealUseNotGranted):
+        await sealing.prepare(client, request)
+    with pytest.raises(SealUseNotGranted):
+        await sealing.seal(replace(client, scopes=frozenset({"licence:issue"})), request)
+    with pytest.raises(SealUseNotGranted):
+        await sealing.seal_licence(replace(client, scopes=frozenset({"licence:read"})), request)
+    with pytest.raises(SealNotFound):
+        await sealing.seal(replace(client, organisation_code=OTHER), request)
+    with pytest.raises(SealUseNotGranted):
+        await sealing.seal(operator, request)
+    with pytest.raises(SealNotFound):
+        await sealing.seal(Principal(PrincipalKind.PERSON, "acc_chen"), request)
+
+
+async def test_a_sealed_document_is_readable_by_its_organisation_only(
+    signing: Signing, seal: Seal, client: Principal, officer: Principal, operator: Principal, licence: bytes
+) -> None:
+    sealed = await signing.sealing.seal(client, SealRequest(seal.seal_id, licence))
+    for reader in (client, officer):
+        assert await signing.sealing.document(reader, sealed.document_id) == sealed.document
+    stranger = replace(client, organisation_code=OTHER)
+    for reader in (stranger, operator, Principal(PrincipalKind.PERSON, "acc_chen", organisation_code=seal.seal_id)):
+        with pytest.raises(SealedDocumentNotFound):
+            await signing.sealing.document(reader, sealed.document_id)
+
+
+async def test_a_failed_self_check_lets_nothing_out_and_says_why(
+    signing: Signing, seal: Seal, client: Principal, licence: bytes, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from signing import execution  # noqa: PLC0415
+    from signing.errors import SealingFailed  # noqa: PLC0415
+
+    whole = execution.finish
+    monkeypatch.setattr(execution, "finish", lambda *args: whole(*args)[:-7])
+    with pytest.raises(SealingFailed, match="byte_range"):
+        await signing.sealing.seal(client, SealRequest(seal.seal_id, licence))
+    async with database.read() as connection:
+        states = (await connection.execute(select(seal_intentions.c.state, seal_intentions.c.failure))).all()
+        assert (await connection.execute(select(seal_uses))).all() == []
+    assert any(state == "failed" and failure.startswith("SealingFailed") for state, failure in states)
