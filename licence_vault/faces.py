@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from licence_vault.definitions import LicenceType
     from licence_vault.model import Holder
+    from licence_vault.qr import Symbol
 
 METADATA_FILE = "licence-metadata.json"
 LONG_TERM = "长期"
@@ -88,7 +89,7 @@ def text(value: Any) -> str:  # noqa: ANN401 - any JSON value
 
 
 def template_values(
-    licence_type: LicenceType, facts: FaceFacts, *, qr_svg: str, metadata_json: str, copy: CopyFacts | None = None
+    licence_type: LicenceType, facts: FaceFacts, *, qr: Symbol, metadata_json: str, copy: CopyFacts | None = None
 ) -> dict[str, Any]:
     """Return what a template reads as `licence`; dates are year, month, day."""
     return {
@@ -108,7 +109,7 @@ def template_values(
         "issued_on": _parts(facts.issued_on),
         "valid_from": _parts(facts.valid_from),
         "valid_to": None if facts.valid_to is None else _parts(facts.valid_to),
-        "qr_svg": qr_svg,
+        "qr": {"side": qr.side, "modules": list(qr.modules)},
         "metadata": metadata_json,
         "metadata_file": METADATA_FILE,
         "seal": {"x": licence_type.seal.x, "y": licence_type.seal.y, "size": licence_type.seal.size},

@@ -30,6 +30,7 @@ CLAIM_ISS, CLAIM_EXP, CLAIM_IAT, CLAIM_LICENCE = 1, 4, 6, -65537
 COSE_SIGN1_TAG = 18
 ES256 = -7
 MAX_VERSION = 18
+QUIET_ZONE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +104,17 @@ class QrWriter:
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A QR code: its version (1 to 40) and its picture as SVG with quiet zone."""
+    """A QR code: its version (1 to 40) and its modules with quiet zone, row by row, 0 black and 255 white."""
 
     version: int
-    svg: str
-    code: zxingcpp.Barcode = field(repr=False, compare=False)
+    side: int
+    modules: bytes = field(repr=False)
 
     def png(self, *, scale: int = 6) -> bytes:
         """Return the picture as PNG, `scale` pixels a module."""
-        pixels = memoryview(cast("Buffer", self.code.to_image(scale=scale, add_quiet_zones=True)))
-        side = math.isqrt(pixels.nbytes)
-        picture = Image.frombytes("L", (side, side), bytes(pixels))
+        picture = Image.frombytes("L", (self.side, self.side), self.modules)
         out = BytesIO()
-        picture.save(out, "PNG", optimize=True)
+        picture.resize((self.side * scale, self.side * scale), Image.Resampling.NEAREST).save(out, "PNG", optimize=True)
         return out.getvalue()
 
 
@@ -125,11 +124,12 @@ def symbol(text: str) -> Symbol:
     Raises: FaceTooLarge beyond version 18, which phones no longer read well off paper.
     """
     code = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
-    modules = math.isqrt(memoryview(cast("Buffer", code.to_image(scale=1, add_quiet_zones=False))).nbytes)
-    version = (modules - 17) // 4
+    modules = bytes(memoryview(cast("Buffer", code.to_image(scale=1, add_quiet_zones=True))))
+    side = math.isqrt(len(modules))
+    version = (side - 2 * QUIET_ZONE - 17) // 4
     if version > MAX_VERSION:
         raise FaceTooLarge("二维码内容过长,请缩短名称 / the QR code would be too dense.", field="holders")
-    return Symbol(version, code.to_svg(add_quiet_zones=True), code)
+    return Symbol(version, side, modules)
 
 
 def picture_png(text: str, *, scale: int = 6) -> bytes:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from licence_vault.errors import MissingGlyph, RenderingFailed
+from licence_vault.errors import FaceTooLarge, MissingGlyph, RenderingFailed
 from licence_vault.fonts import FontSet, default_fonts
 from licence_vault.texts import describe
 
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
+    from foundation.errors import TrustServiceError
+
 _WORKER = Path(__file__).with_name("render_worker.py")
 _NOT_DISPLAYED = re.compile(r'the text `"(?P<text>[^`]+)"` could not be displayed')
+_OVERFLOW = re.compile(r"overflow (?P<field>[a-z_]+)")
 RENDER_SECONDS = 10.0
 START_SECONDS = 20.0
 
@@ -55,7 +58,7 @@ class _Worker:
         self.engine = str(json.loads(self._receive())["typst"])
 
     def render(self, request: Mapping[str, Any]) -> bytes:
-        """Return the PDF; raises RenderingFailed or MissingGlyph."""
+        """Return the PDF; raises RenderingFailed, MissingGlyph, FaceTooLarge."""
         self._send(request)
         answer = json.loads(self._receive())
         if "error" in answer:
@@ -106,8 +109,13 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
     return stream
 
 
-def _named(message: str) -> MissingGlyph | RenderingFailed:
-    """Turn the engine's words into an error of ours; only a missing character is the caller's doing."""
+def _named(message: str) -> TrustServiceError:
+    """Turn the engine's words into an error of ours: a missing character and an overflow are the data's doing."""
+    overflow = _OVERFLOW.search(message)
+    if overflow is not None:
+        name = overflow["field"]
+        field = "face" if name == "face" else f"face.{name}"
+        return FaceTooLarge("内容超出版面 / the text does not fit its place on the face.", field=field)
     found = _NOT_DISPLAYED.search(message)
     if found is None:
         return RenderingFailed("The face could not be rendered.")
@@ -140,7 +148,7 @@ class FaceRenderer:
     async def render(self, template: str, licence: Mapping[str, Any], *, dated: date) -> Rendition:
         """Compile a template with a licence's data.
 
-        Raises: MissingGlyph, RenderingFailed when the process fails or takes too long.
+        Raises: MissingGlyph, FaceTooLarge; RenderingFailed when the process fails or takes too long.
         """
         data = dict(licence) | {"fonts": list(self.fonts.families)}
         request = {
@@ -175,7 +183,7 @@ class FaceRenderer:
         holder.append(worker)
         try:
             pdf = worker.render(request)
-        except MissingGlyph:
+        except (MissingGlyph, FaceTooLarge):
             self._idle.append(worker)
             raise
         except BaseException:

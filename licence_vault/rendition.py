@@ -91,7 +91,7 @@ class FaceMaker:
         values = template_values(
             licence_type,
             facts,
-            qr_svg=symbol(qr_text).svg,
+            qr=symbol(qr_text),
             metadata_json=json.dumps(metadata(licence_type, facts, copy), ensure_ascii=False, indent=1),
             copy=copy,
         )
