@@ -20,6 +20,7 @@ from api.context import prefers_english, request_id_of
 from api.web.errors import error_page, wants_page
 from foundation import encryption
 from foundation import errors as base
+from idp.oauth import errors as oauth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,6 +49,7 @@ METHOD = Problem(405, "method-not-allowed", "不支持这种请求方法", "Meth
 INVALID = Problem(422, "invalid-input", "填写的内容不符合规则", "Invalid input")
 MALFORMED = Problem(400, "malformed-request", "请求无法读取", "Malformed request")
 TOO_LARGE = Problem(413, "limit-exceeded", "内容超过上限", "Limit exceeded")
+OAUTH = Problem(400, "oauth-request", "应用发来的授权请求有误", "The application's request is refused")
 UNSUPPORTED = Problem(415, "unsupported-media-type", "不支持这种内容类型", "Unsupported media type")
 
 PROBLEMS: dict[type[base.TrustServiceError], Problem] = {
@@ -62,6 +64,13 @@ PROBLEMS: dict[type[base.TrustServiceError], Problem] = {
     base.UpstreamUnavailable: Problem(503, "upstream-unavailable", "外部机构暂时没有应答", "Upstream unavailable"),
     base.ServiceUnavailable: Problem(503, "service-unavailable", "服务暂时不可用", "Service unavailable"),
     encryption.UndecryptableField: INTERNAL,
+    oauth.OAuthError: OAUTH,
+    oauth.AuthorizationRefused: OAUTH,
+    oauth.InteractionExpired: Problem(
+        410, "interaction-expired", "本次登录已过期，请回到应用重新开始", "Sign-in expired"
+    ),
+    oauth.InvalidAccessToken: Problem(401, "not-authenticated", "没有有效的登录或令牌", "Not authenticated"),
+    oauth.InsufficientScope: Problem(403, "not-permitted", "没有权限", "Not permitted"),
 }
 
 BY_STATUS: dict[int, Problem] = {

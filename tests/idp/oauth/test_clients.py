@@ -127,7 +127,7 @@ async def test_repeated_and_oversized_parameters_are_refused(bureau: Walk) -> No
 
 
 def assertion(
-    walk: Walk, clock: FixedClock, *, key: Any = KEY, header: dict[str, Any] | None = None, **changes: Any
+    walk: Walk, clock: FixedClock, *, key: ECKey = KEY, header: dict[str, Any] | None = None, **changes: object
 ) -> str:
     now = int(clock.now().timestamp())
     claims = {
