@@ -42,6 +42,8 @@ class Settings(BaseSettings):
         "http://localhost:8000", description="Public base address and OpenID issuer, no trailing slash."
     )
     verify_url: str = Field("", description="Address in QR codes; the issuer followed by /v when empty.")
+    host: str = Field("127.0.0.1", description="Address `hufu serve` listens on.")
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
     database_url: str = Field("", description="postgresql://user:password@host:port/name")
     redis_url: str = Field("", description="redis://host:port/0")
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
@@ -134,6 +136,11 @@ class Settings(BaseSettings):
         """Return the field keys by number."""
         pairs = (part.partition(":") for part in self.field_keys.get_secret_value().split(",") if part)
         return {int(number): _decode_key(encoded) for number, _, encoded in pairs}
+
+    def index_key_bytes(self) -> bytes | None:
+        """Return the index key; None when it is not set."""
+        encoded = self.index_key.get_secret_value()
+        return _decode_key(encoded) if encoded else None
 
 
 def _decode_key(encoded: str) -> bytes:

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from alembic import context
-from sqlalchemy import pool
+from sqlalchemy import pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from foundation.database import metadata, sqlalchemy_url
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def _migrate(connection: Connection) -> None:
     context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=False)
     with context.begin_transaction():
+        # Two processes of one deployment start together: the second waits here and finds nothing left to do.
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('hufu.migrate'))"))
         context.run_migrations()
 
 

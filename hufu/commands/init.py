@@ -1,0 +1,72 @@
+"""`hufu init`: the key ceremony, once in a service's life."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from foundation.clock import SystemClock
+from foundation.database import Database
+from foundation.principal import Channel, Principal, PrincipalKind
+from foundation.settings import Profile
+from hufu.surroundings import surroundings
+from hufu.wiring import field_cipher
+from keys.ceremony import initialise
+
+if TYPE_CHECKING:
+    import argparse
+
+    from foundation.settings import Settings
+    from keys.ceremony import CeremonyRecord
+
+ROOT_PASSPHRASE_VARIABLE = "HUFU_ROOT_PASSPHRASE"  # noqa: S105 - a variable's name
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Take what `run` reads."""
+    parser.add_argument(
+        "--operator",
+        action="append",
+        required=True,
+        metavar="NAME",
+        help="who takes part; twice with different names in production",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Hold the ceremony and print its record."""
+    with surroundings() as settings:
+        passphrase = _root_passphrase(settings)
+        record = asyncio.run(hold_ceremony(settings, tuple(arguments.operator), passphrase))
+    print(record.to_json())
+    print(f"The root key was exported to {record.root_export}: move it offline.", file=sys.stderr)
+    return 0
+
+
+async def hold_ceremony(settings: Settings, operators: tuple[str, ...], root_passphrase: str = "") -> CeremonyRecord:
+    """Make all keys; raises KeystoreExists when that was done before."""
+    database = Database(settings.database_url, pool_size=2)
+    principals = tuple(Principal(PrincipalKind.OPERATOR, name, channel=Channel.SYSTEM) for name in operators)
+    try:
+        return await initialise(
+            settings,
+            database,
+            SystemClock(),
+            field_cipher(settings),
+            principals,
+            root_passphrase=root_passphrase,
+            token_algorithms=("ES256", "RS256"),
+        )
+    finally:
+        await database.close()
+
+
+def _root_passphrase(settings: Settings) -> str:
+    """Return the root's passphrase: from the environment, or in production from the terminal."""
+    given = os.environ.get(ROOT_PASSPHRASE_VARIABLE, "")
+    if given or settings.profile is not Profile.PRODUCTION or not sys.stdin.isatty():
+        return given
+    return getpass.getpass("Passphrase of the root key: ")

@@ -1,0 +1,181 @@
+"""The whole service on one machine: servers, keys, seed, processes.
+
+`hufu run` and `hufu demo` stand on it. Each process runs in a session of its own, so
+that Ctrl-C reaches only us and we end them in order: those that serve first, the
+database last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hufu.commands.init import hold_ceremony
+from hufu.commands.migrate import migrate
+from hufu.launcher_place import CannotStart, free_port
+from hufu.surroundings import environment_of, surroundings
+from keys.errors import KeystoreExists
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from foundation.settings import Settings
+    from hufu.seed import SeedReport
+
+ROOT = Path(__file__).parents[1]
+READY_SECONDS = 90
+STOP_SECONDS = 5
+LOOPBACK = "127.0.0.0/8"
+
+
+@dataclass(slots=True)
+class Stack:
+    """What runs, and where."""
+
+    settings: Settings
+    portal_url: str
+    report: SeedReport
+    children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def fallen(self) -> str | None:
+        """Return the name of a process that ended by itself."""
+        return next((name for name, child in self.children.items() if child.poll() is not None), None)
+
+
+@contextmanager
+def stack(
+    *, port: int, portal_port: int, say: Callable[[str], None] = lambda _: None, **overrides: object
+) -> Iterator[Stack]:
+    """Start everything, yield it once it answers, and stop it.
+
+    Raises: BadSettings, CannotStart.
+    """
+    for name, wanted in (("HUFU_PORT", port), ("HUFU_PORTAL_PORT", portal_port)):
+        _require_free(name, wanted)
+    gateway_port = free_port()
+    gateway = f"http://127.0.0.1:{gateway_port}"
+    with surroundings(port=port, real_name_gateway_url=gateway, outbound_networks=(LOOPBACK,), **overrides) as settings:
+        say("PostgreSQL and Redis are up.")
+        migrate(settings.database_url)
+        children: dict[str, subprocess.Popen[bytes]] = {}
+        try:
+            children["authority"] = _start(
+                settings, "authority", ["tests.support.real_name_authority", "--port", str(gateway_port)]
+            )
+            report = _prepare(settings, say)
+            children["service"] = _start(settings, "service", ["hufu", "serve"])
+            children["worker"] = _start(settings, "worker", ["hufu", "worker"])
+            children["portal"] = _start(
+                settings,
+                "portal",
+                ["examples.department_portal", "--port", str(portal_port), "--hufu", settings.issuer],
+                {
+                    "HUFU_PORTAL_CLIENT_ID": report.portal_client_id,
+                    "HUFU_PORTAL_CLIENT_SECRET": report.portal_client_secret,
+                },
+            )
+            running = Stack(settings, f"http://localhost:{portal_port}", report, children)
+            _await_ready(running, f"http://127.0.0.1:{port}/readyz")
+            _await_ready(running, f"http://127.0.0.1:{portal_port}/")
+            yield running
+        finally:
+            _stop(children)
+
+
+def _require_free(name: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise CannotStart(f"Port {port} is taken; set {name} to another.") from None
+
+
+def _prepare(settings: Settings, say: Callable[[str], None]) -> SeedReport:
+    """Hold the key ceremony if that was not done, and bring the demo city up to date."""
+    from hufu.seed import seed  # noqa: PLC0415 - imports the whole service, after the servers are known to start
+    from hufu.wiring import open_application  # noqa: PLC0415
+
+    async def prepare() -> SeedReport:
+        try:
+            await hold_ceremony(settings, ("demo",))
+            say("The key ceremony was held.")
+        except KeystoreExists:
+            pass
+        async with open_application(settings) as application:
+            return await seed(application)
+
+    report = asyncio.run(prepare())
+    say("The demo city is in place.")
+    return report
+
+
+def _start(
+    settings: Settings, name: str, module: list[str], extra: dict[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    logs = settings.data_directory / "logs"
+    logs.mkdir(mode=0o700, exist_ok=True)
+    environment = environment_of(settings) | {"PYTHONPATH": str(ROOT)} | (extra or {})
+    with (logs / f"{name}.log").open("ab") as sink:
+        return subprocess.Popen(  # noqa: S603 - our own modules
+            [sys.executable, "-m", *module],
+            env=environment,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _await_ready(running: Stack, url: str) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        if fallen := running.fallen():
+            raise CannotStart(f"The {fallen} did not start:\n{log_tail(running.settings, fallen)}")
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback address
+                if answer.status < 400:  # noqa: PLR2004 - HTTP's boundary of success
+                    return
+        except (OSError, urllib.error.URLError):
+            pass
+        time.sleep(0.1)
+    raise CannotStart(f"{url} did not answer within {READY_SECONDS} s; see {running.settings.data_directory}/logs.")
+
+
+def log_tail(settings: Settings, name: str) -> str:
+    """Return the end of a process's log."""
+    return (settings.data_directory / "logs" / f"{name}.log").read_text(errors="replace")[-1500:]
+
+
+def _stop(children: dict[str, subprocess.Popen[bytes]]) -> None:
+    """End all processes together, and by force what has not ended in time."""
+    for child in children.values():
+        _signal(child, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    for child in children.values():
+        try:
+            child.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            _signal(child, signal.SIGKILL)
+            child.wait()
+
+
+def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Signal a process and what it started (parsers in processes of their own)."""
+    if child.poll() is None:
+        try:
+            os.killpg(child.pid, number)
+        except ProcessLookupError:
+            return
