@@ -8,7 +8,6 @@ so that nobody relies on it.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -17,10 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.context import prefers_english, request_id_of
+from api.problem_table import BY_STATUS, INTERNAL, INVALID, MALFORMED, PROBLEMS, Problem
 from api.web.errors import error_page, wants_page
-from foundation import encryption
 from foundation import errors as base
-from idp.oauth import errors as oauth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,61 +29,6 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("hufu.api")
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "/problems/"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One row: how an error class is told to a caller."""
-
-    status: int
-    slug: str
-    title: str
-    title_en: str
-
-
-INTERNAL = Problem(500, "internal", "服务内部错误", "Internal error")
-NOT_FOUND = Problem(404, "not-found", "没有找到", "Not found")
-METHOD = Problem(405, "method-not-allowed", "不支持这种请求方法", "Method not allowed")
-INVALID = Problem(422, "invalid-input", "填写的内容不符合规则", "Invalid input")
-MALFORMED = Problem(400, "malformed-request", "请求无法读取", "Malformed request")
-TOO_LARGE = Problem(413, "limit-exceeded", "内容超过上限", "Limit exceeded")
-OAUTH = Problem(400, "oauth-request", "应用发来的授权请求有误", "The application's request is refused")
-UNSUPPORTED = Problem(415, "unsupported-media-type", "不支持这种内容类型", "Unsupported media type")
-
-PROBLEMS: dict[type[base.TrustServiceError], Problem] = {
-    base.InvalidInput: INVALID,
-    base.NotFound: NOT_FOUND,
-    base.Conflict: Problem(409, "conflict", "与当前状态冲突", "Conflict with the current state"),
-    base.NotAuthenticated: Problem(401, "not-authenticated", "没有有效的登录或令牌", "Not authenticated"),
-    base.NotPermitted: Problem(403, "not-permitted", "没有权限", "Not permitted"),
-    base.StepUpRequired: Problem(403, "step-up-required", "需要更高的认证等级", "Stronger authentication required"),
-    base.TooManyRequests: Problem(429, "too-many-requests", "请求过于频繁", "Too many requests"),
-    base.LimitExceeded: TOO_LARGE,
-    base.UpstreamUnavailable: Problem(503, "upstream-unavailable", "外部机构暂时没有应答", "Upstream unavailable"),
-    base.ServiceUnavailable: Problem(503, "service-unavailable", "服务暂时不可用", "Service unavailable"),
-    encryption.UndecryptableField: INTERNAL,
-    oauth.OAuthError: OAUTH,
-    oauth.AuthorizationRefused: OAUTH,
-    oauth.InteractionExpired: Problem(
-        410, "interaction-expired", "本次登录已过期，请回到应用重新开始", "Sign-in expired"
-    ),
-    oauth.InvalidAccessToken: Problem(401, "not-authenticated", "没有有效的登录或令牌", "Not authenticated"),
-    oauth.InsufficientScope: Problem(403, "not-permitted", "没有权限", "Not permitted"),
-}
-
-BY_STATUS: dict[int, Problem] = {
-    400: MALFORMED,
-    401: PROBLEMS[base.NotAuthenticated],
-    403: PROBLEMS[base.NotPermitted],
-    404: NOT_FOUND,
-    405: METHOD,
-    406: Problem(406, "not-acceptable", "无法提供所要求的格式", "Not acceptable"),
-    413: TOO_LARGE,
-    415: UNSUPPORTED,
-    422: INVALID,
-    429: PROBLEMS[base.TooManyRequests],
-    503: PROBLEMS[base.ServiceUnavailable],
-}
 
 
 def problem_of(error: base.TrustServiceError) -> Problem:

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from api import metrics
 from api.context import services_of
-from api.problems import INTERNAL, PROBLEMS, Problem
+from api.problem_table import INTERNAL, PROBLEMS, Problem
 from api.strict import StrictRoute
 from foundation.errors import NotFound, NotPermitted, ServiceUnavailable
 

@@ -10,6 +10,7 @@ from api.web.i18n import N_
 from foundation import errors as base
 from idp.oauth.errors import InteractionExpired
 from idp.people import errors as people
+from licence_vault import errors as vault
 from signing import errors as signing
 from verification import errors as verification
 
@@ -66,6 +67,8 @@ SENTENCES: Mapping[type[base.TrustServiceError], str] = {
     signing.IntentionSpent: N_("这次盖章已经完成或取消。请到用章记录查看。"),
     signing.SealKeyUnusable: N_("印章的密钥暂时不能使用。请稍后再试。"),
     signing.SealingFailed: N_("盖章后的自检没有通过，文件没有发出。请联系管理员。"),
+    vault.LicenceNotFound: N_("没有找到这件证照，或者它不在您名下。"),
+    vault.AccessQuotaExceeded: N_("查阅次数已达上限，请稍后再试。"),
     base.TooManyRequests: N_("操作太频繁，请等一分钟再试。"),
     base.LimitExceeded: N_("内容超过上限。"),
     base.NotFound: N_("没有找到您要的内容，或者您无权查看。"),

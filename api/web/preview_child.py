@@ -11,6 +11,7 @@ import struct
 import sys
 
 import pypdfium2
+from PIL import Image
 
 MEMORY_BYTES = 1536 * 1024 * 1024
 CPU_SECONDS = 15
@@ -56,8 +57,7 @@ def render(data: bytes, number: int, width_pixels: int) -> bytes:
 
 def main() -> None:
     """Read, confine, render, write."""
-    import PIL.PngImagePlugin  # noqa: F401, PLC0415 - loaded before files can no longer be opened
-
+    Image.preinit()  # loads the PNG writer before files can no longer be opened
     data = sys.stdin.buffer.read()
     confine()
     try:

@@ -22,6 +22,7 @@ router = APIRouter(include_in_schema=False)
 PROOF_FIELDS = ("name", "citizen_id_number", "card_number", "mobile")
 MAX_FACE_VALUE_CHARS = 2000
 BANK_CARD = "bank_card"
+CREDIT_CODE = "001"
 
 
 @router.get("/home")
@@ -169,13 +170,16 @@ class _Shown:
 
     def __init__(self, licence: Licence, *, full: bool) -> None:
         self._licence = licence
-        self.holders = licence.holders if full else tuple(_masked(holder) for holder in licence.holders)
+        self.holders = licence.holders if full else tuple(masked_holder(holder) for holder in licence.holders)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._licence, name)
 
 
-def _masked(holder: Holder) -> Holder:
+def masked_holder(holder: Holder) -> Holder:
+    """Return a holder with a person's name and number masked; an organisation's are public."""
+    if holder.code_type == CREDIT_CODE:
+        return holder
     return Holder(masked_name(holder.name), holder.code_type, masked_number(holder.code))
 
 

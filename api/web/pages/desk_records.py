@@ -9,9 +9,9 @@ from fastapi.responses import Response
 
 from api.context import services_of
 from api.dependencies import principal_of
+from api.web.pages.citizen import masked_holder
 from api.web.pages.desk import draft_of, organisation_name
 from api.web.rendering import page, see_other
-from idp.people.account import masked_name
 
 router = APIRouter(include_in_schema=False)
 
@@ -61,5 +61,5 @@ async def uses(request: Request) -> Response:
 async def issued(request: Request) -> Response:
     """Show the newest licences of the organisation, holders masked."""
     found = await services_of(request).licences.of_issuer(principal_of(request))
-    shown = {"licences": found, "masked": masked_name, "organisation": await organisation_name(request)}
+    shown = {"licences": found, "masked": masked_holder, "organisation": await organisation_name(request)}
     return await page(request, "desk_issued.html", shown)

@@ -138,5 +138,5 @@ def reason_of(report: Report, language: str) -> str:
     facts = report.licence
     if facts and facts.state_effective_at and report.verdict is Verdict.INVALID:
         since = day(facts.state_effective_at.date(), language=language)
-        return f"{text} ({since})" if language == ENGLISH else f"{text}（{since}起）"
+        return f"{text.rstrip('.')} ({since})." if language == ENGLISH else f"{text.rstrip('。')}（{since}起）。"
     return text

@@ -1,0 +1,44 @@
+"""Examples in `openapi.yaml`: the demo city's, with valid check digits; a test sends the requests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+IDENTIFIER = "1.2.156.3005.2.11100000000013338W011.11430000006122244L.20230000403.001.U"
+
+ISSUE = {
+    "type_code": "11100000MB0143028R031",
+    "issuer_code": "11500100009001018B",
+    "holders": [{"name": "陈伟", "code_type": "111", "code": "500101199003070225"}],
+    "face": {
+        "legal_representative": "陈伟",
+        "residence": "演示市东江区滨江路 18 号",
+        "business_premises": "演示市东江区滨江路 18 号一层",
+        "main_business_format": "餐饮服务经营者",
+        "business_items": ["热食类食品制售", "冷食类食品制售"],
+        "supervision_authority": "演示市东江区市场监督管理局",
+        "signed_by": "李明",
+    },
+    "valid_from": "2026-03-02",
+    "valid_to": "2031-03-01",
+    "matter_code": "500100-0131-001",
+    "case_number": "2026-0131-000042",
+}
+CHANGE = {
+    "state": "suspended",
+    "reason_code": "investigation",
+    "reason_text": "涉嫌超范围经营，立案调查期间暂扣",
+    "legal_basis": "《食品经营许可和备案管理办法》",
+}
+BY_IDENTIFIER = {"identifier": IDENTIFIER, "compare": {"holder_name": "陈伟"}}
+BY_QR = {"text": "http://localhost:8000/v#HF1PDNI…"}
+BY_RECEIPT = {"receipt": "eyJhbGciOiJFUzI1NiIsInR5cCI6InZlcmlmaWNhdGlvbi1yZWNlaXB0K2p3dCJ9.…"}
+
+EXAMPLES: dict[tuple[str, str], tuple[Any, Any]] = {
+    ("POST", "/api/v1/licences"): (ISSUE, None),
+    ("POST", "/api/v1/licences/{identifier}/states"): (CHANGE, None),
+    ("POST", "/api/v1/verifications/identifier"): (BY_IDENTIFIER, None),
+    ("POST", "/api/v1/verifications/qr"): (BY_QR, None),
+    ("POST", "/api/v1/verifications/receipt"): (BY_RECEIPT, None),
+}
+"""By method and path: what to send, what comes back."""
