@@ -166,7 +166,7 @@ class CertificateRepository:
         if since is not None:
             query = query.where(certificates.c.revoked_at >= since)
         rows = await self._connection.execute(query)
-        return tuple(found for row in rows if (found := _revocation(row)) is not None)
+        return tuple(found for row in rows.all() if (found := _revocation(row)) is not None)
 
     async def hold_list_lock(self, issuer: Issuer) -> None:
         """Let one process at a time number a CA's lists; released with the transaction."""
@@ -200,7 +200,7 @@ class CertificateRepository:
         return int((await self._connection.execute(query)).scalar_one())
 
 
-def _revocation(row: Row[Any]) -> Revocation | None:
+def _revocation(row: Row[*tuple[Any, ...]]) -> Revocation | None:
     if row.revoked_at is None:
         return None
     return Revocation(int(row.serial, 16), row.revoked_at, RevocationReason(row.revocation_reason), row.invalid_from)

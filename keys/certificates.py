@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -153,7 +154,7 @@ def person_subject(name: str, number: str, *, organisation_name: str = "", credi
             x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
             *organisation,
             x509.NameAttribute(NameOID.SURNAME, _limited(name, "name")),
-            x509.NameAttribute(NameOID.SERIAL_NUMBER, _limited(number, "number")),
+            x509.NameAttribute(NameOID.SERIAL_NUMBER, _printable(number)),
             x509.NameAttribute(NameOID.COMMON_NAME, _limited(name, "name")),
         ]
     )
@@ -163,6 +164,14 @@ def _limited(value: str, field: str) -> str:
     if not value.strip() or len(value) > MAX_NAME or not value.isprintable():
         raise InvalidInput(f"A certificate name has 1 to {MAX_NAME} printable characters.", field=field)
     return value
+
+
+def _printable(number: str) -> str:
+    """Return one of our ids as a PrintableString, which has no underscore."""
+    text = number.replace("_", "-")
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", text):
+        raise InvalidInput("A person's number has 1 to 64 letters and digits.", field="number")
+    return text
 
 
 def key_identifier(public_key_der: bytes) -> bytes:

@@ -125,7 +125,7 @@ class KeyRepository:
         self, key_id: str, sources: frozenset[KeyState], target: KeyState, at: datetime, **columns: object
     ) -> StoredKey:
         """Move a key to a state from one of `sources`; raises KeyNotUsable when it is in none of them."""
-        stamps = {
+        stamps: dict[KeyState, dict[str, Any]] = {
             KeyState.ACTIVE: {"activated_at": at},
             KeyState.RETIRED: {"retired_at": at},
             KeyState.DESTROYED: {"destroyed_at": at, "stored_private": None},

@@ -63,7 +63,6 @@ class SignerCore:
         self.ocsp_response = responder.respond
         self.ocsp_response_for = responder.response_for
         self.create_key = lifecycle.create
-        self.retire_key = lifecycle.retire
         self.certify = issuer.certify
         self.certify_request = issuer.certify_request
 
@@ -78,7 +77,13 @@ class SignerCore:
 
     async def activate_key(self, principal: Principal, key_id: str) -> KeyInfo:
         """Make a pending key active."""
-        info = await self._lifecycle.activate(principal, key_id)
+        return await self._changed(await self._lifecycle.activate(principal, key_id))
+
+    async def retire_key(self, principal: Principal, key_id: str) -> KeyInfo:
+        """End a key's use."""
+        return await self._changed(await self._lifecycle.retire(principal, key_id))
+
+    async def _changed(self, info: KeyInfo) -> KeyInfo:
         await self._register.refresh(force=True)
         return info
 
@@ -91,11 +96,11 @@ class SignerCore:
         revocation = Revocation(0, self._clock.now(), RevocationReason.KEY_COMPROMISE, not_trusted_from)
         await self._issuer.revoke_all_of(principal, key_id, revocation)
         self._book.age()
-        return info
+        return await self._changed(info)
 
     async def destroy_key(self, principal: Principal, key_id: str) -> KeyInfo:
         """Erase the private part of a key that is out of use."""
-        return await self._lifecycle.destroy(principal, key_id)
+        return await self._changed(await self._lifecycle.destroy(principal, key_id))
 
     async def sign_digest(self, key_id: str, purpose: KeyPurpose, digest: bytes, intention_id: str | None) -> bytes:
         """Sign a digest; a seal's only if a committed intention names it.
