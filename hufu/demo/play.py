@@ -1,0 +1,327 @@
+"""The steps of the main job, each checked as it is played."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+from authlib.integrations.httpx_client import OAuth2Client
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from hufu import demo_city
+from hufu.demo.browser import Browser, PageProblem
+from hufu.demo.documents import approval_pdf
+from idp.people.totp import code_at, step_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+TIMEOUT_SECONDS = 60.0
+FOOD_LICENCE = "食品经营许可证"
+CODE_STEP_SECONDS = 30
+TRIES = 3
+
+
+class DemoFailed(Exception):
+    """A step did not end as it must; the message says how."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """What the steps share."""
+
+    url: str
+    secrets: Mapping[str, str]
+    out: Path
+    http: httpx.Client
+    citizen: Browser
+    officer: Browser
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def say(self, sentence: str) -> None:
+        """Print one result of the present step."""
+        print(f"    {sentence}", flush=True)
+
+    def keep(self, name: str, content: bytes | str) -> bytes:
+        """Store one result."""
+        data = content.encode() if isinstance(content, str) else content
+        (self.out / name).write_bytes(data)
+        return data
+
+    def api(self, method: str, path: str, client_id: str, scope: str, **arguments: Any) -> httpx.Response:  # noqa: ANN401 - passed on to httpx
+        """Call the JSON API as a department system; raises DemoFailed unless it answers 2xx."""
+        headers = {"authorization": f"Bearer {self._token(client_id, scope)}", **arguments.pop("headers", {})}
+        response = self.http.request(method, self.url + path, headers=headers, **arguments)
+        if not response.is_success:
+            message = f"{method} {path} answered {response.status_code}: {response.text[:500]}"
+            raise DemoFailed(message)
+        return response
+
+    def _token(self, client_id: str, scope: str) -> str:
+        kept = self.facts.setdefault("tokens", {})
+        if (client_id, scope) not in kept:
+            answer = self.http.post(
+                f"{self.url}/oauth/token",
+                data={"grant_type": "client_credentials", "scope": scope},
+                auth=(client_id, self.secrets[client_id]),
+            )
+            expect(answer.status_code == httpx.codes.OK, f"no token for {client_id}: {answer.text[:300]}")
+            kept[client_id, scope] = answer.json()["access_token"]
+        token: str = kept[client_id, scope]
+        return token
+
+
+def expect(truth: object, message: str) -> None:
+    """Raise DemoFailed unless `truth`."""
+    if not truth:
+        raise DemoFailed(message)
+
+
+def play(url: str, data: Path, out: Path) -> None:
+    """Play all steps against the service at `url`; raises DemoFailed at the first that is wrong."""
+    out.mkdir(parents=True, exist_ok=True)
+    file = data / "demo.json"
+    expect(file.exists(), f"{file} is missing: is this the service's data directory, and was it seeded?")
+    kept = json.loads(file.read_text("utf-8"))["clients"]
+    with httpx.Client(timeout=TIMEOUT_SECONDS) as http, _person() as citizen, _person() as officer:
+        stage = Stage(url, kept, out, http, Browser(citizen, url), Browser(officer, url))
+        for number, (title, step) in enumerate(STEPS, 1):
+            began = time.monotonic()
+            print(f"{number}  {title}", flush=True)
+            try:
+                step(stage)
+            except (PageProblem, httpx.HTTPError) as error:
+                message = f"step {number}: {error}"
+                raise DemoFailed(message) from error
+            print(f"    done in {time.monotonic() - began:.1f} s", flush=True)
+        _public_files(stage)
+    print(f"\nAll steps are right. Results lie in {out}/: " + ", ".join(sorted(path.name for path in out.iterdir())))
+
+
+def _person() -> httpx.Client:
+    return httpx.Client(timeout=TIMEOUT_SECONDS, headers={"accept-language": "zh-CN"})
+
+
+def prove_real_name(stage: Stage) -> None:
+    """Step 1: Chen Wei registers and proves her name by a bank card."""
+    citizen = demo_city.CITIZENS[0]
+    username, password = f"chenwei{secrets.token_hex(4)}", secrets.token_urlsafe(12)
+    page = stage.citizen.send(
+        stage.citizen.open("/register"),
+        "/register",
+        {"username": username, "password": password, "password_again": password, "mobile": citizen.mobile},
+    )
+    expect(page.status == httpx.codes.OK, f"registering: {page.text[:300]}")
+    stage.say(f"{citizen.name} registered as {username}")
+    page = stage.citizen.send(
+        stage.citizen.open("/real-name"),
+        "/real-name",
+        {
+            "name": citizen.name,
+            "citizen_id_number": citizen.citizen_id_number,
+            "card_number": citizen.card_number,
+            "mobile": citizen.mobile,
+        },
+    )
+    expect("中级实名" in page.text, f"the proof did not reach L2: {page.text[:300]}")
+    stage.say("name, ID number, card and mobile agree: level L2 中级实名")
+
+
+def sign_in_at_department(stage: Stage) -> None:
+    """Step 2: the food bureau's system gets her back signed in, with evidence."""
+    portal, redirect = demo_city.PORTAL, demo_city.PORTAL_REDIRECTS[0]
+    metadata = stage.http.get(f"{stage.url}/.well-known/openid-configuration").json()
+    verifier, nonce = secrets.token_urlsafe(48), secrets.token_urlsafe(16)
+    with OAuth2Client(
+        portal.client_id,
+        stage.secrets[portal.client_id],
+        scope="openid profile real_name",
+        redirect_uri=redirect,
+        code_challenge_method="S256",
+        timeout=TIMEOUT_SECONDS,
+    ) as client:
+        address, state = client.create_authorization_url(
+            metadata["authorization_endpoint"], code_verifier=verifier, nonce=nonce, acr_values="L2"
+        )
+        page = stage.citizen.open(address)
+        if not page.left_for:
+            stage.say("she sees who asks for what, and agrees")
+            page = stage.citizen.send(page, "/consent/", {"answer": "yes"})
+        expect(page.left_for.startswith(redirect), f"sent to {page.left_for or page.url}, not to the portal")
+        returned = parse_qs(urlsplit(page.left_for).query)
+        expect(returned.get("iss") == [metadata["issuer"]], "the answer does not name its issuer (RFC 9207)")
+        token = client.fetch_token(
+            metadata["token_endpoint"], authorization_response=page.left_for, state=state, code_verifier=verifier
+        )
+        jwks = stage.http.get(metadata["jwks_uri"]).json()
+        claims = jwt.decode(token["id_token"], KeySet.import_key_set(jwks), algorithms=["ES256"]).claims
+        expect(claims["nonce"] == nonce and claims["aud"] in (portal.client_id, [portal.client_id]), "wrong ID token")
+        expect(claims["acr"] == "L2", f"acr is {claims['acr']}")
+        person = client.get(metadata["userinfo_endpoint"]).json()
+    expect(person["sub"] == claims["sub"], "userinfo and ID token name different subjects")
+    expect(person.get("name") == demo_city.CITIZENS[0].name, "userinfo does not give the proven name")
+    evidence = person["verified_claims"]["verification"]
+    stage.say(f"sub {claims['sub'][:16]}…, acr {claims['acr']}, amr {claims.get('amr')}")
+    stage.say(f"verified: {json.dumps(evidence, ensure_ascii=False)[:200]}")
+    stage.keep("jwks.json", json.dumps(jwks, indent=2))
+
+
+def seal_approval(stage: Stage) -> None:
+    """Step 3: the officer seals the approval at the desk."""
+    officer = demo_city.OFFICERS[0]
+    document = approval_pdf(demo_city.CITIZENS[0].name, datetime.now(UTC) + timedelta(hours=8))
+    page = stage.officer.send(
+        stage.officer.open("/sign-in"), "/sign-in", {"username": officer.username, "password": officer.password}
+    )
+    page = _with_code(stage.officer, page, "/second-factor", officer.totp_secret_base32)
+    expect(page.url.endswith("/desk"), f"the officer is at {page.url}: {page.text[:200]}")
+    page = stage.officer.send(
+        stage.officer.open("/desk/seal"),
+        "/desk/seal",
+        {"matter_code": demo_city.MATTER_FOOD},
+        {"document": ("准予许可决定书.pdf", document, "application/pdf")},
+    )
+    page = stage.officer.send(page, "/desk/seal/", {"x": "120", "y": "70", "size": "42"})
+    stage.say("preview shown; the round seal is placed at 120 mm, 70 mm")
+    page = _with_code(stage.officer, page, "/desk/confirm/", officer.totp_secret_base32)
+    expect("/desk/done/" in page.url, f"sealing ended at {page.url}: {page.text[:300]}")
+    sealed = stage.officer.open(urlsplit(page.url).path + "/file")
+    expect(sealed.content.startswith(document), "the sealed file does not begin with the approved one")
+    stage.keep("approval-sealed.pdf", sealed.content)
+    answer = _verify_pdf(stage, "approval-sealed.pdf", sealed.content)
+    expect(answer["verdict"] == "VALID", f"the sealed approval is {json.dumps(answer, ensure_ascii=False)[:800]}")
+    stage.say(f"sealed, {len(sealed.content)} bytes; verified: {answer['verdict']} {answer['indication']}")
+
+
+def issue_licence(stage: Stage) -> None:
+    """Step 4: the bureau's system issues the licence, which can be verified at once."""
+    types = stage.http.get(f"{stage.url}/api/v1/licence-types").json()["types"]
+    code = next(found["code"] for found in types if found["name"] == FOOD_LICENCE)
+    order = _food_licence(code)
+    key = {"idempotency-key": secrets.token_hex(16)}
+    portal = demo_city.PORTAL.client_id
+    began = time.monotonic()
+    licence = stage.api("POST", "/api/v1/licences", portal, "licence:issue", json=order, headers=key).json()
+    took = time.monotonic() - began
+    again = stage.api("POST", "/api/v1/licences", portal, "licence:issue", json=order, headers=key).json()
+    expect(again["identifier"] == licence["identifier"], "the same request twice gave two licences")
+    identifier = licence["identifier"]
+    stage.facts["licence"] = licence
+    stage.say(f"{identifier} issued in {took:.2f} s; asked twice, issued once")
+    answer = stage.http.post(f"{stage.url}/api/v1/verifications/identifier", json={"identifier": identifier}).json()
+    expect(answer["report"]["verdict"] == "VALID", f"by identifier: {answer}")
+    stage.say("verified by identifier at once: VALID 有效")
+    path = f"/api/v1/licences/{identifier}"
+    pdf = stage.api("GET", f"{path}/pdf", portal, "licence:read").content
+    stage.keep("licence.pdf", pdf)
+    stage.keep("licence.json", json.dumps(licence, ensure_ascii=False, indent=2))
+    stage.keep("licence-qr.png", stage.api("GET", f"{path}/qr.png", portal, "licence:read").content)
+    report = _verify_pdf(stage, "licence.pdf", pdf)
+    expect(report["verdict"] == "VALID", f"the licence file is {json.dumps(report, ensure_ascii=False)[:800]}")
+    stage.say(f"verified by its file: VALID {report['indication']}, {len(report['checks'])} checks")
+
+
+def verify_elsewhere(stage: Stage) -> None:
+    """Step 5: a window in another district verifies it, and she sees who looked."""
+    licence, window = stage.facts["licence"], demo_city.WINDOW.client_id
+    answer = stage.api(
+        "POST", "/api/v1/verifications/qr", window, "verify:read", json={"text": licence["qr_text"]}
+    ).json()
+    expect(answer["report"]["verdict"] == "VALID", f"by code: {json.dumps(answer, ensure_ascii=False)[:800]}")
+    receipt = answer["receipt"]
+    stage.keep("receipt.jws", receipt)
+    stage.say("the window reads the code: VALID 有效, with a signed receipt")
+    checked = stage.http.post(f"{stage.url}/api/v1/verifications/receipt", json={"receipt": receipt}).json()
+    expect(checked["verdict"] == "VALID", f"the receipt: {checked}")
+    seen = stage.api(
+        "GET",
+        f"/api/v1/licences/{licence['identifier']}",
+        window,
+        "licence:read",
+        params={"matter_code": demo_city.MATTER_FOOD, "case_number": "XS-2026-0001", "reason": "核对经营许可"},
+    ).json()
+    expect(set(seen["face"]) < set(licence["face"]), "the window got more than the sharing list allows")
+    stage.say(f"it gets what the sharing list allows: {', '.join(seen['face'])}")
+    page = stage.citizen.open("/accesses")
+    expect(demo_city.WEST_HALL.name in page.text, f"she does not see who looked: {page.text[:300]}")
+    stage.say(f"she sees at once that {demo_city.WEST_HALL.name} looked, and why")
+    pdf = bytearray((stage.out / "licence.pdf").read_bytes())
+    pdf[len(pdf) // 3] ^= 1
+    forged = _verify_pdf(stage, "forged.pdf", bytes(pdf))
+    expect(forged["verdict"] == "INVALID", f"a changed file is {forged['verdict']}")
+    stage.say(f"one changed bit: {forged['verdict']} {forged['sub_indication']}")
+
+
+STEPS = (
+    ("Chen Wei registers and proves her real name", prove_real_name),
+    ("The food bureau's system signs her in with OpenID Connect", sign_in_at_department),
+    ("The officer seals the approval", seal_approval),
+    ("The bureau's system issues the licence", issue_licence),
+    ("A window in another district verifies it", verify_elsewhere),
+)
+
+
+def _food_licence(type_code: str) -> dict[str, Any]:
+    citizen = demo_city.CITIZENS[0]
+    today = (datetime.now(UTC) + timedelta(hours=8)).date()
+    return {
+        "type_code": type_code,
+        "issuer_code": demo_city.MARKET_BUREAU.credit_code,
+        "holders": [{"name": citizen.name, "code_type": "111", "code": citizen.citizen_id_number}],
+        "face": {
+            "legal_representative": citizen.name,
+            "residence": "演示市东江区滨江路 18 号",
+            "business_premises": "演示市东江区滨江路 18 号附 2 号",
+            "main_business_format": "餐饮服务经营者",
+            "business_items": ["热食类食品制售", "冷食类食品制售"],
+            "supervision_authority": "演示市东江区市场监督管理局",
+            "complaint_telephone": "12315",
+            "signed_by": "李明",
+        },
+        "valid_from": today.isoformat(),
+        "valid_to": (today + timedelta(days=5 * 365 - 1)).isoformat(),
+        "matter_code": demo_city.MATTER_FOOD,
+        "case_number": f"SP-{today.year}-{secrets.randbelow(10**6):06d}",
+    }
+
+
+def _verify_pdf(stage: Stage, name: str, document: bytes) -> dict[str, Any]:
+    """Verify as a department: the public route is limited to a few files a minute."""
+    answer = stage.api(
+        "POST",
+        "/api/v1/verifications/pdf",
+        demo_city.WINDOW.client_id,
+        "verify:read",
+        files={"document": (name, document, "application/pdf")},
+    )
+    report: dict[str, Any] = answer.json()["report"]
+    return report
+
+
+def _with_code(browser: Browser, page: Any, path: str, secret_base32: str) -> Any:  # noqa: ANN401 - Page to Page
+    """Enter a one-time code; a used one is followed by the next, which may mean waiting for it."""
+    secret = base64.b32decode(secret_base32)
+    for _ in range(TRIES):
+        step = step_of(datetime.now(UTC))
+        page = browser.send(page, path, {"code": code_at(secret, step)})
+        if not any(urlsplit(form.action).path.startswith(path) for form in page.forms):
+            return page
+        while step_of(datetime.now(UTC)) == step:
+            time.sleep(0.5)
+    message = f"the one-time code was refused {TRIES} times: {page.text[:300]}"
+    raise DemoFailed(message)
+
+
+def _public_files(stage: Stage) -> None:
+    """Keep what anybody needs to check the results without the service."""
+    stage.keep("trust-anchors.pem", stage.http.get(f"{stage.url}/api/v1/trust-anchors").content)
+    stage.keep("openapi.json", stage.http.get(f"{stage.url}/openapi.json").content)

@@ -1,0 +1,140 @@
+"""The demo city: synthetic districts, organisations, officers and clients.
+
+Every number has valid check digits and belongs to nobody. The passwords and one-time-code
+secrets are printed by `make run` and written here for all to read, so the seed refuses the
+production profile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CITY = "演示市"
+DISTRICTS = (
+    ("500100", "演示市", None),
+    ("500101", "演示市东江区", "500100"),
+    ("500102", "演示市西山区", "500100"),
+    ("500103", "演示市南湖区", "500100"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOrganisation:
+    """A department: credit code, name, district, level."""
+
+    credit_code: str
+    name: str
+    district_code: str
+    level: str
+
+
+MARKET_BUREAU = DemoOrganisation("11500100009001018B", "演示市市场监督管理局", "500100", "city")
+LAND_BUREAU = DemoOrganisation("115001000090010266", "演示市规划和自然资源局", "500100", "city")
+SERVICE_OFFICE = DemoOrganisation("115001000090010341", "演示市政务服务管理办公室", "500100", "city")
+EAST_APPROVAL = DemoOrganisation("115001010090020108", "演示市东江区行政审批局", "500101", "district")
+WEST_HALL = DemoOrganisation("115001020090030137", "演示市西山区政务服务中心", "500102", "district")
+ORGANISATIONS = (MARKET_BUREAU, LAND_BUREAU, SERVICE_OFFICE, EAST_APPROVAL, WEST_HALL)
+
+MATTER_FOOD = "500100-0131-001"
+MATTER_BUSINESS = "500100-0131-002"
+MATTER_LAND = "500100-0115-001"
+MATTERS = (
+    (MATTER_FOOD, "食品经营许可（新办）", MARKET_BUREAU.credit_code),
+    (MATTER_BUSINESS, "个体工商户设立登记", MARKET_BUREAU.credit_code),
+    (MATTER_LAND, "不动产首次登记", LAND_BUREAU.credit_code),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOfficer:
+    """An officer and how to sign in as one."""
+
+    username: str
+    password: str
+    totp_secret_base32: str
+    name: str
+    organisation: DemoOrganisation
+    post: str
+
+
+OFFICER_PASSWORD = "Hufu-demo-2026!"  # noqa: S105 - published on purpose, demonstration only
+OFFICERS = (
+    DemoOfficer("liming", OFFICER_PASSWORD, "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", "李明", MARKET_BUREAU, "审批科科员"),
+    DemoOfficer("zhouqin", OFFICER_PASSWORD, "KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU", "周琴", LAND_BUREAU, "登记科科员"),
+    DemoOfficer("wangfang", OFFICER_PASSWORD, "MFRGGZDFMZTWQ2LKMFRGGZDFMZTWQ2LK", "王芳", WEST_HALL, "综合窗口"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOperator:
+    """An operator and how to sign in as one."""
+
+    username: str
+    password: str
+    totp_secret_base32: str
+
+
+OPERATORS = (
+    DemoOperator("operator1", OFFICER_PASSWORD, "ONSWG4TFOQQHI2DFONSWG4TFOQQHI2DF"),
+    DemoOperator("operator2", OFFICER_PASSWORD, "OBQXG43XN5ZGIIDUOBQXG43XN5ZGIIDU"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoCitizen:
+    """A citizen the sandbox authority knows: the elements of a bank-card proof."""
+
+    username: str
+    name: str
+    citizen_id_number: str
+    card_number: str
+    mobile: str
+
+
+CITIZEN_PASSWORD = "Tally-demo-2026!"  # noqa: S105 - published on purpose, demonstration only
+CITIZENS = (
+    DemoCitizen("chenwei", "陈伟", "500101199003070225", "6222020000000000224", "13900000022"),
+    DemoCitizen("zhangxiuying", "张秀英", "50010119580214064X", "6222020000000000646", "13900000064"),
+    DemoCitizen("rarename", "𬭎龘靐", "500103200101010881", "6222020000000000885", "13900000088"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoClient:
+    """A department system registered in the demo."""
+
+    client_id: str
+    name: str
+    organisation: DemoOrganisation
+    scopes: frozenset[str]
+    portal: bool = False
+
+
+PORTAL = DemoClient(
+    "food-bureau-portal",
+    "演示市食品经营许可系统",
+    MARKET_BUREAU,
+    frozenset(
+        {
+            "openid",
+            "profile",
+            "phone",
+            "real_name",
+            "licence:issue",
+            "licence:read",
+            "licence:status",
+            "seal:apply",
+            "verify:read",
+        }
+    ),
+    portal=True,
+)
+WINDOW = DemoClient("west-hall-window", "西山区综合窗口系统", WEST_HALL, frozenset({"licence:read", "verify:read"}))
+LAND_SYSTEM = DemoClient(
+    "land-bureau-system",
+    "演示市不动产登记系统",
+    LAND_BUREAU,
+    frozenset({"licence:issue", "licence:read", "licence:status", "seal:apply", "verify:read"}),
+)
+CLIENTS = (PORTAL, WINDOW, LAND_SYSTEM)
+PORTAL_REDIRECTS = ("http://localhost:8100/callback", "http://127.0.0.1:8100/callback")
