@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date, datetime
 
 
@@ -241,6 +242,15 @@ class SealFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeFacts:
+    """What a genuine code itself says of its bearer; whoever asks has it in hand already."""
+
+    holder_names: tuple[str, ...]
+    holder_code_tail: str
+    is_copy: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """One field compared with what the asker supplied or with the record; values stay out."""
 
@@ -252,8 +262,10 @@ class Comparison:
 class Report:
     """The answer.
 
-    `data_as_of` is the age of the oldest data the verdict rests on. `sub_indication`
-    is the word of EN 319 102-1 when the subject is a signature, else empty.
+    `judged_at` is the moment the verdict is about, `checked_at` when it was reached;
+    `data_as_of` is the age of the oldest data it rests on. `sub_indication` is the word of
+    EN 319 102-1 when the subject is a signature, else empty. `attached` is what a PDF
+    carries as licence data, for comparing with the record; it is told to nobody.
     """
 
     verdict: Verdict
@@ -268,6 +280,9 @@ class Report:
     seals: tuple[SealFacts, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     advice: tuple[Sentence, ...] = field(default=())
+    code: CodeFacts | None = None
+    attached: Mapping[str, str] | None = field(default=None, repr=False)
+    judged_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as `hufu verify --json` and the API print it."""
@@ -279,6 +294,7 @@ class Report:
             "indication": None if self.indication is None else self.indication.value,
             "sub_indication": self.sub_indication or None,
             "checked_at": _moment(self.checked_at),
+            "judged_at": _moment(self.judged_at or self.checked_at),
             "data_as_of": _moment(self.data_as_of),
             "subject": {
                 "kind": self.subject.kind,
@@ -286,6 +302,7 @@ class Report:
                 "identifier": self.subject.identifier or None,
             },
             "licence": None if self.licence is None else _licence(self.licence),
+            "code": None if self.code is None else _code(self.code),
             "seals": [_seal(seal) for seal in self.seals],
             "comparisons": [{"field": item.field, "same": item.same} for item in self.comparisons],
             "checks": [
@@ -320,6 +337,14 @@ def _licence(facts: LicenceFacts) -> dict[str, Any]:
         "valid_to": _moment(facts.valid_to),
         "state": facts.state,
         "state_effective_at": _moment(facts.state_effective_at),
+    }
+
+
+def _code(facts: CodeFacts) -> dict[str, Any]:
+    return {
+        "holder_names": list(facts.holder_names),
+        "holder_code_tail": facts.holder_code_tail,
+        "is_copy": facts.is_copy,
     }
 
 

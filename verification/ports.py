@@ -2,50 +2,82 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import date, datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 
-@dataclass(frozen=True, slots=True)
-class LicenceRecord:
+class HolderRecord(Protocol):
+    """One holder of a licence; only ever compared, never told."""
+
+    @property
+    def name(self) -> str:
+        """Return the holder's name."""
+
+    @property
+    def code(self) -> str:
+        """Return the holder's code in its normal form."""
+
+
+class LicenceRecord(Protocol):
     """One licence version as the vault holds it at the moment asked for.
 
-    `state` is a word of docs/architecture.md ("Licence states"); expiry may be left to
-    the dates. `holder_names` and `holder_codes` are only ever compared, never told.
-    `metadata` holds the GB/T 36903 short names and texts attached to the PDF.
-    `document_sha256` are the digests of every sealed PDF made of this version.
+    `state` is a word of docs/architecture.md ("Licence states"). `metadata` holds the
+    GB/T 36903 short names and texts attached to the PDF. `document_sha256` are the
+    digests of every sealed PDF made of this version.
     """
 
-    identifier: str
-    type_code: str
-    type_name: str
-    issuer_code: str
-    issuer_name: str
-    valid_from: date | None
-    valid_to: date | None
-    state: str
-    state_effective_at: datetime | None
-    holder_names: tuple[str, ...] = field(repr=False)
-    holder_codes: tuple[str, ...] = field(repr=False)
-    metadata: Mapping[str, str] = field(repr=False, default_factory=dict)
-    document_sha256: tuple[bytes, ...] = ()
-    status_list: int | None = None
-    status_index: int | None = None
+    @property
+    def identifier(self) -> str:
+        """Return the canonical identifier."""
 
+    @property
+    def type_code(self) -> str:
+        """Return the 21-character code of the licence type."""
 
-@dataclass(frozen=True, slots=True)
-class StatusEntry:
-    """The 2-bit status value of one licence in one status list."""
+    @property
+    def type_name(self) -> str:
+        """Return the name of the licence type."""
 
-    status_list: int
-    index: int
-    value: int
+    @property
+    def issuer_code(self) -> str:
+        """Return the issuer's credit code."""
+
+    @property
+    def issuer_name(self) -> str:
+        """Return the issuer's name."""
+
+    @property
+    def holders(self) -> Sequence[HolderRecord]:
+        """Return the holders."""
+
+    @property
+    def valid_from(self) -> date:
+        """Return the first civil day of validity."""
+
+    @property
+    def valid_to(self) -> date | None:
+        """Return the last civil day of validity; None when long-term."""
+
+    @property
+    def state(self) -> str:
+        """Return the state in force at the moment asked for."""
+
+    @property
+    def state_effective_at(self) -> datetime | None:
+        """Return since when that state holds."""
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """Return the short names and texts as attached to the PDF."""
+
+    @property
+    def document_sha256(self) -> Sequence[bytes]:
+        """Return the digests of the sealed PDFs."""
 
 
 class LicenceRecords(Protocol):
@@ -70,6 +102,18 @@ class LicenceRecords(Protocol):
 
     async def find_document(self, connection: AsyncConnection, sha256: bytes) -> str | None:
         """Return the identifier of the licence whose sealed PDF has this digest, or None."""
+
+
+class StatusEntry(Protocol):
+    """One place of a status list whose value is not 0."""
+
+    @property
+    def index(self) -> int:
+        """Return the place."""
+
+    @property
+    def value(self) -> int:
+        """Return the 2-bit value."""
 
 
 class LicenceStatuses(Protocol):

@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from foundation.audit import AuditEvent
+from foundation.errors import NotFound
+from foundation.ids import new_id
+from verification.codes import judge_code
+from verification.identifier import Parts, read_identifier
+from verification.licences import compare_holder, comparison_check, facts_of, judge_state, verdict_of
+from verification.model import Check, Outcome, Reason, Report, Sentence, Subject, Verdict
+from verification.own_documents import judge_known_document, judge_with_record
+from verification.receipts import (
+    TYPE,
+    Asker,
+    ForgedReceipt,
+    read_receipt,
+    receipt_claims,
+    report_on_forgery,
+    report_on_receipt,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,10 +31,10 @@ if TYPE_CHECKING:
     from foundation.audit import Audit
     from foundation.clock import Clock
     from foundation.database import Database
+    from foundation.directory import Directory
     from foundation.principal import Principal
     from keys.jws import TokenSigner
-    from verification.model import Report
-    from verification.ports import LicenceRecords
+    from verification.ports import LicenceRecord, LicenceRecords
     from verification.sandbox import Sandbox
     from verification.trust import TrustSource
 
@@ -38,14 +57,23 @@ class VerificationService:
         database: Database,
         clock: Clock,
         audit: Audit,
+        directory: Directory,
         licences: LicenceRecords,
         trust: TrustSource,
         receipts: TokenSigner,
         sandbox: Sandbox,
-        service_id: str,
         issuer: str,
     ) -> None:
         """Take the collaborators; nothing is opened."""
+        self._database = database
+        self._clock = clock
+        self._audit = audit
+        self._directory = directory
+        self._licences = licences
+        self._trust = trust
+        self._receipts = receipts
+        self._sandbox = sandbox
+        self._issuer = issuer
 
     async def by_identifier(
         self,
@@ -66,19 +94,126 @@ class VerificationService:
             at: as of this moment; now when None.
             known_at: as the records knew it then; now when None.
         """
-        raise NotImplementedError
+        now = self._clock.now()
+        reading = read_identifier(unverified_identifier)
+        if reading.parts is None:
+            checks = tuple(Check("identifier.form", "GB/T 36904", Outcome.FAILED, item) for item in reading.problems)
+            report = _plain(Verdict.INVALID, Reason.IDENTIFIER_MALFORMED, Subject("identifier"), now, checks)
+            return await self._conclude(principal, report)
+        form = Check("identifier.form", "GB/T 36904; ISO/IEC 7064", Outcome.PASSED, _WELL_FORMED)
+        repairs = tuple(
+            Check("identifier.repair", "GB/T 36904", Outcome.NOT_APPLICABLE, item) for item in reading.repairs
+        )
+        async with self._database.read() as connection:
+            record = await self._licences.find(connection, reading.parts.text, at=at, known_at=known_at)
+        if record is None:
+            report = await self._unknown(reading.parts, now, (form, *repairs))
+        else:
+            report = _by_record(record, compare or {}, at or now, now, (form, *repairs))
+        return await self._conclude(principal, replace(report, judged_at=at))
+
+    async def _unknown(self, parts: Parts, now: datetime, checks: tuple[Check, ...]) -> Report:
+        """Say that there is no such licence, or that it is not for us to say."""
+        subject = Subject("identifier", identifier=parts.text)
+        try:
+            await self._directory.organisation(parts.issuer_code)
+        except NotFound:
+            reason = Reason.LICENCE_OF_ANOTHER_CITY
+            found = Check("licence.record", "GB/T 36904", Outcome.UNKNOWN, reason.sentence)
+            return _plain(Verdict.UNDETERMINED, reason, subject, now, (*checks, found))
+        found = Check("licence.record", "GB/T 36904", Outcome.FAILED, Reason.LICENCE_UNKNOWN.sentence)
+        return _plain(Verdict.INVALID, Reason.LICENCE_UNKNOWN, subject, now, (*checks, found))
 
     async def by_qr(self, principal: Principal, unverified_text: str, *, at: datetime | None = None) -> Verified:
         """Judge an HF1 code by its text (the whole link or from `HF1` on), online."""
-        raise NotImplementedError
+        now = self._clock.now()
+
+        async def find(identifier: str) -> LicenceRecord | None:
+            async with self._database.read() as connection:
+                return await self._licences.find(connection, identifier, at=at)
+
+        report = await judge_code(unverified_text, self._trust.code_keys(), find, at=at or now, now=now)
+        return await self._conclude(principal, replace(report, judged_at=at))
 
     async def by_pdf(self, principal: Principal, document: bytes, *, at: datetime | None = None) -> Verified:
         """Judge a PDF, ours or a stranger's.
 
+        A document whose digest is on record needs no parsing: its bytes are the ones we
+        sealed. Any other is examined in the sandbox; when it claims to be a licence of
+        ours it is compared with the record as well.
+
         Raises: NotAPdf, DocumentEncrypted, NoSealFound, DocumentOverLimit, SandboxUnavailable.
         """
-        raise NotImplementedError
+        now = self._clock.now()
+        sha256 = hashlib.sha256(document).digest()
+        async with self._database.read() as connection:
+            known = await self._licences.find_document(connection, sha256)
+            record = None if known is None else await self._licences.find(connection, known, at=at)
+        if record is not None:
+            report = judge_known_document(record, sha256, at=at or now, now=now)
+        else:
+            judged = await self._sandbox.validate(document, await self._trust.material(), at=at or now)
+            report = replace(await self._with_record(judged, at), checked_at=now)
+        return await self._conclude(principal, replace(report, judged_at=at))
+
+    async def _with_record(self, report: Report, at: datetime | None) -> Report:
+        """Compare a document that carries licence data with the licence they name."""
+        if report.attached is None:
+            return report
+        reading = read_identifier(report.attached.get("ZZBS", ""))
+        if reading.parts is None:
+            return report
+        async with self._database.read() as connection:
+            record = await self._licences.find(connection, reading.parts.text, at=at)
+        return report if record is None else judge_with_record(report, record, at=at or report.checked_at)
 
     async def by_receipt(self, unverified_receipt: str) -> Report:
         """Check one of our receipts; the report repeats what the receipt says when it is genuine."""
-        raise NotImplementedError
+        now = self._clock.now()
+        try:
+            return report_on_receipt(read_receipt(unverified_receipt, self._receipts.jwks()), now)
+        except ForgedReceipt:
+            return report_on_forgery(now)
+
+    async def _conclude(self, principal: Principal, report: Report) -> Verified:
+        """Record the verdict, commit, then sign the receipt that quotes the record."""
+        subject = report.subject
+        event = AuditEvent(
+            "verification.judge",
+            subject.kind,
+            subject.identifier or subject.sha256_hex or "unreadable",
+            {"verdict": report.verdict.value, "reason": report.reason.value, "sha256": subject.sha256_hex},
+        )
+        async with self._database.transaction() as connection:
+            audit = await self._audit.record(connection, principal, event)
+        receipt_id = new_id("rcp")
+        claims = receipt_claims(report, Asker.of(principal), receipt_id=receipt_id, issuer=self._issuer, audit=audit)
+        return Verified(report, self._receipts.sign(claims, typ=TYPE), receipt_id)
+
+
+_WELL_FORMED = Sentence("标识格式和校验位正确。", "Format and check character of the identifier are right.")
+
+
+def _by_record(
+    record: LicenceRecord, compare: Mapping[str, str], at: datetime, now: datetime, checks: tuple[Check, ...]
+) -> Report:
+    reason, made = judge_state(record, at)
+    comparisons = compare_holder(record, compare)
+    if comparisons:
+        made = (*made, comparison_check(comparisons))
+        if reason is Reason.ALL_CHECKS_PASSED and not all(item.same for item in comparisons):
+            reason = Reason.HOLDER_DIFFERS
+    return Report(
+        verdict=verdict_of(reason),
+        reason=reason,
+        subject=Subject("identifier", identifier=record.identifier),
+        checked_at=now,
+        data_as_of=now,
+        checks=(*checks, *made),
+        licence=facts_of(record),
+        comparisons=comparisons,
+    )
+
+
+def _plain(verdict: Verdict, reason: Reason, subject: Subject, now: datetime, checks: tuple[Check, ...]) -> Report:
+    return Report(verdict=verdict, reason=reason, subject=subject, checked_at=now, data_as_of=now, checks=checks)

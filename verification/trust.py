@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
 
 @dataclass(frozen=True, slots=True)
 class TrustMaterial:
@@ -48,7 +46,7 @@ class VerificationKey:
 class TrustSource(Protocol):
     """Where the service gets its trust from; `verification.sources.KeysTrust` reads it from `keys`."""
 
-    async def material(self, connection: AsyncConnection) -> TrustMaterial:
+    async def material(self) -> TrustMaterial:
         """Return what PDFs are judged with now."""
 
     def code_keys(self) -> tuple[VerificationKey, ...]:

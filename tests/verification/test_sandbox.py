@@ -17,10 +17,11 @@ from verification.limits import PdfLimits
 from verification.model import Verdict
 from verification.sandbox import Sandbox
 from verification.sandbox.worker import UNPRIVILEGED_ID
-from verification.trust import TrustMaterial
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from verification.trust import TrustMaterial
 
 
 @pytest.fixture

@@ -23,9 +23,12 @@ from verification.pdf.agreement import (
     pdfium_seal_count,
     qpdf_seal_objects,
 )
+from verification.pdf.attachment import attached_licence
 from verification.pdf.byte_range import declared_byte_ranges
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from verification.limits import PdfLimits
 
 LIBRARY_ERRORS = (
@@ -83,6 +86,13 @@ class OpenDocument:
     def __exit__(self, *_: object) -> None:
         """Close qpdf's handle; the others hold no resource."""
         self.pdf.close()
+
+    def attached_licence(self) -> Mapping[str, str] | None:
+        """Return the licence data attached to the file, or None."""
+        try:
+            return attached_licence(self.pdf)
+        except LIBRARY_ERRORS:
+            return None
 
     def structure_checks(self) -> tuple[Finding, ...]:
         """Check that every seal anywhere in the file is one that was judged."""

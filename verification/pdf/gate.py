@@ -120,6 +120,7 @@ def _combine(
         indication=indication,
         sub_indication=sub,
         seals=tuple(verdict.facts for verdict in verdicts),
+        attached=opened.attached_licence(),
     )
 
 

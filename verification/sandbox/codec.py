@@ -98,7 +98,12 @@ def _report(fields: dict[str, Any]) -> Report:
         indication=Indication(fields["indication"]),
         sub_indication=str(fields["sub_indication"]),
         seals=tuple(_seal(item) for item in fields["seals"]),
+        attached=_texts(fields["attached"]),
     )
+
+
+def _texts(fields: dict[str, Any] | None) -> dict[str, str] | None:
+    return None if fields is None else {str(key): str(value) for key, value in fields.items()}
 
 
 def _seal(fields: dict[str, Any]) -> SealFacts:

@@ -68,7 +68,7 @@ async def _seal(certificate_der: bytes, key_der: bytes) -> bytes:
     signer = signers.SimpleSigner(
         signing_cert=x509.Certificate.load(certificate_der),
         signing_key=keys.PrivateKeyInfo.load(key_der),
-        cert_registry=SimpleCertificateStore(),
+        cert_registry=SimpleCertificateStore(),  # type: ignore[no-untyped-call] # pyHanko is partly typed
     )
     metadata = signers.PdfSignatureMetadata(field_name="W", md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES)
     sealed = await signers.PdfSigner(metadata, signer=signer).async_sign_pdf(IncrementalPdfFileWriter(blank))

@@ -1,0 +1,40 @@
+"""The licence data attached to a PDF (docs/architecture.md): read, never believed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pikepdf
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FILE_NAME = "licence-metadata.json"
+MAXIMUM_BYTES = 65_536
+
+
+def attached_licence(pdf: pikepdf.Pdf) -> Mapping[str, str] | None:
+    """Return the attached short names and texts, or None when there are none in the right form."""
+    associated = pdf.Root.get("/AF")
+    if not isinstance(associated, pikepdf.Array):
+        return None
+    for specification in associated:
+        name = specification.get("/UF", specification.get("/F"))
+        if name is None or str(name) != FILE_NAME:
+            continue
+        stream = specification.EF.get("/F")
+        if not isinstance(stream, pikepdf.Stream) or len(stream.read_raw_bytes()) > MAXIMUM_BYTES:
+            return None
+        return _texts(stream.read_bytes()[: MAXIMUM_BYTES * 4])
+    return None
+
+
+def _texts(data: bytes) -> Mapping[str, str] | None:
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        return None
+    return value

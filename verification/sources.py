@@ -1,0 +1,51 @@
+"""Trust as the service's own key store knows it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from asn1crypto import crl
+
+from keys.certificates import Issuer
+from keys.model import KeyPurpose
+from verification.trust import TrustMaterial, VerificationKey
+
+if TYPE_CHECKING:
+    from keys.assembly import Keys
+
+MATERIAL_SECONDS = 20.0
+
+
+class KeysTrust:
+    """Anchors, revocation lists and code keys of this service."""
+
+    def __init__(self, keys: Keys, service_id: str) -> None:
+        """Take the key store."""
+        self._keys = keys
+        self._service_id = service_id
+        self._kept: tuple[float, TrustMaterial] | None = None
+
+    async def material(self) -> TrustMaterial:
+        """Return what PDFs are judged with now; at most 20 seconds old."""
+        now = time.monotonic()
+        if self._kept is not None and now - self._kept[0] < MATERIAL_SECONDS:
+            return self._kept[1]
+        anchors = await self._keys.service.trust_anchors()
+        lists = tuple([await self._keys.ca.crl_der(issuer) for issuer in Issuer])
+        issued = [crl.CertificateList.load(der)["tbs_cert_list"]["this_update"].native for der in lists]
+        material = TrustMaterial(
+            roots_der=anchors.roots_der,
+            intermediates_der=anchors.intermediates_der,
+            crls_der=lists,
+            data_as_of=min(issued),
+        )
+        self._kept = (now, material)
+        return material
+
+    def code_keys(self) -> tuple[VerificationKey, ...]:
+        """Return the keys that may sign HF1 codes."""
+        return tuple(
+            VerificationKey(info.qr_key_id, info.public_key_der, self._service_id, info.not_trusted_from)
+            for info in self._keys.service.verification_keys(KeyPurpose.QR)
+        )
