@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import and_, any_, func, insert, literal, or_, select, update
 
 from signing.model import BaselineLevel, Grant, Seal, SealImage, SealKind, SealState, SealUse
 from signing.tables import seal_grants, seal_uses, seals
@@ -211,7 +211,7 @@ def covers_matter(matter_code: str | None) -> ColumnElement[bool]:
     every_matter = func.cardinality(seal_grants.c.matter_codes) == 0
     if matter_code is None:
         return every_matter
-    return or_(every_matter, seal_grants.c.matter_codes.any(matter_code))
+    return or_(every_matter, literal(matter_code) == any_(seal_grants.c.matter_codes))
 
 
 def may_be_used(

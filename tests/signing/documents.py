@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any, Literal
 
 import noto_cjk_sans_otc
 import typst
@@ -22,7 +23,12 @@ HEAD = """
 
 
 @cache
-def typeset(pages: int, standard: str = "a-3b") -> bytes:
+def typeset(pages: int, standard: Literal["a-1b", "a-2b", "a-3b", "1.7"] = "a-3b") -> bytes:
     """Return a document of so many pages, PDF/A-3b unless another standard is named."""
     source = HEAD + "".join(f"\n#pagebreak()\n附页 {number}\n" for number in range(2, pages + 1))
-    return typst.compile(source.encode(), font_paths=FONTS, ignore_system_fonts=True, pdf_standards=[standard])
+    # Its overloads want all paths of the source's own type, bytes here; they work as text.
+    compiler: Any = typst
+    document: bytes = compiler.compile(
+        source.encode(), format="pdf", font_paths=FONTS, ignore_system_fonts=True, pdf_standards=standard
+    )
+    return document

@@ -22,12 +22,14 @@ from signing.errors import (
     IntentionNotFound,
     IntentionSpent,
     SealedDocumentNotFound,
+    SealingFailed,
     SealNotActive,
     SealNotFound,
     SealUseNotGranted,
     SecondFactorRequired,
 )
 from signing.model import BaselineLevel, SealRequest
+from signing.pades import finish
 from signing.placement import Invisible, Rectangle
 from signing.tables import seal_intentions, seal_uses
 from tests.signing.conftest import CODE, MATTER, OTHER, WRONG_CODE, OneCode
@@ -234,11 +236,7 @@ async def test_a_sealed_document_is_readable_by_its_organisation_only(
 async def test_a_failed_self_check_lets_nothing_out_and_says_why(
     signing: Signing, seal: Seal, client: Principal, licence: bytes, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from signing import execution  # noqa: PLC0415
-    from signing.errors import SealingFailed  # noqa: PLC0415
-
-    whole = execution.finish
-    monkeypatch.setattr(execution, "finish", lambda *args: whole(*args)[:-7])
+    monkeypatch.setattr("signing.execution.finish", lambda *arguments: finish(*arguments)[:-7])
     with pytest.raises(SealingFailed, match="byte_range"):
         await signing.sealing.seal(client, SealRequest(seal.seal_id, licence))
     async with database.read() as connection:
