@@ -216,6 +216,13 @@ class Persons:
         )
         return evidence_of((await self._connection.execute(statement)).all())
 
+    async def due(self, now: datetime, limit: int) -> tuple[str, ...]:
+        """Return persons whose stored level may have run out, the longest overdue first."""
+        statement = (
+            select(persons.c.person_id).where(persons.c.level_until <= now).order_by(persons.c.level_until).limit(limit)
+        )
+        return tuple((await self._connection.execute(statement)).scalars())
+
     async def accounts_of_holder(self, holder_index: bytes) -> tuple[str, ...]:
         """Return the active accounts of the person whose document has this holder index."""
         statement = (

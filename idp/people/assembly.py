@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from idp.people.accounts import AccountService, PersonService
+from idp.people.counter import CounterService
 from idp.people.gateway import ANSWER_SECONDS, RealNameGateway
 from idp.people.officers import OfficerService
 from idp.people.passwords import Passwords
@@ -16,6 +17,7 @@ from idp.people.second_factors import SecondFactorService
 from idp.people.sessions import SessionService
 from idp.people.throttle import Throttle, ThrottlePolicy
 from idp.people.tools import Tools
+from idp.people.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from foundation.audit import Audit
@@ -39,6 +41,8 @@ class People:
     second_factors: SecondFactorService
     real_name: RealNameService
     officers: OfficerService
+    counter: CounterService
+    upkeep: Upkeep
     gateway: RealNameGateway
     passwords: Passwords
 
@@ -62,13 +66,14 @@ def assemble(
     policy: LevelPolicy = DEFAULT_POLICY,
     throttle_policy: ThrottlePolicy | None = None,
     answer_seconds: float = ANSWER_SECONDS,
+    passwords: Passwords | None = None,
 ) -> People:
     """Build the services; nothing is opened before first use.
 
     `observers` are told of ended sessions, in the ending transaction; the settings give the
     gateway's address and key, the number of hashing threads and the name authenticator apps show.
     """
-    passwords = Passwords(workers=settings.password_hash_workers)
+    passwords = passwords or Passwords(workers=settings.password_hash_workers)
     tools = Tools(
         database=database,
         clock=clock,
@@ -83,13 +88,17 @@ def assemble(
     key = base64.b64decode(settings.real_name_gateway_key.get_secret_value() or "")
     gateway = RealNameGateway(settings.real_name_gateway_url, key, clock, answer_seconds=answer_seconds)
     second_factors = SecondFactorService(tools, f"虎符 {settings.city_name}")
+    officers = OfficerService(tools, directory, second_factors)
+    real_name = RealNameService(tools, gateway)
     return People(
         accounts=AccountService(tools),
         persons=PersonService(tools),
         sessions=SessionService(tools, second_factors),
         second_factors=second_factors,
-        real_name=RealNameService(tools, gateway),
-        officers=OfficerService(tools, directory, second_factors),
+        real_name=real_name,
+        officers=officers,
+        counter=CounterService(tools, directory, officers),
+        upkeep=Upkeep(tools, real_name),
         gateway=gateway,
         passwords=passwords,
     )

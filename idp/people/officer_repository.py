@@ -30,9 +30,16 @@ class Officers:
         self._cipher = cipher
 
     async def add(
-        self, account_id: str, name: str, organisation_code: str, district_code: str, post: str, now: datetime
+        self,
+        account_id: str,
+        name: str,
+        organisation_code: str,
+        district_code: str,
+        post: str,
+        now: datetime,
+        document_index: bytes | None = None,
     ) -> Officer:
-        """Insert an officer."""
+        """Insert an officer; the index of the own ID number keeps him from verifying himself."""
         officer_id = new_id("off")
         await self._connection.execute(
             insert(officers).values(
@@ -42,6 +49,7 @@ class Officers:
                 organisation_code=organisation_code,
                 district_code=district_code,
                 post=post,
+                document_index=document_index,
                 appointed_at=now,
             )
         )
@@ -51,6 +59,12 @@ class Officers:
         """Return an officer or None."""
         row = (await self._connection.execute(select(officers).where(officers.c.officer_id == officer_id))).first()
         return None if row is None else self._officer(row)
+
+    async def document_index(self, officer_id: str) -> bytes | None:
+        """Return the index of the officer's own ID number, when it is known."""
+        statement = select(officers.c.document_index).where(officers.c.officer_id == officer_id)
+        index: bytes | None = (await self._connection.execute(statement)).scalar_one_or_none()
+        return index
 
     async def of_organisation(self, organisation_code: str) -> tuple[Officer, ...]:
         """Return an organisation's officers in post, by appointment."""

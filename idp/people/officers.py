@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from foundation.audit import AuditEvent
 from foundation.errors import InvalidInput, NotFound, NotPermitted
+from foundation.identity_numbers import parse_citizen_id_number
 from foundation.principal import PrincipalKind
 from idp.people import totp
-from idp.people.account import AccountKind, normalise_username
-from idp.people.account_repository import Accounts
+from idp.people.account import AccountKind, DocumentType, normalise_username
+from idp.people.account_repository import Accounts, Persons
 from idp.people.errors import AuthorityMissing
 from idp.people.officer import ANY, Authority, AuthorityGrant, Officer
 from idp.people.officer_repository import Officers
@@ -60,8 +61,11 @@ class OfficerService:
         district_code: str,
         post: str,
         totp_secret_base32: str | None = None,
+        citizen_id_number: str | None = None,
     ) -> AddedOfficer:
         """Create an officer with an account and a TOTP second factor (given or new).
+
+        The ID number is kept as an index only, so that the officer cannot verify himself.
 
         Raises: InvalidInput, WeakPassword, UsernameTaken, NotPermitted.
         """
@@ -74,8 +78,16 @@ class OfficerService:
         now = self._tools.clock.now()
         async with self._tools.database.transaction() as connection:
             account = await self._account(connection, AccountKind.OFFICER, username, hashed, secret)
+            number = citizen_id_number and str(parse_citizen_id_number(citizen_id_number))
+            index = Persons(connection, self._tools.cipher).document_index(DocumentType.ID_CARD, number or "")
             officer = await Officers(connection, self._tools.cipher).add(
-                account.account_id, name.strip(), organisation_code, district_code, post.strip(), now
+                account.account_id,
+                name.strip(),
+                organisation_code,
+                district_code,
+                post.strip(),
+                now,
+                index if number else None,
             )
             detail = {"organisation_code": organisation_code, "district_code": district_code}
             event = AuditEvent("people.officer_add", "officer", officer.officer_id, detail)

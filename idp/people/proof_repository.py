@@ -38,7 +38,7 @@ class Proofs:
         self._cipher = cipher
 
     async def begin(
-        self, account_id: str, method: Method, elements: Mapping[str, str], channel: Channel, now: datetime
+        self, account_id: str | None, method: Method, elements: Mapping[str, str], channel: Channel, now: datetime
     ) -> str:
         """Insert the intention to ask; return the evidence id, which is also the request id."""
         evidence_id = new_id("evd")
@@ -89,6 +89,23 @@ class Proofs:
         )
         return tuple((await self._connection.execute(statement)).scalars())
 
+    async def person_of(self, evidence_id: str) -> str | None:
+        """Return the person a successful proof is about."""
+        statement = select(real_name_proofs.c.person_id).where(
+            real_name_proofs.c.evidence_id == evidence_id, real_name_proofs.c.outcome == Outcome.MATCH
+        )
+        person_id: str | None = (await self._connection.execute(statement)).scalar_one_or_none()
+        return person_id
+
+    async def withdraw(self, evidence_id: str, reason: str, now: datetime) -> bool:
+        """Take a proof back, once."""
+        statement = (
+            update(real_name_proofs)
+            .where(real_name_proofs.c.evidence_id == evidence_id, real_name_proofs.c.withdrawn_at.is_(None))
+            .values(withdrawn_at=now, withdrawal_reason=reason)
+        )
+        return (await self._connection.execute(statement)).rowcount == 1
+
     async def of_account(self, account_id: str) -> tuple[Evidence, ...]:
         """Return the account's successful proofs that led to a person, newest first."""
         statement = (
@@ -103,7 +120,7 @@ class Proofs:
         return evidence_of((await self._connection.execute(statement)).all())
 
     async def note_conflict(
-        self, kind: str, account_id: str, person_id: str | None, evidence_id: str, now: datetime
+        self, kind: str, account_id: str | None, person_id: str | None, evidence_id: str, now: datetime
     ) -> None:
         """Record a contradiction for an officer to settle."""
         await self._connection.execute(

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from foundation.audit import AuditEvent
 from foundation.errors import NotAuthenticated, NotPermitted
 from foundation.principal import PrincipalKind
-from idp.people.account import DocumentType
 from idp.people.account_repository import Accounts, Persons
 from idp.people.errors import RealNameConflict, RealNameQuotaExhausted
-from idp.people.levels import recompute
 from idp.people.methods import spec_of
 from idp.people.methods.base import AuthorityLimits
 from idp.people.proof import NO_LEVEL, Outcome, ProofResult
+from idp.people.proof_ledger import Asked, conclude
 from idp.people.proof_repository import Proofs
 
 if TYPE_CHECKING:
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from idp.people.account import Account
     from idp.people.gateway import GatewayAnswer, RealNameGateway
     from idp.people.methods.base import MethodSpec
-    from idp.people.proof import Evidence, Method
+    from idp.people.proof import Evidence
     from idp.people.tools import Tools
 
 CITY_TIME = ZoneInfo("Asia/Shanghai")
@@ -45,17 +43,6 @@ class QuotaPolicy:
     per_account: int = 20
     per_subject: int = 10
     per_source: int = 200
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """One proof under way: what was asked, for whom, and the counters it took from."""
-
-    account: Account
-    spec: MethodSpec
-    elements: Mapping[str, str]
-    evidence_id: str
-    counted: bytes | None
 
 
 class RealNameService:
@@ -105,7 +92,7 @@ class RealNameService:
         if answer.outcome in {Outcome.PENDING, Outcome.UNAVAILABLE}:
             return ProofResult(Outcome.PENDING, await self._level(account.person_id), evidence_id)
         return await self._conclude(
-            principal, _Asked(account, spec, elements, evidence_id, self._counted(spec, elements)), answer
+            principal, Asked(account, spec.method, elements, evidence_id, self._counted(spec, elements)), answer
         )
 
     async def pending(self, *, limit: int = 100) -> tuple[str, ...]:
@@ -137,7 +124,7 @@ class RealNameService:
 
     async def _begin(
         self, principal: Principal, account: Account, spec: MethodSpec, elements: Mapping[str, str], source: str
-    ) -> _Asked:
+    ) -> Asked:
         counted = self._counted(spec, elements)
         async with self._tools.database.transaction() as connection:
             await self._same_person(connection, account, elements)
@@ -150,7 +137,7 @@ class RealNameService:
                 )
             now = self._tools.clock.now()
             evidence_id = await proofs.begin(account.account_id, spec.method, elements, principal.channel, now)
-        return _Asked(account, spec, elements, evidence_id, counted)
+        return Asked(account, spec.method, elements, evidence_id, counted)
 
     async def _same_person(self, connection: AsyncConnection, account: Account, elements: Mapping[str, str]) -> None:
         """Refuse, before anybody is asked, to prove a second person for one account."""
@@ -182,83 +169,18 @@ class RealNameService:
         now = self._tools.clock.now()
         return await proofs.take(index, limits, now, now.astimezone(CITY_TIME).date(), ERROR_MEMORY)
 
-    async def _conclude(self, principal: Principal, asked: _Asked, answer: GatewayAnswer) -> ProofResult:
+    async def _conclude(self, principal: Principal, asked: Asked, answer: GatewayAnswer) -> ProofResult:
         """Write what was answered: evidence, person, level, audit and notice in one transaction."""
-        conflict = ""
         async with self._tools.database.transaction() as connection:
             proofs = Proofs(connection, self._tools.cipher)
             if asked.counted is not None and answer.outcome is Outcome.MATCH:
                 await proofs.was_right(asked.counted)
             if asked.counted is not None and not answer.asked:
                 await proofs.was_not_asked(asked.counted)
-            person_id = asked.account.person_id
-            if answer.outcome is Outcome.MATCH:
-                person_id, conflict = await self._link(connection, asked)
-            stored = None if conflict else person_id
-            written = await proofs.finish(asked.evidence_id, answer.outcome, self._columns(asked, answer, stored))
-            level = (
-                NO_LEVEL
-                if person_id is None
-                else await recompute(
-                    connection, self._tools, principal, person_id, because=f"proof by {asked.spec.method}"
-                )
-            )
-            if conflict and written:
-                now = self._tools.clock.now()
-                await proofs.note_conflict(conflict, asked.account.account_id, person_id, asked.evidence_id, now)
-            detail = {
-                "method": str(asked.spec.method),
-                "outcome": str(answer.outcome),
-                "level": level,
-                "account_id": asked.account.account_id,
-            }
-            event = AuditEvent("people.prove", "evidence", asked.evidence_id, detail)
-            await self._tools.audit.record(connection, principal, event)
-        if conflict:
+            conclusion = await conclude(connection, self._tools, principal, asked, answer)
+        if conclusion.conflict:
             raise RealNameConflict("This proof contradicts what is on record; an officer will look into it.")
-        return ProofResult(answer.outcome.told, level, asked.evidence_id, person_id)
-
-    async def _link(self, connection: AsyncConnection, asked: _Asked) -> tuple[str, str]:
-        """Find or add the person and attach the account; return the person and the kind of conflict, if any."""
-        now = self._tools.clock.now()
-        persons = Persons(connection, self._tools.cipher)
-        number, name = asked.elements["citizen_id_number"], asked.elements["name"]
-        person_id = await persons.add(DocumentType.ID_CARD, number, name, now)
-        person = await persons.by_id(person_id)
-        if person is None or person.name != name:
-            return person_id, "same number, other name"
-        if not await Accounts(connection, self._tools.cipher).link(asked.account.account_id, person_id, now):
-            return person_id, "account of another person"
-        return person_id, ""
-
-    def _columns(self, asked: _Asked, answer: GatewayAnswer, person_id: str | None) -> dict[str, Any]:
-        failed = set(answer.failed_elements)
-        findings = {
-            "matched": [
-                name
-                for name in asked.elements
-                if answer.outcome is Outcome.MATCH
-                or (answer.outcome is Outcome.MISMATCH and failed and name not in failed)
-            ],
-            "failed": sorted(failed),
-            "reason": answer.reason,
-        }
-        values: dict[str, Any] = {
-            "findings": findings,
-            "authority": answer.authority,
-            "transaction_id": answer.transaction_id,
-        }
-        if answer.outcome is Outcome.MATCH:
-            now = self._tools.clock.now()
-            values |= {
-                "person_id": person_id,
-                "verified_at": now,
-                "expires_at": now + self._lifetime(asked.spec.method),
-            }
-        return values
-
-    def _lifetime(self, method: Method) -> timedelta:
-        return self._tools.policy.lifetimes[method]
+        return ProofResult(answer.outcome.told, conclusion.level, asked.evidence_id, conclusion.person_id)
 
     async def _level(self, person_id: str | None) -> str:
         if person_id is None:

@@ -49,7 +49,7 @@ real_name_proofs = Table(
     "real_name_proofs",
     metadata,
     Column("evidence_id", Text, primary_key=True),
-    Column("account_id", Text, nullable=False),
+    Column("account_id", Text),
     Column("person_id", Text),
     Column("method", Text, nullable=False),
     Column("outcome", Text),
@@ -80,7 +80,7 @@ person_conflicts = Table(
     metadata,
     Column("conflict_id", Text, primary_key=True),
     Column("kind", Text, nullable=False),
-    Column("account_id", Text, nullable=False),
+    Column("account_id", Text),
     Column("person_id", Text),
     Column("evidence_id", Text, nullable=False),
     _moment("found_at", nullable=False),
@@ -164,6 +164,7 @@ officers = Table(
     Column("organisation_code", Text, nullable=False),
     Column("district_code", Text, nullable=False),
     Column("post", Text, nullable=False),
+    Column("document_index", LargeBinary),
     _moment("appointed_at", nullable=False),
     _moment("ended_at"),
 )
@@ -183,4 +184,44 @@ officer_authorities = Table(
     _moment("approved_at"),
     _moment("revoked_at"),
     Column("revoked_by", Text),
+)
+
+workstations = Table(
+    "workstations",
+    metadata,
+    Column("workstation_id", Text, primary_key=True),
+    Column("organisation_code", Text, nullable=False),
+    Column("district_code", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    _moment("registered_at", nullable=False),
+    Column("registered_by", Text, nullable=False),
+    _moment("retired_at"),
+)
+
+presence_codes = Table(
+    "presence_codes",
+    metadata,
+    Column("code_index", LargeBinary, primary_key=True),
+    Column("account_id", Text, nullable=False),
+    _moment("expires_at", nullable=False),
+    _moment("used_at"),
+)
+
+counter_checks = Table(
+    "counter_checks",
+    metadata,
+    Column("check_id", Text, primary_key=True),
+    Column("evidence_id", Text, nullable=False),
+    Column("workstation_id", Text, nullable=False),
+    Column("officer_id", Text, nullable=False),
+    Column("account_id", Text),
+    Column("document_type", Text, nullable=False),
+    Column("evidence_seen", ARRAY(Text), nullable=False),
+    Column("presence_kind", Text, nullable=False),
+    Column("presence_reference", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    _moment("examined_at", nullable=False),
+    _moment("expires_at", nullable=False),
+    Column("second_officer_id", Text),
+    _moment("decided_at"),
 )

@@ -52,7 +52,7 @@ STATEMENTS: tuple[str, ...] = (
     """
     CREATE TABLE real_name_proofs (
         evidence_id text PRIMARY KEY,
-        account_id text NOT NULL REFERENCES accounts,
+        account_id text NULL REFERENCES accounts,
         person_id text NULL REFERENCES persons,
         method text NOT NULL,
         outcome text NULL CHECK (
@@ -88,7 +88,7 @@ STATEMENTS: tuple[str, ...] = (
     CREATE TABLE person_conflicts (
         conflict_id text PRIMARY KEY,
         kind text NOT NULL,
-        account_id text NOT NULL REFERENCES accounts,
+        account_id text NULL REFERENCES accounts,
         person_id text NULL REFERENCES persons,
         evidence_id text NOT NULL REFERENCES real_name_proofs,
         found_at timestamptz NOT NULL,
@@ -171,6 +171,7 @@ STATEMENTS: tuple[str, ...] = (
         organisation_code text NOT NULL,
         district_code text NOT NULL,
         post text NOT NULL,
+        document_index bytea NULL,
         appointed_at timestamptz NOT NULL,
         ended_at timestamptz NULL
     )
@@ -192,6 +193,45 @@ STATEMENTS: tuple[str, ...] = (
     )
     """,
     "CREATE INDEX ix_officer_authorities_officer_id ON officer_authorities (officer_id)",
+    """
+    CREATE TABLE workstations (
+        workstation_id text PRIMARY KEY,
+        organisation_code text NOT NULL,
+        district_code text NOT NULL,
+        name text NOT NULL,
+        registered_at timestamptz NOT NULL,
+        registered_by text NOT NULL,
+        retired_at timestamptz NULL
+    )
+    """,
+    """
+    CREATE TABLE presence_codes (
+        code_index bytea PRIMARY KEY,
+        account_id text NOT NULL REFERENCES accounts,
+        expires_at timestamptz NOT NULL,
+        used_at timestamptz NULL
+    )
+    """,
+    """
+    CREATE TABLE counter_checks (
+        check_id text PRIMARY KEY,
+        evidence_id text NOT NULL CONSTRAINT uq_counter_checks_evidence_id UNIQUE REFERENCES real_name_proofs,
+        workstation_id text NOT NULL REFERENCES workstations,
+        officer_id text NOT NULL REFERENCES officers,
+        account_id text NULL REFERENCES accounts,
+        document_type text NOT NULL,
+        evidence_seen text[] NOT NULL,
+        presence_kind text NOT NULL,
+        presence_reference text NOT NULL,
+        state text NOT NULL CHECK (state IN ('awaiting', 'confirmed', 'refused', 'closed')),
+        examined_at timestamptz NOT NULL,
+        expires_at timestamptz NOT NULL,
+        second_officer_id text NULL REFERENCES officers,
+        decided_at timestamptz NULL,
+        CONSTRAINT ck_counter_checks_two_people CHECK (second_officer_id IS DISTINCT FROM officer_id)
+    )
+    """,
+    "CREATE INDEX ix_counter_checks_awaiting ON counter_checks (workstation_id) WHERE state = 'awaiting'",
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +14,7 @@ from foundation.notices import Notices
 from foundation.principal import SYSTEM, Channel
 from idp.people import totp
 from idp.people.assembly import People, assemble
+from idp.people.passwords import Passwords
 from idp.people.throttle import ThrottlePolicy
 from tests.support.real_name_authority import CITIZENS, Citizen, SandboxAuthority, population
 
@@ -110,6 +111,7 @@ async def people(
         observers=(observer,),
         throttle_policy=ThrottlePolicy(per_account=5, per_source=60, registrations_per_source=60),
         answer_seconds=0.5,
+        passwords=Passwords(workers=2, time_cost=1, memory_kib=1024),
     )
     yield services
     await services.close()
@@ -148,7 +150,7 @@ class Join:
         assert session.secret is not None
         resolved = await self.people.sessions.resolve(session.secret)
         assert resolved is not None
-        return resolved
+        return replace(resolved, secret=session.secret, device_secret=session.device_secret)
 
     async def officer(self, username: str = "officer.li", *, organisation: str = BUREAU) -> tuple[Officer, bytes]:
         """Appoint an officer; return it and its TOTP secret."""

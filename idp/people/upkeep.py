@@ -1,0 +1,92 @@
+"""What time and doubt do to proofs: expiry, withdrawal, dispute, and answers that come late."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from foundation.audit import AuditEvent
+from foundation.errors import InvalidInput, NotFound, NotPermitted
+from foundation.jobs import PeriodicJob
+from foundation.principal import SYSTEM, PrincipalKind
+from idp.people.account_repository import Persons
+from idp.people.levels import recompute
+from idp.people.proof_repository import Proofs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from foundation.principal import Principal
+    from idp.people.real_name import RealNameService
+    from idp.people.tools import Tools
+
+BATCH = 200
+LONGEST_REASON = 200
+
+
+class Upkeep:
+    """Keeps levels in step with evidence."""
+
+    def __init__(self, tools: Tools, real_name: RealNameService) -> None:
+        """Take the shared collaborators and the service that asks again."""
+        self._tools = tools
+        self._real_name = real_name
+
+    async def expire_levels(self) -> int:
+        """Recompute every level whose evidence ran out; return how many persons were looked at."""
+        done = 0
+        while True:
+            async with self._tools.database.read() as connection:
+                due = await Persons(connection, self._tools.cipher).due(self._tools.clock.now(), BATCH)
+            for person_id in due:
+                async with self._tools.database.transaction() as connection:
+                    await recompute(connection, self._tools, SYSTEM, person_id, because="evidence expired")
+            done += len(due)
+            if len(due) < BATCH:
+                return done
+
+    async def follow_up(self) -> int:
+        """Ask once more about every pending proof; return how many were decided."""
+        decided = 0
+        for evidence_id in await self._real_name.pending(limit=BATCH):
+            result = await self._real_name.refresh(SYSTEM, evidence_id)
+            decided += result is not None and result.outcome != "pending"
+        return decided
+
+    async def withdraw(self, principal: Principal, evidence_id: str, reason: str) -> str:
+        """Take a proof back: the person's own, or any by an operator. Return the level left.
+
+        A person withdraws to dispute what was recorded; an operator because the authority
+        retracted it. The row stays, with who, when and why in the audit.
+
+        Raises: NotFound, NotPermitted, InvalidInput.
+        """
+        if not 1 <= len(reason.strip()) <= LONGEST_REASON:
+            raise InvalidInput(f"A reason has 1 to {LONGEST_REASON} characters.", field="reason")
+        async with self._tools.database.transaction() as connection:
+            proofs = Proofs(connection, self._tools.cipher)
+            person_id = await proofs.person_of(evidence_id)
+            own = principal.kind is PrincipalKind.PERSON and principal.person_id == person_id
+            if person_id is None or (principal.kind is PrincipalKind.PERSON and not own):
+                raise NotFound("There is no such proof.")
+            if not own and principal.kind not in {PrincipalKind.OPERATOR, PrincipalKind.SYSTEM}:
+                raise NotPermitted("Only the person or an operator withdraws a proof.")
+            if not await proofs.withdraw(evidence_id, reason.strip(), self._tools.clock.now()):
+                raise NotFound("There is no such proof in force.")
+            event = AuditEvent("people.evidence_withdraw", "evidence", evidence_id, {"own": own})
+            await self._tools.audit.record(connection, principal, event)
+            return await recompute(connection, self._tools, principal, person_id, because="evidence withdrawn")
+
+    def periodic_jobs(self) -> Mapping[str, PeriodicJob]:
+        """Return what a worker repeats."""
+
+        async def expire() -> None:
+            await self.expire_levels()
+
+        async def follow() -> None:
+            await self.follow_up()
+
+        return {
+            "people.expire_levels": PeriodicJob(expire, timedelta(minutes=10)),
+            "people.follow_up_proofs": PeriodicJob(follow, timedelta(minutes=1)),
+        }
