@@ -1,0 +1,1 @@
+"""Examples: how others connect to Hufu."""

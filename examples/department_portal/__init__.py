@@ -1,0 +1,1 @@
+"""A department's own system, as a department would write it: Hufu for sign-in, licences, verification."""
