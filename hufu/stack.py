@@ -8,6 +8,7 @@ database last.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -80,10 +81,7 @@ def stack(
                 settings,
                 "portal",
                 ["examples.department_portal", "--port", str(portal_port), "--hufu", settings.issuer],
-                {
-                    "HUFU_PORTAL_CLIENT_ID": report.portal_client_id,
-                    "HUFU_PORTAL_CLIENT_SECRET": report.portal_client_secret,
-                },
+                _portal_client(report),
             )
             running = Stack(settings, f"http://localhost:{portal_port}", report, children)
             _await_ready(running, f"http://127.0.0.1:{port}/readyz")
@@ -119,6 +117,15 @@ def _prepare(settings: Settings, say: Callable[[str], None]) -> SeedReport:
     report = asyncio.run(prepare())
     say("The demo city is in place.")
     return report
+
+
+def _portal_client(report: SeedReport) -> dict[str, str]:
+    """Return the portal's client id and secret as the variables it reads."""
+    from hufu.demo_city import CLIENTS  # noqa: PLC0415 - with the seed
+
+    client_id = next(client.client_id for client in CLIENTS if client.portal)
+    secret = json.loads(report.file.read_text("utf-8"))["clients"][client_id]
+    return {"HUFU_PORTAL_CLIENT_ID": client_id, "HUFU_PORTAL_CLIENT_SECRET": secret}
 
 
 def _start(
