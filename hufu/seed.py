@@ -64,8 +64,8 @@ async def seed(application: Application) -> SeedReport:
     await publish_seeded_types(application.vault.catalogue, SYSTEM)
     await _operators(application)
     officers = await _officers(application)
-    for organisation in SEALED_ORGANISATIONS:
-        await _seal(application, organisation, officers)
+    for serial, organisation in enumerate(SEALED_ORGANISATIONS, 1):
+        await _seal(application, organisation, serial, officers)
     file = application.settings.data_directory / "demo.json"
     secrets = await _clients(application, file)
     proven = [await _citizen(application, citizen) for citizen in demo_city.CITIZENS]
@@ -133,7 +133,7 @@ async def _officers(application: Application) -> dict[str, str]:
 
 
 async def _seal(
-    application: Application, organisation: demo_city.DemoOrganisation, officers: dict[str, str]
+    application: Application, organisation: demo_city.DemoOrganisation, serial: int, officers: dict[str, str]
 ) -> Seal | None:
     """Take an organisation's seal through its life up to active, and let its officer use it."""
     seals = application.signing.seals
@@ -143,7 +143,7 @@ async def _seal(
     seal = await seals.apply(applicant, SealApplication(organisation.credit_code, SealKind.STATUTORY))
     await seals.approve(approver, seal.seal_id)
     await seals.make(applicant, seal.seal_id)
-    await seals.file(applicant, seal.seal_id, filing_number=organisation.credit_code[2:8] + "0000001")
+    await seals.file(applicant, seal.seal_id, filing_number=f"{organisation.credit_code[2:8]}{serial:07}")
     seal = await seals.activate(applicant, seal.seal_id)
     now = application.services.clock.now()
     if organisation.credit_code in officers:

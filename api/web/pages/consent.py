@@ -8,6 +8,7 @@ from api.dependencies import principal_of
 from api.routes.oauth import client_address, outcome_response
 from api.web.csrf import checked_form, text_of
 from api.web.rendering import continue_to, page
+from idp.oauth.errors import AuthorizationRefused
 from idp.oauth.model import AuthorizationResponse, ResponseMode
 
 router = APIRouter(include_in_schema=False)
@@ -16,17 +17,23 @@ router = APIRouter(include_in_schema=False)
 @router.get("/consent/{interaction_id}")
 async def consent_page(request: Request, interaction_id: str) -> Response:
     """Show who asks for what."""
-    ask = await services_of(request).provider.consent_page(interaction_id, principal_of(request))
-    return await page(request, "consent.html", {"ask": ask})
+    services = services_of(request)
+    ask = await services.provider.consent_page(interaction_id, principal_of(request))
+    organisation = await services.directory.organisation(ask.organisation_code)
+    return await page(request, "consent.html", {"ask": ask, "organisation_name": organisation.name})
 
 
 @router.post("/consent/{interaction_id}")
 async def consent(request: Request, interaction_id: str) -> Response:
     """Take the answer, once, and go back to the department's system."""
     form = await checked_form(request)
-    outcome = await services_of(request).provider.decide(
-        interaction_id, principal_of(request), approved=text_of(form, "answer") == "yes"
-    )
+    approved = text_of(form, "answer") == "yes"
+    try:
+        outcome = await services_of(request).provider.decide(interaction_id, principal_of(request), approved=approved)
+    except AuthorizationRefused as refused:
+        if refused.response is None:
+            raise
+        outcome = refused.response
     if isinstance(outcome, AuthorizationResponse) and outcome.mode is not ResponseMode.FORM_POST:
         return await continue_to(request, client_address(outcome))
     return outcome_response(outcome)
