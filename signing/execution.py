@@ -15,8 +15,8 @@ from keys.model import KeyPurpose
 from signing.errors import IntentionSpent, SealingFailed, SealKeyUnusable
 from signing.intention_repository import IntentionRepository, Outcome
 from signing.model import BaselineLevel, SealedDocument
-from signing.pades import finish
 from signing.ports import SealExpectation
+from signing.signature_field import finish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from keys.tsa import TimestampAuthority
     from signing.intention import Intention
     from signing.loaded import LoadedSeal
-    from signing.pades import Prepared
     from signing.ports import SelfCheck
+    from signing.signature_field import Prepared
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from signing.pades import Prepared
 from signing.placement_json import to_json
+from signing.signature_field import Prepared
 
 if TYPE_CHECKING:
     from datetime import datetime

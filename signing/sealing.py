@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from keys.tsa import TimestampAuthority
     from signing.loaded import LoadedSeal
     from signing.model import Seal, SealedDocument, SealRequest, SecondFactor
-    from signing.pades import Prepared
     from signing.ports import SecondFactors, SelfCheck
     from signing.seals import SealService
+    from signing.signature_field import Prepared
 
 
 class SealingService:

@@ -29,8 +29,8 @@ from signing.errors import (
     SecondFactorRequired,
 )
 from signing.model import BaselineLevel, SealRequest
-from signing.pades import finish
 from signing.placement import Invisible, Rectangle
+from signing.signature_field import finish
 from signing.tables import seal_intentions, seal_uses
 from tests.signing.conftest import CODE, MATTER, OTHER, WRONG_CODE, OneCode
 from tests.signing.peers import pdfsig_verdicts, pyhanko_statuses, qpdf_is_content, run, timestamp_of
