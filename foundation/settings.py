@@ -59,6 +59,9 @@ class Settings(BaseSettings):
         SecretStr(""), description="Wraps the signer's keys; set it for the signer process alone."
     )
     signer_socket: str = Field("", description="Path of the signer's socket; without it this process signs itself.")
+    signer_clients: Annotated[tuple[int, ...], NoDecode] = Field(
+        (), description="Numbers of the users that may ask the signer, comma separated; its own when empty."
+    )
     pki_url: str = Field(
         "", description="Base address in certificates, plain http as RFC 5280 advises; the issuer when empty."
     )
@@ -81,7 +84,7 @@ class Settings(BaseSettings):
         (), description="CIDR blocks whose X-Forwarded-* count."
     )
 
-    @field_validator("outbound_networks", "trusted_proxies", mode="before")
+    @field_validator("outbound_networks", "trusted_proxies", "signer_clients", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -113,6 +116,7 @@ class Settings(BaseSettings):
             "redis_url must name a server in production": bool(self.redis_url),
             "field_keys must be set in production": bool(self.field_keys.get_secret_value()),
             "index_key must be set in production": bool(self.index_key.get_secret_value()),
+            "signer_socket must name the signer process in production": bool(self.signer_socket),
             "keystore_passphrase must be set for the software provider in production": (
                 self.key_provider != "software" or bool(self.keystore_passphrase.get_secret_value())
             ),

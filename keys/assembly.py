@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from foundation.audit import Audit
+from foundation.settings import BadSettings, Profile
 from keys.ca import CertificateAuthority
 from keys.certificates import Addresses
 from keys.issuing import CertificateIssuer
@@ -17,6 +18,7 @@ from keys.ocsp import OcspResponder
 from keys.register import Register
 from keys.service import KeyService
 from keys.signer.answering import Responder
+from keys.signer.client import SignerClient
 from keys.signer.core import SignerCore
 from keys.signer.stamping import Stamper
 from keys.signer.status_book import StatusBook
@@ -61,7 +63,12 @@ def assemble(
     otherwise this process does (development), and checks `intentions` itself. Without
     `intentions` every seal signature is refused.
     """
-    signer = assemble_signer(settings, database, clock, cipher, intentions)
+    signer: Signer
+    if settings.signer_socket:
+        _refuse_signer_secret(settings)
+        signer = SignerClient(settings.signer_socket)
+    else:
+        signer = assemble_signer(settings, database, clock, cipher, intentions)
     online = KeyRing(Custody.ONLINE, settings)
     lifecycle = Lifecycle(database, clock, Audit(clock), online, "software")
     service = KeyService(database, cipher, Register(database), online, lifecycle, signer)
@@ -75,9 +82,17 @@ def assemble(
     )
 
 
+def _refuse_signer_secret(settings: Settings) -> None:
+    """Keep the signer's secrets out of every other process of a production service."""
+    held = settings.signer_passphrase.get_secret_value() or settings.pkcs11_pin.get_secret_value()
+    if settings.profile is Profile.PRODUCTION and held:
+        message = "HUFU_SIGNER_PASSPHRASE and HUFU_PKCS11_PIN are for the signer process alone; unset them here"
+        raise BadSettings(message)
+
+
 def assemble_signer(
     settings: Settings, database: Database, clock: Clock, cipher: FieldCipher, intentions: SealIntentions | None
-) -> Signer:
+) -> SignerCore:
     """Join the parts of the signer itself."""
     audit = Audit(clock)
     ring = KeyRing(Custody.SIGNER, settings)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
-from keys.errors import KeyNotUsable, KeystoreMissing, ProviderUnavailable
+from foundation.settings import Profile
+from keys.errors import KeyNotUsable, KeystoreLocked, KeystoreMissing, ProviderUnavailable
 from keys.model import Custody
 from keys.providers.software import SoftwareProvider
 from keys.repository import KeyRepository
@@ -24,11 +25,18 @@ T = TypeVar("T")
 
 
 def passphrase_of(settings: Settings, custody: Custody) -> str:
-    """Return a custody's passphrase; without one of its own the signer uses the general one."""
+    """Return a custody's passphrase.
+
+    Outside production the signer uses the general one when it has none of its own. In
+    production that would undo the separation, so it is refused: KeystoreLocked.
+    """
     general = settings.keystore_passphrase.get_secret_value()
     if custody is Custody.ONLINE:
         return general
-    return settings.signer_passphrase.get_secret_value() or general
+    own = settings.signer_passphrase.get_secret_value()
+    if settings.profile is Profile.PRODUCTION and own in ("", general):
+        raise KeystoreLocked("HUFU_SIGNER_PASSPHRASE must be set for the signer, and differ from the general one.")
+    return own or general
 
 
 def key_file_of(settings: Settings, custody: Custody) -> Path:

@@ -62,11 +62,15 @@ async def test_production_wants_two_operators_and_their_passphrase(
     operator: Principal,
     second_operator: Principal,
 ) -> None:
-    production = settings.model_copy(update={"profile": Profile.PRODUCTION})
+    secret = type(settings.signer_passphrase)("passphrase of the signer")
+    production = settings.model_copy(update={"profile": Profile.PRODUCTION, "signer_passphrase": secret})
     for operators in ((operator,), (operator, operator)):
         with pytest.raises(SecondOperatorRequired):
             await initialise(production, database, clock, cipher, operators, root_passphrase="x" * 20)
     both = (operator, second_operator)
+    shared = production.model_copy(update={"signer_passphrase": settings.keystore_passphrase})
+    with pytest.raises(KeystoreLocked):
+        await initialise(shared, database, clock, cipher, both, root_passphrase="x" * 20)
     with pytest.raises(KeystoreLocked):
         await initialise(production, database, clock, cipher, both)
     async with database.read() as connection:

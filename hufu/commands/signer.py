@@ -1,0 +1,79 @@
+"""`hufu signer`: the process that alone holds the seal, CA, TSA and OCSP keys.
+
+It listens on a local socket and looks at the stored intention itself before it seals.
+Only its own settings hold `HUFU_SIGNER_PASSPHRASE` (or the token's PIN); web processes
+are given `HUFU_SIGNER_SOCKET` and no secret of the signer's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foundation import logs
+from foundation.clock import SystemClock
+from foundation.database import Database
+from foundation.encryption import FieldCipher
+from foundation.settings import BadSettings
+from hufu.surroundings import surroundings
+from keys.assembly import assemble_signer
+from keys.signer.server import SignerServer
+from signing.intentions import SealIntentions
+
+if TYPE_CHECKING:
+    import argparse
+
+    from foundation.settings import Settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Take what `run` reads."""
+    parser.add_argument("--socket", metavar="PATH", help="listen here (default: HUFU_SIGNER_SOCKET)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Answer until a signal; calls begun end first."""
+    overrides = {"signer_socket": arguments.socket} if arguments.socket else {}
+    with surroundings(**overrides) as settings:
+        if not settings.signer_socket:
+            message = "HUFU_SIGNER_SOCKET must name the signer's socket"
+            raise BadSettings(message)
+        logs.configure(settings.log_level)
+        _leave_no_core()
+        asyncio.run(answer(settings))
+    return 0
+
+
+def _leave_no_core() -> None:
+    """Opened keys must not reach a disk in a core dump."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _cipher(settings: Settings) -> FieldCipher:
+    """Return the cipher of the stored certificates; built here so that the signer loads no other package's code."""
+    keys, index_key = settings.field_key_map(), settings.index_key_bytes()
+    if not keys or index_key is None:
+        message = "HUFU_FIELD_KEYS and HUFU_INDEX_KEY must be set"
+        raise BadSettings(message)
+    return FieldCipher(keys, index_key)
+
+
+async def answer(settings: Settings) -> None:
+    """Open the keys, listen, and close in order."""
+    clock, database = SystemClock(), Database(settings.database_url, pool_size=settings.database_pool_size)
+    signer = assemble_signer(settings, database, clock, _cipher(settings), SealIntentions())
+    server = SignerServer(signer, Path(settings.signer_socket), allowed_uids=frozenset(settings.signer_clients) or None)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        await server.start()
+        print(f"The signer listens at {settings.signer_socket}.", flush=True)
+        await stopped.wait()
+    finally:
+        await server.close()
+        await database.close()
