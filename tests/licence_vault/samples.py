@@ -28,6 +28,7 @@ def enterprise(number: int = 1) -> str:
 ISSUER = complete_credit_code("11500101MB000001")
 OTHER_ISSUER = complete_credit_code("11500101MB000002")
 ISSUER_NAME = "演示市中心区市场监督管理局"
+MATTER = "500101-food-licence"
 
 FACES: dict[str, dict[str, Any]] = {
     FOOD: {

@@ -25,7 +25,7 @@ from licence_vault.rendering import FaceRenderer
 from tests.licence_vault.samples import BUSINESS, ESTATE, FACES, FOOD, ISSUER, ISSUER_NAME, citizen, enterprise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from licence_vault.rendering import Rendition
 
@@ -43,7 +43,7 @@ def renderer() -> Iterator[FaceRenderer]:
 
 def facts(code: str, **changes: Any) -> FaceFacts:  # noqa: ANN401 - any field
     holder = Holder("陈伟", "111", citizen()) if code == ESTATE else Holder("演示餐饮有限公司", "001", enterprise())
-    values = {
+    values: dict[str, Any] = {
         "identifier": "1.2.156.3005.2.11100000000013338W011.11430000006122244L.20230000403.001.U",
         "licence_number": "JY25001010012345",
         "issuer_code": ISSUER,
@@ -101,7 +101,7 @@ async def test_a_face_claims_pdf_a_3b_and_carries_its_metadata(renderer: FaceRen
     assert attached["CZZTDMLXDM"] == ("111" if code == ESTATE else "001")
 
 
-def _descriptors(pdf: pikepdf.Pdf) -> list[pikepdf.Object]:
+def _descriptors(pdf: pikepdf.Pdf) -> Sequence[pikepdf.Object]:
     found = [
         one for one in pdf.objects if isinstance(one, pikepdf.Dictionary) and one.get("/Type") == "/FontDescriptor"
     ]

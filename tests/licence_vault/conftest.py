@@ -1,0 +1,204 @@
+"""The vault over real keys, seals, PostgreSQL, blobs and rendering processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from foundation.directory import Directory, District, Matter, Organisation
+from foundation.errors import NotAuthenticated, NotPermitted
+from foundation.principal import SYSTEM, Channel, Principal, PrincipalKind
+from keys.assembly import Keys, assemble
+from keys.ceremony import initialise
+from licence_vault.assembly import Vault, assemble_vault
+from licence_vault.catalogue import Catalogue, seeded_types
+from licence_vault.rendering import FaceRenderer
+from signing.assembly import Signing, assemble_signing
+from signing.intentions import SealIntentions
+from signing.model import Seal, SealApplication, SealKind
+from tests.licence_vault.samples import (
+    BUSINESS,
+    ESTATE,
+    FOOD,
+    ISSUER,
+    ISSUER_NAME,
+    MATTER,
+    OTHER_ISSUER,
+    citizen,
+)
+from verification.self_check import FastSelfCheck
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from foundation.audit import Audit
+    from foundation.blobs import BlobStore
+    from foundation.clock import FixedClock
+    from foundation.database import Database
+    from foundation.encryption import FieldCipher
+    from foundation.settings import Settings
+    from signing.model import SecondFactor
+
+SCOPES = frozenset({"licence:issue", "licence:read", "licence:status"})
+OPERATOR = Principal(PrincipalKind.OPERATOR, "opr_first", channel=Channel.SYSTEM)
+SECOND_OPERATOR = Principal(PrincipalKind.OPERATOR, "opr_second", channel=Channel.SYSTEM)
+BUREAU = Principal(
+    PrincipalKind.CLIENT, "food-bureau", organisation_code=ISSUER, client_id="food-bureau", scopes=SCOPES
+)
+STRANGER = Principal(
+    PrincipalKind.CLIENT, "other-bureau", organisation_code=OTHER_ISSUER, client_id="other-bureau", scopes=SCOPES
+)
+OFFICER = Principal(PrincipalKind.OFFICER, "off_zhang", organisation_code=ISSUER, channel=Channel.WEB)
+CHEN = Principal(PrincipalKind.PERSON, "acc_chen", person_id="per_chen", acr="L2", channel=Channel.WEB)
+LI = Principal(PrincipalKind.PERSON, "acc_li", person_id="per_li", acr="L2", channel=Channel.WEB)
+
+
+@dataclass
+class People:
+    """What `idp` knows of people and officers, as far as the vault asks."""
+
+    cipher: FieldCipher
+    codes: dict[str, str] = field(default_factory=lambda: {"per_chen": citizen(), "per_li": citizen(456)})
+    issuing: set[str] = field(default_factory=lambda: {"off_zhang"})
+
+    async def of_person(self, connection: AsyncConnection, person_id: str) -> tuple[bytes, ...]:
+        del connection
+        code = self.codes.get(person_id)
+        return () if code is None else (self.cipher.blind_index(code, "holder_code"),)
+
+    async def accounts_of(self, connection: AsyncConnection, holder_index: bytes) -> tuple[str, ...]:
+        del connection
+        indexes = {self.cipher.blind_index(code, "holder_code"): name for name, code in self.codes.items()}
+        return (indexes[holder_index].replace("per_", "acc_"),) if holder_index in indexes else ()
+
+    async def require_issuing(self, principal: Principal, matter_code: str | None) -> None:
+        del matter_code
+        if principal.subject_id not in self.issuing:
+            raise NotPermitted("The officer may not issue.")
+
+
+class NoSecondFactors:
+    """Licences are sealed without a human's second factor; one that is asked for is a mistake."""
+
+    async def verify(
+        self, connection: AsyncConnection, principal: Principal, factor: SecondFactor, challenge: bytes
+    ) -> str:
+        del connection, principal, factor, challenge
+        raise NotAuthenticated("Nobody is here to confirm.")
+
+
+@pytest.fixture(scope="session")
+def renderer() -> Iterator[FaceRenderer]:
+    with FaceRenderer(workers=2) as renderer:
+        yield renderer
+
+
+@pytest.fixture
+def people(cipher: FieldCipher) -> People:
+    return People(cipher)
+
+
+@pytest.fixture
+async def directory(database: Database) -> Directory:
+    directory = Directory(database)
+    async with database.transaction() as connection:
+        await directory.add_district(connection, District("500101", "演示市中心区"))
+        await directory.add_organisation(connection, Organisation(ISSUER, ISSUER_NAME, "500101", "district"))
+        await directory.add_organisation(
+            connection, Organisation(OTHER_ISSUER, "演示市中心区公安局", "500101", "district")
+        )
+        await directory.add_matter(connection, Matter(MATTER, "食品经营许可", ISSUER))
+    return directory
+
+
+@pytest.fixture
+async def keys(settings: Settings, database: Database, clock: FixedClock, cipher: FieldCipher) -> AsyncIterator[Keys]:
+    await initialise(settings, database, clock, cipher, (OPERATOR,))
+    keys = assemble(settings, database, clock, cipher, intentions=SealIntentions())
+    await keys.service.load()
+    yield keys
+    await keys.close()
+
+
+@pytest.fixture
+async def signing(
+    settings: Settings,
+    database: Database,
+    clock: FixedClock,
+    audit: Audit,
+    cipher: FieldCipher,
+    blobs: BlobStore,
+    directory: Directory,
+    keys: Keys,
+) -> AsyncIterator[Signing]:
+    signing = assemble_signing(
+        settings,
+        database,
+        clock=clock,
+        audit=audit,
+        cipher=cipher,
+        blobs=blobs,
+        directory=directory,
+        keys=keys,
+        self_check=FastSelfCheck(),
+        second_factors=NoSecondFactors(),
+    )
+    yield signing
+    await signing.close()
+
+
+@pytest.fixture
+async def seal(signing: Signing) -> Seal:
+    """Take the issuer's statutory seal through its life until it is active."""
+    seal = await signing.seals.apply(OPERATOR, SealApplication(ISSUER, SealKind.STATUTORY))
+    await signing.seals.approve(SECOND_OPERATOR, seal.seal_id)
+    await signing.seals.make(OPERATOR, seal.seal_id)
+    await signing.seals.file(OPERATOR, seal.seal_id, filing_number="5001012026001")
+    return await signing.seals.activate(OPERATOR, seal.seal_id)
+
+
+@pytest.fixture
+async def vault(
+    settings: Settings,
+    database: Database,
+    clock: FixedClock,
+    audit: Audit,
+    cipher: FieldCipher,
+    blobs: BlobStore,
+    directory: Directory,
+    keys: Keys,
+    signing: Signing,
+    seal: Seal,
+    people: People,
+    renderer: FaceRenderer,
+) -> Vault:
+    """Return the vault with the three types of the main job published."""
+    del seal
+    vault = assemble_vault(
+        settings,
+        database,
+        clock=clock,
+        audit=audit,
+        cipher=cipher,
+        blobs=blobs,
+        directory=directory,
+        keys=keys.service,
+        seals=signing.seals,
+        sealing=signing.sealing,
+        holders=people,
+        officers=people,
+        renderer=renderer,
+    )
+    await publish(vault.catalogue)
+    return vault
+
+
+async def publish(catalogue: Catalogue) -> None:
+    """Publish the three types of the main job."""
+    for licence_type in seeded_types():
+        if licence_type.code in {FOOD, BUSINESS, ESTATE}:
+            await catalogue.publish(SYSTEM, licence_type)
