@@ -11,7 +11,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,15 +25,23 @@ START_SECONDS = 30
 def api_processes(settings: Settings, count: int) -> Iterator[list[str]]:
     """Yield the addresses of `count` separate processes over the same database and Redis."""
     with ExitStack() as stack:
-        addresses = [stack.enter_context(_process(settings)) for _ in range(count)]
+        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        addresses = [stack.enter_context(_process(settings, listener)) for listener in listeners]
         for address in addresses:
             _wait(address)
         yield addresses
 
 
 @contextmanager
-def _process(settings: Settings) -> Iterator[str]:
-    listener = socket.create_server(("127.0.0.1", 0))
+def provider_process(settings: Settings, listener: socket.socket) -> Iterator[str]:
+    """Yield the address of one process on a socket of the caller's, which names the issuer."""
+    with _process(settings, listener) as address:
+        _wait(address)
+        yield address
+
+
+@contextmanager
+def _process(settings: Settings, listener: socket.socket) -> Iterator[str]:
     handed = {
         "fd": listener.fileno(),
         "data_directory": str(settings.data_directory),
@@ -57,7 +65,6 @@ def _process(settings: Settings) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        listener.close()
         process.communicate(timeout=START_SECONDS)
     assert process.returncode == 0
 
@@ -66,9 +73,9 @@ def _wait(address: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         try:
-            if httpx.get(f"{address}/oauth/jwks", timeout=2).status_code == httpx.codes.OK:
+            if httpx2.get(f"{address}/oauth/jwks", timeout=2).status_code == httpx2.codes.OK:
                 return
-        except httpx.TransportError:
+        except httpx2.TransportError:
             time.sleep(0.1)
     message = f"{address} did not start"
     raise AssertionError(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import httpx
+import httpx2
 import jwt as pyjwt
 import pytest
 from jose import jwt as jose_jwt  # type: ignore[import-untyped] # python-jose ships no types
@@ -37,9 +37,9 @@ async def app(settings: Settings, database: Database) -> AsyncIterator[FastAPI]:
 
 
 @pytest.fixture
-async def browser(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url=ISSUER) as browser:
+async def browser(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as browser:
         yield browser
 
 
@@ -48,23 +48,23 @@ async def register(app: FastAPI, asked: ClientRegistration | None = None) -> Reg
     return client
 
 
-async def sign_in(app: FastAPI, browser: httpx.AsyncClient, username: str = "chenwei") -> None:
+async def sign_in(app: FastAPI, browser: httpx2.AsyncClient, username: str = "chenwei") -> None:
     services = app.state.services
     await services.accounts.register(username, PASSWORD, source="192.0.2.1", channel=Channel.WEB)
     session = await services.sessions.sign_in(username, PASSWORD, source="192.0.2.1", channel=Channel.WEB)
     browser.cookies.set("hufu-session", session.secret)
 
 
-async def authorize(browser: httpx.AsyncClient, client_id: str, pkce: Pkce, **changes: str | None) -> httpx.Response:
+async def authorize(browser: httpx2.AsyncClient, client_id: str, pkce: Pkce, **changes: str | None) -> httpx2.Response:
     return await browser.get("/oauth/authorize?" + urlencode(authorize_parameters(client_id, pkce, **changes)))
 
 
-def location_parameters(response: httpx.Response) -> dict[str, str]:
+def location_parameters(response: httpx2.Response) -> dict[str, str]:
     assert response.status_code == 303, response.text
     return dict(parse_qsl(urlsplit(response.headers["location"]).query))
 
 
-async def tokens(browser: httpx.AsyncClient, client: RegisteredClient, **changes: str | None) -> dict[str, Any]:
+async def tokens(browser: httpx2.AsyncClient, client: RegisteredClient, **changes: str | None) -> dict[str, Any]:
     pkce = Pkce.new()
     code = location_parameters(await authorize(browser, client.client_id, pkce, **changes))["code"]
     answer = await browser.post(
@@ -82,7 +82,7 @@ async def tokens(browser: httpx.AsyncClient, client: RegisteredClient, **changes
     return dict(answer.json())
 
 
-async def test_sign_in_with_real_accounts_keys_and_sessions(app: FastAPI, browser: httpx.AsyncClient) -> None:
+async def test_sign_in_with_real_accounts_keys_and_sessions(app: FastAPI, browser: httpx2.AsyncClient) -> None:
     client = await register(app)
     await sign_in(app, browser)
     got = await tokens(browser, client, scope="openid profile")
@@ -112,7 +112,7 @@ async def test_sign_in_with_real_accounts_keys_and_sessions(app: FastAPI, browse
 
 
 async def test_without_session_the_browser_goes_to_sign_in_and_comes_back(
-    app: FastAPI, browser: httpx.AsyncClient
+    app: FastAPI, browser: httpx2.AsyncClient
 ) -> None:
     client = await register(app)
     response = await authorize(browser, client.client_id, Pkce.new(), login_hint="chenwei")
@@ -124,7 +124,7 @@ async def test_without_session_the_browser_goes_to_sign_in_and_comes_back(
     assert "code" in location_parameters(await browser.get(following))
 
 
-async def test_posted_request_goes_on_by_get(app: FastAPI, browser: httpx.AsyncClient) -> None:
+async def test_posted_request_goes_on_by_get(app: FastAPI, browser: httpx2.AsyncClient) -> None:
     client = await register(app)
     await sign_in(app, browser)
     parameters = dict(authorize_parameters(client.client_id, Pkce.new()))
@@ -134,7 +134,7 @@ async def test_posted_request_goes_on_by_get(app: FastAPI, browser: httpx.AsyncC
     assert "code" in location_parameters(await browser.get(posted.headers["location"]))
 
 
-async def test_form_post_escapes_what_the_client_sent(app: FastAPI, browser: httpx.AsyncClient) -> None:
+async def test_form_post_escapes_what_the_client_sent(app: FastAPI, browser: httpx2.AsyncClient) -> None:
     client = await register(app)
     await sign_in(app, browser)
     state = '"><script>alert(1)</script>'
@@ -147,7 +147,7 @@ async def test_form_post_escapes_what_the_client_sent(app: FastAPI, browser: htt
     assert "unsafe" not in policy
 
 
-async def test_fragment_mode_and_redirect_headers(app: FastAPI, browser: httpx.AsyncClient) -> None:
+async def test_fragment_mode_and_redirect_headers(app: FastAPI, browser: httpx2.AsyncClient) -> None:
     client = await register(app)
     await sign_in(app, browser)
     response = await authorize(browser, client.client_id, Pkce.new(), response_mode="fragment")
@@ -158,7 +158,7 @@ async def test_fragment_mode_and_redirect_headers(app: FastAPI, browser: httpx.A
     assert response.headers["cache-control"] == "no-store"
 
 
-async def test_state_survives_byte_for_byte(app: FastAPI, browser: httpx.AsyncClient) -> None:
+async def test_state_survives_byte_for_byte(app: FastAPI, browser: httpx2.AsyncClient) -> None:
     client = await register(app)
     await sign_in(app, browser)
     state = "状态 &=+%#?/\\'\"<é>"
@@ -166,7 +166,7 @@ async def test_state_survives_byte_for_byte(app: FastAPI, browser: httpx.AsyncCl
     assert location_parameters(response)["state"] == state
 
 
-async def test_unproven_requests_get_a_page_and_no_redirect(app: FastAPI, browser: httpx.AsyncClient) -> None:
+async def test_unproven_requests_get_a_page_and_no_redirect(app: FastAPI, browser: httpx2.AsyncClient) -> None:
     client = await register(app)
     for query in (
         "",
@@ -197,7 +197,7 @@ async def test_unproven_requests_get_a_page_and_no_redirect(app: FastAPI, browse
     ],
 )
 async def test_token_endpoint_errors_have_their_form(
-    browser: httpx.AsyncClient, content: bytes, headers: dict[str, str], status: int, error: str
+    browser: httpx2.AsyncClient, content: bytes, headers: dict[str, str], status: int, error: str
 ) -> None:
     for path in ("/oauth/token", "/oauth/introspect", "/oauth/revoke"):
         response = await browser.post(path, content=content, headers=headers)
@@ -207,12 +207,12 @@ async def test_token_endpoint_errors_have_their_form(
         assert response.headers["cache-control"] == "no-store"
 
 
-async def test_oversized_body_is_refused(browser: httpx.AsyncClient) -> None:
+async def test_oversized_body_is_refused(browser: httpx2.AsyncClient) -> None:
     response = await browser.post("/oauth/token", content=b"a=" + b"x" * 100_000, headers=FORM)
     assert response.status_code == 413
 
 
-async def test_basic_failure_is_challenged(browser: httpx.AsyncClient) -> None:
+async def test_basic_failure_is_challenged(browser: httpx2.AsyncClient) -> None:
     response = await browser.post(
         "/oauth/token", data={"grant_type": "client_credentials"}, headers={"authorization": basic("cli_x", "y")}
     )
@@ -220,7 +220,7 @@ async def test_basic_failure_is_challenged(browser: httpx.AsyncClient) -> None:
     assert response.headers["www-authenticate"].startswith("Basic ")
 
 
-async def test_userinfo_refuses_in_bearer_form(app: FastAPI, browser: httpx.AsyncClient) -> None:
+async def test_userinfo_refuses_in_bearer_form(app: FastAPI, browser: httpx2.AsyncClient) -> None:
     bare = await browser.get("/oauth/userinfo")
     assert (bare.status_code, bare.headers["www-authenticate"]) == (401, 'Bearer realm="hufu"')
     client = await register(app, department())
@@ -236,7 +236,7 @@ async def test_userinfo_refuses_in_bearer_form(app: FastAPI, browser: httpx.Asyn
     assert (await browser.get(f"/oauth/userinfo?access_token={token}")).status_code == 401
 
 
-async def test_sign_out_ends_the_tokens_of_the_session(app: FastAPI, browser: httpx.AsyncClient) -> None:
+async def test_sign_out_ends_the_tokens_of_the_session(app: FastAPI, browser: httpx2.AsyncClient) -> None:
     client = await register(app)
     await sign_in(app, browser)
     got = await tokens(browser, client)
@@ -246,7 +246,7 @@ async def test_sign_out_ends_the_tokens_of_the_session(app: FastAPI, browser: ht
     assert told.status_code == 401
 
 
-async def test_discovery_names_endpoints_that_answer(browser: httpx.AsyncClient) -> None:
+async def test_discovery_names_endpoints_that_answer(browser: httpx2.AsyncClient) -> None:
     document = (await browser.get("/.well-known/openid-configuration")).json()
     assert document["issuer"] == ISSUER
     assert document == (await browser.get("/.well-known/oauth-authorization-server")).json()

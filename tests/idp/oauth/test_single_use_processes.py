@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 
 from foundation.clock import SystemClock
 from foundation.principal import SYSTEM, Channel
@@ -32,8 +32,8 @@ async def test_hundred_parallel_redemptions_give_one_success(settings: Settings,
         code = await walk.code(session.principal(), pkce)
         request = walk.redemption(code, pkce)
         with api_processes(settings, 2) as addresses:
-            limits = httpx.Limits(max_connections=50)
-            async with httpx.AsyncClient(timeout=60, limits=limits) as client:
+            limits = httpx2.Limits(max_connections=50)
+            async with httpx2.AsyncClient(timeout=60, limits=limits) as client:
                 answers = await asyncio.gather(
                     *(
                         client.post(

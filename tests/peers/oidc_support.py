@@ -1,0 +1,91 @@
+"""A running provider with one signed-in person, for relying parties that share no code with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import socket
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foundation.clock import SystemClock
+from foundation.principal import SYSTEM, Channel
+from tests.idp.oauth.processes import provider_process
+from tests.idp.oauth.serving import hold_ceremony, served
+from tests.idp.oauth.support import registration
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from foundation.database import Database
+    from foundation.settings import Settings
+    from idp.oauth.clients import RegisteredClient
+
+NODE_FOLDER = Path(__file__).parent / "oidc_node"
+PASSWORD = "violet-harbour-27"
+CALLBACK = "http://127.0.0.1:9/callback"
+SCOPE = "openid profile offline_access"
+
+
+@dataclass(frozen=True)
+class Running:
+    """The provider's address and the cookie of the person's browser."""
+
+    issuer: str
+    cookie: str
+    services: Any
+
+    async def client(self, **changes: Any) -> RegisteredClient:  # noqa: ANN401 - any field
+        asked = registration(**{"redirect_uris": (CALLBACK,), **changes})
+        client: RegisteredClient = await self.services.clients.register(SYSTEM, asked)
+        return client
+
+
+@asynccontextmanager
+async def running_provider(settings: Settings, database: Database) -> AsyncIterator[Running]:
+    """Yield the provider as a process of its own and the same services here, to set the scene."""
+    clock = SystemClock()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        issuer = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        own = settings.model_copy(update={"issuer": issuer})
+        await hold_ceremony(own, database, clock)
+        async with served(own, clock) as app:
+            services = app.state.services
+            await services.accounts.register("chenwei", PASSWORD, source="192.0.2.1", channel=Channel.WEB)
+            session = await services.sessions.sign_in("chenwei", PASSWORD, source="192.0.2.1", channel=Channel.WEB)
+            with provider_process(own, listener):
+                yield Running(issuer, f"hufu-session={session.secret}", services)
+
+
+async def install_node_peers() -> None:
+    """Install the peers as the lock says, once."""
+    if (NODE_FOLDER / "node_modules" / ".package-lock.json").exists():
+        return
+    npm = shutil.which("npm")
+    assert npm, "npm is needed for the unrelated OpenID Connect clients"
+    process = await asyncio.create_subprocess_exec(
+        npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", cwd=NODE_FOLDER, stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+
+
+async def play(task: dict[str, Any]) -> dict[str, Any]:
+    """Let a Node library play the relying party and return what it learned."""
+    node = shutil.which("node")
+    assert node, "Node.js is needed for the unrelated OpenID Connect clients"
+    process = await asyncio.create_subprocess_exec(
+        node,
+        "rp.mjs",
+        cwd=NODE_FOLDER,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, errors = await process.communicate(json.dumps(task).encode())
+    assert process.returncode == 0, errors.decode()
+    learned: dict[str, Any] = json.loads(out)
+    return learned
