@@ -6,8 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from foundation.jobs import Jobs
+from signing.execution import Execution
+from signing.levels import Levels
+from signing.loaded import LoadedSeals
+from signing.ports import NobodyKeepsDigests
 from signing.sealing import SealingService
 from signing.seals import SealService
+from signing.upgrades import Upgrades
+from signing.validation_data import ValidationDataSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,10 +24,10 @@ if TYPE_CHECKING:
     from foundation.database import Database
     from foundation.directory import Directory
     from foundation.encryption import FieldCipher
-    from foundation.jobs import JobHandler
+    from foundation.jobs import JobHandler, PeriodicJob
     from foundation.settings import Settings
     from keys.assembly import Keys
-    from signing.ports import SecondFactors, SelfCheck
+    from signing.ports import DocumentReplaced, SecondFactors, SelfCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +36,15 @@ class Signing:
 
     seals: SealService
     sealing: SealingService
+    upgrades: Upgrades
 
     def job_handlers(self) -> Mapping[str, JobHandler]:
         """Return what a worker runs for this package."""
-        return {}
+        return self.upgrades.handlers()
+
+    def periodic_jobs(self) -> Mapping[str, PeriodicJob]:
+        """Return what a worker repeats for this package."""
+        return self.upgrades.periodic()
 
     async def close(self) -> None:
         """Stop what was started; nothing is, so far."""
@@ -51,9 +62,11 @@ def assemble_signing(
     keys: Keys,
     self_check: SelfCheck,
     second_factors: SecondFactors,
+    replaced: DocumentReplaced | None = None,
 ) -> Signing:
     """Join the parts; opens nothing."""
     del settings
+    jobs = Jobs()
     seals = SealService(
         database,
         clock=clock,
@@ -63,16 +76,40 @@ def assemble_signing(
         keys=keys.service,
         authority=keys.ca,
     )
+    loaded = LoadedSeals(seals, keys.service, keys.tsa, clock)
+    levels = Levels(ValidationDataSource(keys.ca, keys.ocsp), keys.tsa)
+    execution = Execution(
+        database,
+        clock=clock,
+        audit=audit,
+        blobs=blobs,
+        jobs=jobs,
+        keys=keys.service,
+        timestamps=keys.tsa,
+        levels=levels,
+        self_check=self_check,
+    )
     sealing = SealingService(
         database,
         clock=clock,
         audit=audit,
         blobs=blobs,
-        jobs=Jobs(),
         seals=seals,
-        keys=keys.service,
-        timestamps=keys.tsa,
-        self_check=self_check,
+        loaded=loaded,
+        execution=execution,
         second_factors=second_factors,
     )
-    return Signing(seals, sealing)
+    upgrades = Upgrades(
+        database,
+        clock=clock,
+        audit=audit,
+        blobs=blobs,
+        jobs=jobs,
+        seals=seals,
+        loaded=loaded,
+        levels=levels,
+        timestamps=keys.tsa,
+        self_check=self_check,
+        replaced=replaced or NobodyKeepsDigests(),
+    )
+    return Signing(seals, sealing, upgrades)

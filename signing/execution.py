@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 from foundation.audit import AuditEvent
 from foundation.errors import NotFound, ServiceUnavailable, TrustServiceError, UpstreamUnavailable
@@ -14,13 +13,14 @@ from keys.errors import IntentionMissing, KeyNotFound, KeyNotUsable, WrongPurpos
 from keys.model import KeyPurpose
 from signing.errors import IntentionSpent, SealingFailed, SealKeyUnusable
 from signing.intention_repository import IntentionRepository, Outcome
+from signing.levels import LONG_TERM, Levelled
 from signing.model import BaselineLevel, SealedDocument
+from signing.off_loop import off_loop
 from signing.ports import SealExpectation
 from signing.signature_field import finish
+from signing.upgrades import UPGRADE_JOB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from foundation.audit import Audit
     from foundation.blobs import BlobRef, BlobStore
     from foundation.clock import Clock
@@ -30,17 +30,12 @@ if TYPE_CHECKING:
     from keys.service import KeyService
     from keys.tsa import TimestampAuthority
     from signing.intention import Intention
+    from signing.levels import Levels
     from signing.loaded import LoadedSeal
     from signing.ports import SelfCheck
     from signing.signature_field import Prepared
 
-P = ParamSpec("P")
-T = TypeVar("T")
 logger = logging.getLogger("hufu.signing")
-
-UPGRADE_JOB = "signing.upgrade"
-IN_LOOP = 256 * 1024
-"""Documents up to this size are worked on in the event loop, which takes a few milliseconds at most."""
 
 
 class Execution:
@@ -56,6 +51,7 @@ class Execution:
         jobs: Jobs,
         keys: KeyService,
         timestamps: TimestampAuthority,
+        levels: Levels,
         self_check: SelfCheck,
     ) -> None:
         """Take the collaborators."""
@@ -66,6 +62,7 @@ class Execution:
         self._jobs = jobs
         self._keys = keys
         self._timestamps = timestamps
+        self._levels = levels
         self._self_check = self_check
 
     async def carry_out(
@@ -78,8 +75,8 @@ class Execution:
         Raises: SealKeyUnusable, SealingFailed, ServiceUnavailable.
         """
         try:
-            document, level = await self._sealed(intention, seal, prepared, source)
-            blob = await self._blobs.put(document)
+            levelled = await self._sealed(intention, seal, prepared, source)
+            blob = await self._blobs.put(levelled.document)
         except ServiceUnavailable as error:
             if intention.prepared_blob is None:
                 await self._close(principal, intention, error)
@@ -87,27 +84,35 @@ class Execution:
         except TrustServiceError as error:
             await self._close(principal, intention, error)
             raise
-        return await self._store(principal, intention, document, blob, level)
+        return await self._store(principal, intention, levelled, blob)
 
-    async def _sealed(
-        self, intention: Intention, seal: LoadedSeal, prepared: Prepared, source: bytes
-    ) -> tuple[bytes, BaselineLevel]:
+    async def _sealed(self, intention: Intention, seal: LoadedSeal, prepared: Prepared, source: bytes) -> Levelled:
         signature = await self._signature(intention)
         token = await self._token(signature, seal, prepared) if intention.level.timestamped else None
-        level = BaselineLevel.B_B if token is None else BaselineLevel.B_T
         cms = seal.cms.signed_data(prepared.signed_bytes_digest, signature, token)
         document = await off_loop(len(source), finish, source, prepared, cms)
+        levelled = Levelled(document, BaselineLevel.B_B if token is None else BaselineLevel.B_T)
+        if token is not None and intention.level in LONG_TERM:
+            levelled = await self._long_term(levelled, intention.level, seal, token)
         expectation = SealExpectation(
             certificate_der=seal.cms.certificate_der,
-            baseline_level=level,
+            baseline_level=levelled.level,
             previous_length=prepared.source_length,
             previous_sha256=prepared.source_sha256,
             field_name=prepared.field_name,
         )
-        findings = await off_loop(len(source), self._self_check.check, document, expectation)
+        findings = await off_loop(len(source), self._self_check.check, levelled.document, expectation)
         if findings:
             raise SealingFailed(f"The sealed document did not pass its check: {', '.join(findings)}.")
-        return document, level
+        return levelled
+
+    async def _long_term(self, levelled: Levelled, level: BaselineLevel, seal: LoadedSeal, token: bytes) -> Levelled:
+        """Raise a B-T to its level, or leave it while validation data or timestamps are not to be had."""
+        try:
+            return await self._levels.extend(levelled.document, level, seal.chain, token)
+        except (ServiceUnavailable, UpstreamUnavailable, NotFound) as error:
+            logger.warning("sealed without long-term data", extra={"error": type(error).__name__})
+            return levelled
 
     async def _signature(self, intention: Intention) -> bytes:
         try:
@@ -134,9 +139,9 @@ class Execution:
         return token
 
     async def _store(
-        self, principal: Principal, intention: Intention, document: bytes, blob: BlobRef, level: BaselineLevel
+        self, principal: Principal, intention: Intention, levelled: Levelled, blob: BlobRef
     ) -> SealedDocument:
-        outcome = Outcome(new_id("sdo"), blob, level, self._clock.now())
+        outcome = Outcome(new_id("sdo"), blob, levelled.level, self._clock.now(), levelled.renew_after)
         async with self._database.transaction() as connection:
             number = await IntentionRepository(connection).complete(intention.intention_id, outcome)
             if number is None:
@@ -148,21 +153,21 @@ class Execution:
                 "document_sha256": intention.document_digest.hex(),
                 "sealed_sha256": blob.sha256.hex(),
                 "matter_code": intention.matter_code,
-                "level": level,
+                "level": levelled.level,
                 "second_factor": intention.second_factor_method,
             }
             await self._audit.record(connection, principal, AuditEvent("seal.use", "seal", intention.seal_id, detail))
-            if level is not intention.level:
+            if levelled.level is not intention.level:
                 await self._jobs.enqueue(connection, UPGRADE_JOB, {"document_id": outcome.document_id})
         return SealedDocument(
             document_id=outcome.document_id,
             intention_id=intention.intention_id,
             seal_id=intention.seal_id,
             use_number=number,
-            document=document,
+            document=levelled.document,
             sha256=blob.sha256,
             blob_ref=str(blob),
-            level=level,
+            level=levelled.level,
             sealed_at=outcome.at,
         )
 
@@ -174,10 +179,3 @@ class Execution:
                 detail = {"intention_id": intention.intention_id, "error": type(error).__name__}
                 event = AuditEvent("seal.fail", "seal", intention.seal_id, detail)
                 await self._audit.record(connection, principal, event)
-
-
-async def off_loop(size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function here for small documents, in a thread for others."""
-    if size <= IN_LOOP:
-        return function(*args, **kwargs)
-    return await asyncio.to_thread(function, *args, **kwargs)

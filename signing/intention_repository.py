@@ -45,9 +45,9 @@ _COMPLETE = text(
         FROM done, counted
     )
     INSERT INTO sealed_documents (document_id, intention_id, seal_id, use_number, organisation_code, blob_ref,
-        sha256, size, level, wanted_level, sealed_at)
+        sha256, size, level, wanted_level, sealed_at, renew_after)
     SELECT :document_id, done.intention_id, done.seal_id, counted.use_count, done.organisation_code, :blob_ref,
-        :sealed_digest, :size, :level, done.level, :at
+        :sealed_digest, :size, :level, done.level, :at, :renew_after
     FROM done, counted
     RETURNING use_number
     """
@@ -62,6 +62,7 @@ class Outcome:
     blob: BlobRef
     level: BaselineLevel
     at: datetime
+    renew_after: datetime | None = None
 
 
 class IntentionRepository:
@@ -154,6 +155,7 @@ class IntentionRepository:
             "size": outcome.blob.size,
             "level": str(outcome.level),
             "at": outcome.at,
+            "renew_after": outcome.renew_after,
         }
         return (await self._connection.execute(_COMPLETE, parameters)).scalar_one_or_none()
 

@@ -41,6 +41,7 @@ class LoadedSeal:
     cms: SealCms = field(repr=False)
     face: SealFace = field(repr=False)
     certificate: x509.Certificate = field(repr=False)
+    chain: tuple[bytes, ...] = field(repr=False)
 
 
 class LoadedSeals:
@@ -60,12 +61,17 @@ class LoadedSeals:
         """Return an active seal, loaded; raises SealNotActive, SealKeyUnusable."""
         if seal.key_id is None:
             raise SealNotActive("The seal is not made yet.")
-        loaded = self._loaded.get(seal.key_id)
+        loaded = await self.load(seal, seal.key_id)
+        require_current(loaded.certificate, self._clock.now())
+        return loaded
+
+    async def load(self, seal: Seal, key_id: str) -> LoadedSeal:
+        """Return a seal whatever its state, with the key of an earlier use; raises SealKeyUnusable."""
+        loaded = self._loaded.get(key_id)
         if loaded is None:
             async with self._lock:
-                loaded = self._loaded.get(seal.key_id) or await self._load(seal, seal.key_id)
-                self._loaded[seal.key_id] = loaded
-        require_current(loaded.certificate, self._clock.now())
+                loaded = self._loaded.get(key_id) or await self._load(seal, key_id)
+                self._loaded[key_id] = loaded
         return loaded
 
     async def contents_size(self, loaded: LoadedSeal, *, timestamped: bool) -> int:
@@ -92,4 +98,4 @@ class LoadedSeals:
         certificate = certificate_of(key)
         picture = await self._seals.picture(seal.seal_id)
         cms = SealCms(key.algorithm, key.certificate_chain_der)
-        return LoadedSeal(key_id, cms, SealFace(seal.name, picture.form), certificate)
+        return LoadedSeal(key_id, cms, SealFace(seal.name, picture.form), certificate, key.certificate_chain_der)

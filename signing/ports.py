@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from foundation.blobs import BlobRef
     from foundation.principal import Principal
     from signing.model import SecondFactor
 
@@ -53,3 +54,21 @@ class SecondFactors(Protocol):
         Returns: a reference for the record (credential or device identifier), no secret.
         Raises: NotAuthenticated or NotPermitted when the factor is wrong, used or throttled.
         """
+
+
+class DocumentReplaced(Protocol):
+    """Told when a stored document gets its next revision: a later timestamp, a renewal."""
+
+    async def replaced(
+        self, connection: AsyncConnection, document_id: str, previous_sha256: bytes, blob: BlobRef
+    ) -> None:
+        """Take note within the transaction that replaces it; both revisions stay valid and stored."""
+
+
+class NobodyKeepsDigests:
+    """For a deployment in which no other package refers to sealed documents."""
+
+    async def replaced(
+        self, connection: AsyncConnection, document_id: str, previous_sha256: bytes, blob: BlobRef
+    ) -> None:
+        """Do nothing."""

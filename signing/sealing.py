@@ -18,12 +18,11 @@ from signing.errors import (
     SealUseNotGranted,
     SecondFactorRequired,
 )
-from signing.execution import Execution, off_loop
 from signing.intention import Intention, Layout
 from signing.intention_repository import IntentionRepository
-from signing.loaded import LoadedSeals
 from signing.marks import marks_for
 from signing.model import BaselineLevel, IntentionState, PreparedSealing, SealState
+from signing.off_loop import off_loop
 from signing.pades import prepare
 from signing.pdf_file import PdfFile
 from signing.seal_rules import SCOPE_ISSUE, SCOPE_SEAL, require_reader
@@ -35,13 +34,11 @@ if TYPE_CHECKING:
     from foundation.blobs import BlobStore
     from foundation.clock import Clock
     from foundation.database import Database
-    from foundation.jobs import Jobs
     from foundation.principal import Principal
-    from keys.service import KeyService
-    from keys.tsa import TimestampAuthority
-    from signing.loaded import LoadedSeal
+    from signing.execution import Execution
+    from signing.loaded import LoadedSeal, LoadedSeals
     from signing.model import Seal, SealedDocument, SealRequest, SecondFactor
-    from signing.ports import SecondFactors, SelfCheck
+    from signing.ports import SecondFactors
     from signing.seals import SealService
     from signing.signature_field import Prepared
 
@@ -56,11 +53,9 @@ class SealingService:
         clock: Clock,
         audit: Audit,
         blobs: BlobStore,
-        jobs: Jobs,
         seals: SealService,
-        keys: KeyService,
-        timestamps: TimestampAuthority,
-        self_check: SelfCheck,
+        loaded: LoadedSeals,
+        execution: Execution,
         second_factors: SecondFactors,
     ) -> None:
         """Take the collaborators."""
@@ -69,18 +64,9 @@ class SealingService:
         self._audit = audit
         self._blobs = blobs
         self._seals = seals
+        self._loaded = loaded
+        self._execution = execution
         self._second_factors = second_factors
-        self._loaded = LoadedSeals(seals, keys, timestamps, clock)
-        self._execution = Execution(
-            database,
-            clock=clock,
-            audit=audit,
-            blobs=blobs,
-            jobs=jobs,
-            keys=keys,
-            timestamps=timestamps,
-            self_check=self_check,
-        )
 
     async def seal(self, principal: Principal, request: SealRequest) -> SealedDocument:
         """Seal one document in one call.
