@@ -58,6 +58,10 @@ class Application:
     vault: Vault
     verification: Verification
 
+    async def warm(self) -> None:
+        """Start the processes that render and read files, so that nobody waits for the first of them."""
+        await asyncio.gather(self.vault.renderer.warm(), self.verification.start())
+
     def worker(self) -> Worker:
         """Return what runs the queued and periodic jobs of every package."""
         handlers = {**self.signing.job_handlers()}

@@ -8,6 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import uvicorn
+import uvloop
 
 from api.app import create_app
 from foundation import logs
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     given = {"host": arguments.host, "port": arguments.port}
     with surroundings(**{name: value for name, value in given.items() if value is not None}) as settings:
         logs.configure(settings.log_level)
-        with asyncio.Runner(loop_factory=uvicorn.Config(app="", loop="uvloop").get_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings))
     return 0
 
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 async def serve(settings: Settings) -> None:
     """Open the application, serve, and close it after the last request."""
     async with open_application(settings) as application:
+        await application.warm()
         config = uvicorn.Config(
             create_app(application.services),
             host=settings.host,

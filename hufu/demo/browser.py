@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import httpx
+    import httpx2
 
 MAX_HOPS = 10
 
@@ -88,7 +88,7 @@ class Page:
 class Browser:
     """One person's browser at one service."""
 
-    def __init__(self, client: httpx.Client, base: str) -> None:
+    def __init__(self, client: httpx2.Client, base: str) -> None:
         """Take a client of its own (it holds the cookies) and the service's address."""
         self._client = client
         self._base = base
@@ -123,17 +123,17 @@ class Browser:
         following = response.headers.get("location") or self._refresh(response)
         return self.open(urljoin(url, following)) if following else self._page(response)
 
-    def _refresh(self, response: httpx.Response) -> str:
+    def _refresh(self, response: httpx2.Response) -> str:
         return _read(response).refresh
 
-    def _page(self, response: httpx.Response) -> Page:
+    def _page(self, response: httpx2.Response) -> Page:
         reader = _read(response)
         return Page(
             str(response.url), response.status_code, response.content, tuple(reader.forms), " ".join(reader.texts)
         )
 
 
-def _read(response: httpx.Response) -> _Reader:
+def _read(response: httpx2.Response) -> _Reader:
     reader = _Reader()
     if response.headers.get("content-type", "").startswith("text/html"):
         reader.feed(response.text)

@@ -18,13 +18,10 @@ TEMPLATE = Path(__file__).with_name("approval.typ")
 
 def approval_pdf(applicant: str, at: datetime) -> bytes:
     """Return a one-page approval as PDF/A-3b."""
-    paths = [str(file.parent) for file in default_fonts().files]
+    fonts: list[Path] = [file.parent for file in default_fonts().files]
     inputs = {
         "applicant": applicant,
         "date": f"{at.year} 年 {at.month} 月 {at.day} 日",
         "number": f"{secrets.randbelow(9000) + 1000}",
     }
-    pdf: bytes = typst.compile(
-        TEMPLATE, font_paths=paths, ignore_system_fonts=True, sys_inputs=inputs, pdf_standards="a-3b"
-    )
-    return pdf
+    return typst.compile(TEMPLATE, font_paths=fonts, ignore_system_fonts=True, sys_inputs=inputs, pdf_standards="a-3b")

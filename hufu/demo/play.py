@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2
 from authlib.integrations.httpx_client import OAuth2Client
 from joserfc import jwt
 from joserfc.jwk import KeySet
@@ -42,7 +42,7 @@ class Stage:
     url: str
     secrets: Mapping[str, str]
     out: Path
-    http: httpx.Client
+    http: httpx2.Client
     citizen: Browser
     officer: Browser
     facts: dict[str, Any] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Stage:
         (self.out / name).write_bytes(data)
         return data
 
-    def api(self, method: str, path: str, client_id: str, scope: str, **arguments: Any) -> httpx.Response:  # noqa: ANN401 - passed on to httpx
+    def api(self, method: str, path: str, client_id: str, scope: str, **arguments: Any) -> httpx2.Response:  # noqa: ANN401 - passed on to httpx
         """Call the JSON API as a department system; raises DemoFailed unless it answers 2xx."""
         headers = {"authorization": f"Bearer {self._token(client_id, scope)}", **arguments.pop("headers", {})}
         response = self.http.request(method, self.url + path, headers=headers, **arguments)
@@ -74,7 +74,7 @@ class Stage:
                 data={"grant_type": "client_credentials", "scope": scope},
                 auth=(client_id, self.secrets[client_id]),
             )
-            expect(answer.status_code == httpx.codes.OK, f"no token for {client_id}: {answer.text[:300]}")
+            expect(answer.status_code == httpx2.codes.OK, f"no token for {client_id}: {answer.text[:300]}")
             kept[client_id, scope] = answer.json()["access_token"]
         token: str = kept[client_id, scope]
         return token
@@ -92,14 +92,14 @@ def play(url: str, data: Path, out: Path) -> None:
     file = data / "demo.json"
     expect(file.exists(), f"{file} is missing: is this the service's data directory, and was it seeded?")
     kept = json.loads(file.read_text("utf-8"))["clients"]
-    with httpx.Client(timeout=TIMEOUT_SECONDS) as http, _person() as citizen, _person() as officer:
+    with httpx2.Client(timeout=TIMEOUT_SECONDS) as http, _person() as citizen, _person() as officer:
         stage = Stage(url, kept, out, http, Browser(citizen, url), Browser(officer, url))
         for number, (title, step) in enumerate(STEPS, 1):
             began = time.monotonic()
             print(f"{number}  {title}", flush=True)
             try:
                 step(stage)
-            except (PageProblem, httpx.HTTPError) as error:
+            except (PageProblem, httpx2.HTTPError) as error:
                 message = f"step {number}: {error}"
                 raise DemoFailed(message) from error
             print(f"    done in {time.monotonic() - began:.1f} s", flush=True)
@@ -107,8 +107,8 @@ def play(url: str, data: Path, out: Path) -> None:
     print(f"\nAll steps are right. Results lie in {out}/: " + ", ".join(sorted(path.name for path in out.iterdir())))
 
 
-def _person() -> httpx.Client:
-    return httpx.Client(timeout=TIMEOUT_SECONDS, headers={"accept-language": "zh-CN"})
+def _person() -> httpx2.Client:
+    return httpx2.Client(timeout=TIMEOUT_SECONDS, headers={"accept-language": "zh-CN"})
 
 
 def prove_real_name(stage: Stage) -> None:
@@ -120,7 +120,7 @@ def prove_real_name(stage: Stage) -> None:
         "/register",
         {"username": username, "password": password, "password_again": password, "mobile": citizen.mobile},
     )
-    expect(page.status == httpx.codes.OK, f"registering: {page.text[:300]}")
+    expect(page.status == httpx2.codes.OK, f"registering: {page.text[:300]}")
     stage.say(f"{citizen.name} registered as {username}")
     page = stage.citizen.send(
         stage.citizen.open("/real-name"),
@@ -287,6 +287,7 @@ def _food_licence(type_code: str) -> dict[str, Any]:
             "complaint_telephone": "12315",
             "signed_by": "李明",
         },
+        "licence_number": f"JY2{demo_city.MARKET_BUREAU.district_code}{secrets.randbelow(10**7):07d}",
         "valid_from": today.isoformat(),
         "valid_to": (today + timedelta(days=5 * 365 - 1)).isoformat(),
         "matter_code": demo_city.MATTER_FOOD,
@@ -323,5 +324,7 @@ def _with_code(browser: Browser, page: Any, path: str, secret_base32: str) -> An
 
 def _public_files(stage: Stage) -> None:
     """Keep what anybody needs to check the results without the service."""
-    stage.keep("trust-anchors.pem", stage.http.get(f"{stage.url}/api/v1/trust-anchors").content)
-    stage.keep("openapi.json", stage.http.get(f"{stage.url}/openapi.json").content)
+    for name, path in (("trust-anchors.pem", "/api/v1/trust-anchors"), ("openapi.json", "/openapi.json")):
+        answer = stage.http.get(stage.url + path)
+        expect(answer.status_code == httpx2.codes.OK, f"GET {path} answered {answer.status_code}")
+        stage.keep(name, answer.content)

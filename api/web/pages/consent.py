@@ -36,4 +36,4 @@ async def consent(request: Request, interaction_id: str) -> Response:
         outcome = refused.response
     if isinstance(outcome, AuthorizationResponse) and outcome.mode is not ResponseMode.FORM_POST:
         return await continue_to(request, client_address(outcome))
-    return outcome_response(outcome)
+    return await outcome_response(request, outcome)
