@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from idp.people.accounts import AccountService, PersonService
+from idp.people.assisted import AssistedMandates
 from idp.people.counter import CounterService
 from idp.people.gateway import ANSWER_SECONDS, RealNameGateway
+from idp.people.mandates import MandateService
 from idp.people.officers import OfficerService
 from idp.people.passwords import Passwords
 from idp.people.proof import DEFAULT_POLICY, LevelPolicy
@@ -43,6 +45,8 @@ class People:
     officers: OfficerService
     counter: CounterService
     upkeep: Upkeep
+    mandates: MandateService
+    assisted: AssistedMandates
     gateway: RealNameGateway
     passwords: Passwords
 
@@ -99,6 +103,8 @@ def assemble(
         officers=officers,
         counter=CounterService(tools, directory, officers),
         upkeep=Upkeep(tools, real_name),
+        mandates=MandateService(tools),
+        assisted=AssistedMandates(tools, officers),
         gateway=gateway,
         passwords=passwords,
     )

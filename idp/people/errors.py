@@ -49,3 +49,12 @@ class AuthorityMissing(NotPermitted):
 
 class AccountClosed(NotAuthenticated):
     """The account was closed or suspended."""
+
+
+class MandateRefused(NotPermitted):
+    """The mandate does not cover the act, or is no longer in force; `reason` says why, in one word."""
+
+    def __init__(self, detail: str = "", *, reason: str) -> None:
+        """Keep the reason, a value of `mandate.Refusal` or another single word."""
+        super().__init__(detail)
+        self.reason = reason

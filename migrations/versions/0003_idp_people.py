@@ -232,6 +232,58 @@ STATEMENTS: tuple[str, ...] = (
     )
     """,
     "CREATE INDEX ix_counter_checks_awaiting ON counter_checks (workstation_id) WHERE state = 'awaiting'",
+    """
+    CREATE TABLE mandates (
+        mandate_id text PRIMARY KEY,
+        principal_kind text NOT NULL CHECK (principal_kind IN ('person', 'enterprise')),
+        principal_id text NOT NULL,
+        agent_person_id text NULL REFERENCES persons,
+        agent_document_index bytea NULL,
+        matters text[] NOT NULL,
+        licence_types text[] NOT NULL,
+        fields text[] NOT NULL,
+        valid_from timestamptz NOT NULL,
+        valid_until timestamptz NOT NULL CHECK (valid_until > valid_from),
+        uses_allowed integer NULL,
+        uses integer NOT NULL CHECK (uses_allowed IS NULL OR uses <= uses_allowed),
+        may_delegate boolean NOT NULL,
+        parent_id text NULL REFERENCES mandates,
+        state text NOT NULL CHECK (state IN ('awaiting_officer', 'proposed', 'active', 'declined', 'revoked')),
+        awaits text NOT NULL,
+        proposed_by text NOT NULL,
+        proposed_at timestamptz NOT NULL,
+        accepted_at timestamptz NULL,
+        ended_at timestamptz NULL,
+        ended_by text NULL,
+        end_reason text NULL,
+        channel text NOT NULL,
+        code_index bytea NULL CONSTRAINT uq_mandates_code_index UNIQUE,
+        check_id text NULL REFERENCES counter_checks,
+        officer_id text NULL REFERENCES officers,
+        CONSTRAINT ck_mandates_active CHECK (state <> 'active' OR agent_person_id IS NOT NULL)
+    )
+    """,
+    "CREATE INDEX ix_mandates_principal ON mandates (principal_kind, principal_id)",
+    "CREATE INDEX ix_mandates_agent_person_id ON mandates (agent_person_id)",
+    "CREATE INDEX ix_mandates_parent_id ON mandates (parent_id) WHERE parent_id IS NOT NULL",
+    """
+    CREATE TABLE mandate_uses (
+        use_id text PRIMARY KEY,
+        mandate_id text NOT NULL REFERENCES mandates,
+        used_at timestamptz NOT NULL,
+        principal_kind text NOT NULL,
+        principal_id text NOT NULL,
+        agent_person_id text NOT NULL,
+        actor text NOT NULL,
+        matter_code text NOT NULL,
+        licence_type text NOT NULL,
+        fields text[] NOT NULL,
+        reference text NOT NULL,
+        channel text NOT NULL
+    )
+    """,
+    "CREATE INDEX ix_mandate_uses_mandate_id ON mandate_uses (mandate_id, used_at)",
+    "CREATE INDEX ix_mandate_uses_principal ON mandate_uses (principal_kind, principal_id, used_at)",
 )
 
 
