@@ -4,7 +4,8 @@ VENV := .venv/bin
 PACKAGES := foundation keys idp signing licence_vault verification api hufu
 CODE := $(PACKAGES) migrations tests examples
 export PYTHONPATH := $(CURDIR)
-export PYTHONDONTWRITEBYTECODE ?=
+# Compiled once, not at every start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test check format bench soak openapi migrate lock clean

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpcore
+import httpcore2
 
 from foundation.errors import UpstreamUnavailable
 
@@ -53,10 +53,10 @@ class OutboundClient:
         """Take the networks reachable besides public ones, in CIDR form."""
         listed = tuple(ipaddress.ip_network(text) for text in networks)
         context = ssl_context or ssl.create_default_context()
-        self._public = httpcore.AsyncConnectionPool(
+        self._public = httpcore2.AsyncConnectionPool(
             context, max_connections=50, network_backend=_PinnedBackend(listed, public=True)
         )
-        self._listed = httpcore.AsyncConnectionPool(
+        self._listed = httpcore2.AsyncConnectionPool(
             context, max_connections=50, network_backend=_PinnedBackend(listed, public=False)
         )
 
@@ -92,10 +92,10 @@ class OutboundClient:
                 async with pool.stream(method, url, headers=sent, content=content) as response:
                     body = await _read(response, max_bytes)
                     return OutboundResponse(response.status, _headers(response.headers), body)
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
+        except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, OSError) as error:
             raise UpstreamUnavailable("The other server did not answer properly in time.") from error
 
-    def _pool(self, url: str, *, plain_http: bool) -> httpcore.AsyncConnectionPool:
+    def _pool(self, url: str, *, plain_http: bool) -> httpcore2.AsyncConnectionPool:
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -111,7 +111,7 @@ class OutboundClient:
         await self._listed.aclose()
 
 
-async def _read(response: httpcore.Response, max_bytes: int) -> bytes:
+async def _read(response: httpcore2.Response, max_bytes: int) -> bytes:
     body = bytearray()
     async for part in response.aiter_stream():
         body += part
@@ -124,31 +124,31 @@ def _headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
 
 
-class _PinnedBackend(httpcore.AsyncNetworkBackend):
+class _PinnedBackend(httpcore2.AsyncNetworkBackend):
     """Connects to an address that was checked, not to a name."""
 
     def __init__(self, listed: tuple[Network, ...], *, public: bool) -> None:
         self._listed = listed
         self._public = public
-        self._sockets = httpcore.AnyIOBackend()
+        self._sockets = httpcore2.AnyIOBackend()
 
     async def connect_tcp(
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the interface is httpcore's
+        timeout: float | None = None,  # noqa: ASYNC109 - the interface is httpcore2's
         local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
         """Resolve, check every address, and connect to one of them."""
         addresses = await _resolve(host, port)
         if not addresses or not all(self._allowed(address) for address in addresses):
             raise OutboundRefused("The address leads to a network that is not called from here.")
-        error: Exception = httpcore.ConnectError()
+        error: Exception = httpcore2.ConnectError()
         for address in addresses:
             try:
                 return await self._sockets.connect_tcp(str(address), port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as caught:
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as caught:
                 error = caught
         raise error
 
@@ -170,6 +170,6 @@ async def _resolve(host: str, port: int) -> list[Address]:
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise httpcore.ConnectError("name not resolved") from error
+        raise httpcore2.ConnectError("name not resolved") from error
     addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
     return list(dict.fromkeys(getattr(address, "ipv4_mapped", None) or address for address in addresses))

@@ -8,6 +8,7 @@ database last.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import signal
@@ -22,11 +23,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hufu.commands.init import hold_ceremony
 from hufu.commands.migrate import migrate
 from hufu.launcher_place import CannotStart, free_port
-from hufu.surroundings import environment_of, surroundings
-from keys.errors import KeystoreExists
+from hufu.surroundings import environment_of, surroundings, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,8 +35,17 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 READY_SECONDS = 90
-STOP_SECONDS = 5
+STOP_SECONDS = 4
+SEED_SOURCES = ("seed.py", "demo_city.py")
 LOOPBACK = "127.0.0.0/8"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The demo sign-ins to print, and the variables the portal reads its client from."""
+
+    lines: tuple[str, ...]
+    portal: dict[str, str] = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -46,7 +54,7 @@ class Stack:
 
     settings: Settings
     portal_url: str
-    report: SeedReport
+    report: Prepared
     children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def fallen(self) -> str | None:
@@ -81,7 +89,7 @@ def stack(
                 settings,
                 "portal",
                 ["examples.department_portal", "--port", str(portal_port), "--hufu", settings.issuer],
-                _portal_client(report),
+                report.portal,
             )
             running = Stack(settings, f"http://localhost:{portal_port}", report, children)
             _await_ready(running, f"http://127.0.0.1:{port}/readyz")
@@ -100,23 +108,33 @@ def _require_free(name: str, port: int) -> None:
             raise CannotStart(f"Port {port} is taken; set {name} to another.") from None
 
 
-def _prepare(settings: Settings, say: Callable[[str], None]) -> SeedReport:
-    """Hold the key ceremony if that was not done, and bring the demo city up to date."""
-    from hufu.seed import seed  # noqa: PLC0415 - imports the whole service, after the servers are known to start
-    from hufu.wiring import open_application  # noqa: PLC0415
-
-    async def prepare() -> SeedReport:
-        try:
-            await hold_ceremony(settings, ("demo",))
-            say("The key ceremony was held.")
-        except KeystoreExists:
-            pass
-        async with open_application(settings) as application:
-            return await seed(application)
-
-    report = asyncio.run(prepare())
+def _prepare(settings: Settings, say: Callable[[str], None]) -> Prepared:
+    """Hold the key ceremony and fill the demo city, unless that was done by this very seed before."""
+    kept = settings.data_directory / "seeded.json"
+    digest = hashlib.sha256(b"".join((ROOT / "hufu" / name).read_bytes() for name in SEED_SOURCES)).hexdigest()
+    if kept.exists() and (found := json.loads(kept.read_text("utf-8")))["digest"] == digest:
+        return Prepared(tuple(found["lines"]), found["portal"])
+    prepared = asyncio.run(_seed(settings, say))
+    write_private(kept, json.dumps({"digest": digest, "lines": prepared.lines, "portal": prepared.portal}))
     say("The demo city is in place.")
-    return report
+    return prepared
+
+
+async def _seed(settings: Settings, say: Callable[[str], None]) -> Prepared:
+    # These import the whole service, which a second start need not wait for.
+    from hufu.commands.init import hold_ceremony  # noqa: PLC0415
+    from hufu.seed import seed  # noqa: PLC0415
+    from hufu.wiring import open_application  # noqa: PLC0415
+    from keys.errors import KeystoreExists  # noqa: PLC0415
+
+    try:
+        await hold_ceremony(settings, ("demo",))
+        say("The key ceremony was held.")
+    except KeystoreExists:
+        pass
+    async with open_application(settings) as application:
+        report = await seed(application)
+    return Prepared(report.lines, _portal_client(report))
 
 
 def _portal_client(report: SeedReport) -> dict[str, str]:
