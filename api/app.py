@@ -11,10 +11,10 @@ from api import problems
 from api.access import rows_missing
 from api.dependencies import guard
 from api.metrics import Metrics
-from api.middleware import BodyLimit, Observe, SecurityHeaders
+from api.middleware import BodyLimit, LastResort, Observe, SecurityHeaders
 from api.routes import health, licences, oauth, pki, seals, verification
 from api.web.guard import page_guard
-from api.web.pages import account, citizen, consent, desk, desk_records, public
+from api.web.pages import account, citizen, consent, desk, desk_records, provider, public
 from api.web.rendering import STATIC, catalogue_ready
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def json_routers() -> list[APIRouter]:
 
 def page_routers() -> list[APIRouter]:
     """Return the routers of the pages."""
-    return [public.router, account.router, citizen.router, consent.router, desk.router, desk_records.router]
+    pages = (public, account, citizen, consent, provider, desk, desk_records)
+    return [module.router for module in pages]
 
 
 class CachedFiles(StaticFiles):
@@ -68,6 +69,7 @@ def build(*, https: bool = False) -> FastAPI:
         raise RouteWithoutAccess("; ".join(missing))
     problems.install(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(LastResort, answer=problems.on_unexpected)
     app.add_middleware(SecurityHeaders, https=https)
     app.add_middleware(Observe, metrics=app.state.metrics)
     return app

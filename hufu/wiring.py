@@ -64,8 +64,9 @@ class Application:
 
     def worker(self) -> Worker:
         """Return what runs the queued and periodic jobs of every package."""
-        handlers = {**self.signing.job_handlers()}
-        return Worker(self.services.database, self.settings.database_url, handlers)
+        handlers = {**self.signing.job_handlers(), **self.services.provider.job_handlers()}
+        periodic = {**self.services.provider.periodic_jobs()}
+        return Worker(self.services.database, self.settings.database_url, handlers, periodic)
 
 
 def field_cipher(settings: Settings) -> FieldCipher:
@@ -121,6 +122,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             clients=clients,
             subjects=AccountSubjects(people.accounts),
         )
+        stack.push_async_callback(provider.close)
         signing = assemble_signing(
             settings,
             database,

@@ -105,7 +105,7 @@ async def discovery(request: Request) -> Response:
 async def authorize(request: Request) -> Response:
     """Send the browser on: to sign-in, to consent, or back to the client."""
     provider = services_of(request).provider
-    parameters = _parameters(request.scope["query_string"])
+    parameters = query_parameters(request)
     principal = await session_principal(request)
     return await _outcome(provider.authorize(parameters, principal))
 
@@ -178,6 +178,11 @@ def client_address(response: AuthorizationResponse) -> str:
 def sender_proof(request: Request) -> SenderProof:
     """Return what came along to prove possession of an access token's key."""
     return SenderProof(method=request.method, url=_own_address(request), dpop=tuple(request.headers.getlist("dpop")))
+
+
+def query_parameters(request: Request) -> Parameters:
+    """Return the query's parameters in order; raises OAuthError."""
+    return _parameters(request.scope["query_string"])
 
 
 async def form_parameters(request: Request) -> Parameters:

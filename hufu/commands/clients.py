@@ -14,7 +14,7 @@ from foundation.database import Database
 from foundation.errors import InvalidInput
 from foundation.principal import Channel, Principal, PrincipalKind
 from hufu.surroundings import surroundings
-from idp.oauth.client import SIGNING_ALGORITHMS
+from idp.oauth.client_metadata import SIGNING_ALGORITHMS
 from idp.oauth.clients import AuthenticationMethod, ClientRegistration, ClientService, GrantType
 from idp.oauth.model import CLIENT_SCOPES
 

@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from foundation.errors import InvalidInput
+from idp.oauth.client_metadata import (
+    FAPI_ALGORITHMS,
+    SIGNING_ALGORITHMS,
+    ClientMetadata,
+    check_address,
+    read_metadata,
+)
 from idp.oauth.model import CLIENT_SCOPES, USER_SCOPES
 
 if TYPE_CHECKING:
@@ -17,10 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MAX_NAME = 100
-MAX_URI = 2000
 MAX_REDIRECT_URIS = 20
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-SIGNING_ALGORITHMS = ("ES256", "EdDSA", "PS256", "RS256")
 PRIVATE_JWK_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
@@ -30,6 +34,7 @@ class AuthenticationMethod(StrEnum):
     SECRET_BASIC = "client_secret_basic"  # noqa: S105 - a registered method name
     SECRET_POST = "client_secret_post"  # noqa: S105 - a registered method name
     PRIVATE_KEY_JWT = "private_key_jwt"
+    TLS = "tls_client_auth"
     NONE = "none"
 
 
@@ -88,7 +93,7 @@ class Client:
     secret_hash: bytes | None
     previous_secret_hash: bytes | None
     previous_secret_expires_at: datetime | None
-    metadata: Mapping[str, Any]
+    metadata: ClientMetadata
 
     @property
     def public(self) -> bool:
@@ -148,8 +153,8 @@ def hash_secret(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
-def check_registration(registration: ClientRegistration) -> str:
-    """Check the rules and return the sector identifier; raises InvalidInput naming the field."""
+def check_registration(registration: ClientRegistration) -> tuple[str, ClientMetadata]:
+    """Check the rules and return sector identifier and metadata; raises InvalidInput naming the field."""
     _check_name(registration.client_name)
     _check_grants(registration)
     _check_scopes(registration)
@@ -158,23 +163,16 @@ def check_registration(registration: ClientRegistration) -> str:
     if registration.id_token_algorithm not in SIGNING_ALGORITHMS:
         raise InvalidInput(f"Must be one of {', '.join(SIGNING_ALGORITHMS)}.", field="id_token_algorithm")
     _check_jwks(registration)
-    return _sector(registration)
+    metadata = read_metadata(registration.metadata)
+    _check_profile(registration, metadata)
+    return _sector(registration), metadata
 
 
 def check_redirect_uri_form(uri: str) -> None:
     """Refuse addresses that could be misread or abused; raises InvalidInput."""
-    rule = "Must be an absolute https address (http on loopback only) without fragment, user or wildcard."
-    try:
-        parts = urlsplit(uri)
-        host = parts.hostname
-        _ = parts.port
-    except ValueError as error:
-        raise InvalidInput(rule, field="redirect_uris") from error
-    printable = uri.isascii() and uri.isprintable() and not any(character in uri for character in ' "<>\\^`{|}*')
-    secure = parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK_HOSTS)
-    dotted = any(segment in {".", ".."} for segment in parts.path.split("/"))
-    if not (printable and secure and host) or "#" in uri or "@" in parts.netloc or dotted or len(uri) > MAX_URI:
-        raise InvalidInput(rule, field="redirect_uris")
+    check_address(uri, "redirect_uris")
+    if any(segment in {".", ".."} for segment in urlsplit(uri).path.split("/")):
+        raise InvalidInput("Must have no . or .. in its path.", field="redirect_uris")
 
 
 def _check_name(name: str) -> None:
@@ -215,6 +213,26 @@ def _check_jwks(registration: ClientRegistration) -> None:
         raise InvalidInput("Must be a JWK set with at least one key.", field="jwks")
     if any(PRIVATE_JWK_MEMBERS & key.keys() or key.get("kty") not in {"EC", "RSA", "OKP"} for key in keys):
         raise InvalidInput("Must hold public EC, RSA or OKP keys only.", field="jwks")
+
+
+def _check_profile(registration: ClientRegistration, metadata: ClientMetadata) -> None:
+    """Hold clients to what their metadata promises."""
+    method = registration.authentication
+    if method is AuthenticationMethod.TLS and not metadata.tls_client_auth_subject_dn:
+        raise InvalidInput("tls_client_auth needs the certificate's subject.", field="tls_client_auth_subject_dn")
+    if metadata.fapi and method not in {AuthenticationMethod.PRIVATE_KEY_JWT, AuthenticationMethod.TLS}:
+        raise InvalidInput("FAPI clients use private_key_jwt or tls_client_auth.", field="token_endpoint_auth_method")
+    if metadata.fapi and registration.id_token_algorithm not in FAPI_ALGORITHMS:
+        raise InvalidInput("FAPI clients do not use RS256.", field="id_token_algorithm")
+    if metadata.fapi and not (metadata.dpop_bound_access_tokens or metadata.tls_client_certificate_bound_access_tokens):
+        raise InvalidInput("FAPI clients name how tokens are bound.", field="dpop_bound_access_tokens")
+    needs_keys = (
+        metadata.id_token_encrypted_response_alg
+        or metadata.userinfo_encrypted_response_alg
+        or metadata.require_signed_request_object
+    )
+    if needs_keys and registration.jwks is None:
+        raise InvalidInput("Encryption and signed requests need the client's public keys.", field="jwks")
 
 
 def _sector(registration: ClientRegistration) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, select, update
 
 from idp.oauth.client import AuthenticationMethod, Client, ClientStatus
+from idp.oauth.client_metadata import read_metadata
 from idp.oauth.tables import oauth_clients as table
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from idp.oauth.client import ClientRegistration
+    from idp.oauth.client_metadata import ClientMetadata
 
 
 class Clients:
@@ -38,7 +40,12 @@ class Clients:
         return tuple(_client(row) for row in await self._connection.execute(query))
 
     async def add(
-        self, client_id: str, registration: ClientRegistration, sector: str, secret_hash: bytes | None, now: datetime
+        self,
+        client_id: str,
+        registration: ClientRegistration,
+        checked: tuple[str, ClientMetadata],
+        secret_hash: bytes | None,
+        now: datetime,
     ) -> None:
         """Store a new client."""
         await self._connection.execute(
@@ -51,12 +58,12 @@ class Clients:
                 redirect_uris=list(registration.redirect_uris),
                 scopes=sorted(registration.scopes),
                 grant_types=sorted(registration.grant_types),
-                sector_identifier=sector,
+                sector_identifier=checked[0] or client_id,
                 pre_approved=registration.pre_approved,
                 id_token_algorithm=registration.id_token_algorithm,
                 jwks=None if registration.jwks is None else dict(registration.jwks),
                 secret_hash=secret_hash,
-                metadata=dict(registration.metadata),
+                metadata=checked[1].stored(),
                 created_at=now,
                 updated_at=now,
             )
@@ -99,5 +106,5 @@ def _client(row: Row[Any]) -> Client:
         secret_hash=row.secret_hash,
         previous_secret_hash=row.previous_secret_hash,
         previous_secret_expires_at=row.previous_secret_expires_at,
-        metadata=row.metadata,
+        metadata=read_metadata(row.metadata),
     )

@@ -94,7 +94,7 @@ class ClientService:
         Raises: InvalidInput naming the field; Conflict when the chosen id is taken.
         """
         parse_unified_social_credit_code(registration.organisation_code)
-        sector = check_registration(registration)
+        checked = check_registration(registration)
         identifier = client_id or new_id("cli")
         secret = new_secret() if registration.authentication in SECRET_METHODS else None
         now = self._clock.now()
@@ -102,7 +102,7 @@ class ClientService:
         try:
             async with self._database.transaction() as connection:
                 secret_hash = None if secret is None else hash_secret(secret)
-                await Clients(connection).add(identifier, registration, sector or identifier, secret_hash, now)
+                await Clients(connection).add(identifier, registration, checked, secret_hash, now)
                 event = AuditEvent("idp.client_register", "client", identifier, detail)
                 await self._audit.record(connection, principal, event)
         except IntegrityError as error:

@@ -15,7 +15,8 @@ from idp.oauth.model import CLIENT_SCOPES, USER_SCOPES, ResponseMode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CONFIDENTIAL = [method.value for method in AuthenticationMethod if method is not AuthenticationMethod.NONE]
+METHODS = [method for method in AuthenticationMethod if method is not AuthenticationMethod.TLS]
+CONFIDENTIAL = [method.value for method in METHODS if method is not AuthenticationMethod.NONE]
 
 
 def metadata(issuer: str, id_token_algorithms: Sequence[str]) -> dict[str, Any]:
@@ -28,6 +29,9 @@ def metadata(issuer: str, id_token_algorithms: Sequence[str]) -> dict[str, Any]:
         "jwks_uri": f"{issuer}/oauth/jwks",
         "introspection_endpoint": f"{issuer}/oauth/introspect",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "end_session_endpoint": f"{issuer}/oauth/logout",
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
         "scopes_supported": sorted(USER_SCOPES | CLIENT_SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": [mode.value for mode in ResponseMode],
@@ -37,11 +41,11 @@ def metadata(issuer: str, id_token_algorithms: Sequence[str]) -> dict[str, Any]:
         "acr_values_supported": list(LEVELS),
         "prompt_values_supported": sorted(PROMPTS),
         "id_token_signing_alg_values_supported": list(id_token_algorithms),
-        "token_endpoint_auth_methods_supported": [method.value for method in AuthenticationMethod],
+        "token_endpoint_auth_methods_supported": [method.value for method in METHODS],
         "token_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
         "introspection_endpoint_auth_methods_supported": CONFIDENTIAL,
         "introspection_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
-        "revocation_endpoint_auth_methods_supported": [method.value for method in AuthenticationMethod],
+        "revocation_endpoint_auth_methods_supported": [method.value for method in METHODS],
         "revocation_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
         "claims_supported": [
             "sub",

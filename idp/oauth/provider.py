@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from foundation.jobs import PeriodicJob
+from foundation.outbound import OutboundClient
 from idp.oauth.access_tokens import AccessTokens
 from idp.oauth.authorization import Authorization
 from idp.oauth.client_authentication import ClientAuthentication
 from idp.oauth.discovery import metadata
+from idp.oauth.logout import Logout
 from idp.oauth.parts import Parts
+from idp.oauth.repository import Grants
 from idp.oauth.revocations import Revocations
 from idp.oauth.token_endpoint import TokenEndpoint
 from idp.oauth.token_status import TokenStatus
@@ -21,9 +26,11 @@ if TYPE_CHECKING:
     from foundation.clock import Clock
     from foundation.database import Database
     from foundation.encryption import FieldCipher
+    from foundation.jobs import JobHandler
     from foundation.principal import Principal
     from foundation.settings import Settings
     from idp.oauth.clients import ClientService
+    from idp.oauth.logout import LogoutRequest
     from idp.oauth.model import (
         AuthorizationOutcome,
         AuthorizationResponse,
@@ -75,6 +82,8 @@ class OpenIdProvider:
         self._authorization = Authorization(self._parts)
         self._token = TokenEndpoint(self._parts, authentication)
         self._status = TokenStatus(self._parts, authentication)
+        self._outbound = OutboundClient(settings.outbound_networks)
+        self._logout = Logout(self._parts, self._outbound)
         self._userinfo = UserInfo(self._parts, self.access_tokens)
 
     def discovery(self) -> dict[str, Any]:
@@ -120,6 +129,34 @@ class OpenIdProvider:
     async def revoke(self, request: EndpointRequest) -> EndpointResponse:
         """Answer RFC 7009; raises OAuthError."""
         return await self._status.revoke(request)
+
+    async def check_logout(self, parameters: Parameters, principal: Principal | None) -> LogoutRequest:
+        """Check an end-session request; raises OAuthError. Ending the session is the session service's."""
+        return await self._logout.check(parameters, principal)
+
+    async def keep_logout(self, parameters: Parameters) -> str:
+        """Keep an end-session request for a few minutes; returns its identifier."""
+        return await self._logout.keep(parameters)
+
+    async def kept_logout(self, logout_id: str) -> Parameters:
+        """Return a kept end-session request; raises InteractionExpired."""
+        return await self._logout.kept(logout_id)
+
+    def job_handlers(self) -> dict[str, JobHandler]:
+        """Return the handlers of the provider's jobs."""
+        return self._logout.job_handlers()
+
+    def periodic_jobs(self) -> dict[str, PeriodicJob]:
+        """Return the provider's housekeeping."""
+        return {"idp.oauth_purge": PeriodicJob(self._purge, timedelta(hours=1))}
+
+    async def _purge(self) -> None:
+        async with self._parts.database.transaction() as connection:
+            await Grants(connection).purge(self._parts.clock.now())
+
+    async def close(self) -> None:
+        """Close the connections to clients."""
+        await self._outbound.close()
 
     async def userinfo(self, token: str, proof: SenderProof | None = None) -> EndpointResponse:
         """Answer the userinfo endpoint; raises InvalidAccessToken, InsufficientScope."""

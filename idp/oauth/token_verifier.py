@@ -6,7 +6,7 @@ import hashlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from idp.oauth.client import SIGNING_ALGORITHMS
+from idp.oauth.client_metadata import SIGNING_ALGORITHMS
 from idp.oauth.errors import InvalidAccessToken
 from idp.oauth.jose import BadSignature, header_of, key_set, verify
 from idp.oauth.mint import ACCESS_TOKEN_TYPE

@@ -102,6 +102,7 @@ async def served(settings: Settings, clock: Clock) -> AsyncIterator[FastAPI]:
     try:
         yield app
     finally:
+        await provider.close()
         await people.close()
         await keys.close()
         await cache.close()
