@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from signing.model import IntentionState
-from signing.tables import seal_intentions
+from signing.model import IntentionState, SealState
+from signing.tables import seal_intentions, seals
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,5 +24,20 @@ class SealIntentions:
             table.c.key_id == key_id,
             table.c.to_be_signed_digest == digest,
             table.c.state == IntentionState.INTENDED,
+        )
+        return (await connection.execute(statement)).first() is not None
+
+    async def approves_certificate(
+        self, connection: AsyncConnection, *, seal_id: str, credit_code: str, organisation_name: str, seal_name: str
+    ) -> bool:
+        """Tell whether this seal was approved by somebody other than who applied, and is not out of use."""
+        statement = select(seals.c.seal_id).where(
+            seals.c.seal_id == seal_id,
+            seals.c.organisation_code == credit_code,
+            seals.c.organisation_name == organisation_name,
+            seals.c.name == seal_name,
+            seals.c.approved_by.is_not(None),
+            seals.c.approved_by != seals.c.applied_by,
+            seals.c.state.not_in((SealState.APPLIED, SealState.REJECTED, SealState.CANCELLED)),
         )
         return (await connection.execute(statement)).first() is not None

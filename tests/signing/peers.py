@@ -8,10 +8,28 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from asn1crypto import x509
+from asn1crypto import crl, ocsp, x509
 from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign.validation import async_validate_pdf_signature
-from pyhanko_certvalidator import ValidationContext
+from pyhanko.sign.validation import async_validate_pdf_signature, async_validate_pdf_timestamp
+from pyhanko.sign.validation.ades import (
+    ades_lta_validation,
+    ades_with_time_validation,
+    simulate_future_ades_lta_validation,
+)
+from pyhanko.sign.validation.dss import DocumentSecurityStore
+from pyhanko.sign.validation.policy_decl import (
+    LocalKnowledge,
+    PdfSignatureValidationSpec,
+    RevinfoOnlineFetchingRule,
+    RevocationInfoGatheringSpec,
+    SignatureValidationSpec,
+)
+from pyhanko.sign.validation.settings import KeyUsageConstraints
+from pyhanko_certvalidator.context import CertValidationPolicySpec, ValidationContext
+from pyhanko_certvalidator.ltv.types import ValidationTimingInfo
+from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolicy, NonRevokedStatusAssertion
+from pyhanko_certvalidator.registry import SimpleTrustManager
+from pyhanko_certvalidator.revinfo.archival import CRLContainer, OCSPContainer
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -47,7 +65,11 @@ async def pyhanko_statuses(document: bytes, roots: list[bytes], at: datetime) ->
         trust_roots=[x509.Certificate.load(root) for root in roots], moment=at, allow_fetching=False
     )
     return [
-        await async_validate_pdf_signature(signature, context, ts_validation_context=context)
+        await (
+            async_validate_pdf_timestamp(signature, context)
+            if signature.sig_object_type == "/DocTimeStamp"
+            else async_validate_pdf_signature(signature, context, ts_validation_context=context)
+        )
         for signature in reader.embedded_signatures
     ]
 
@@ -61,3 +83,59 @@ def timestamp_of(document: bytes) -> tuple[bytes, bytes]:
             return attribute["values"][0].dump(), signer_info["signature"].native
     message = "the signature has no timestamp"
     raise AssertionError(message)
+
+
+def ades_spec(root: bytes, knowledge: LocalKnowledge = LocalKnowledge()) -> PdfSignatureValidationSpec:  # noqa: B008 - immutable
+    """Return a policy that asks for revocation data of every certificate and fetches none."""
+    policy = CertValidationPolicySpec(
+        trust_manager=SimpleTrustManager.build(trust_roots=[x509.Certificate.load(root)]),
+        revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO),
+    )
+    return PdfSignatureValidationSpec(
+        SignatureValidationSpec(
+            cert_validation_policy=policy,
+            revinfo_gathering_policy=RevocationInfoGatheringSpec(
+                online_fetching_rule=RevinfoOnlineFetchingRule.LOCAL_ONLY
+            ),
+            local_knowledge=knowledge,
+            key_usage_settings=KeyUsageConstraints(key_usage={"non_repudiation"}),
+        )
+    )
+
+
+async def ades_lta(document: bytes, root: bytes, at: datetime) -> Any:  # noqa: ANN401 - pyHanko's result
+    """Return what EN 319 102-1 clause 5.6.3 says of the first seal at a moment."""
+    reader = PdfFileReader(io.BytesIO(document))
+    timing = ValidationTimingInfo(validation_time=at, best_signature_time=at, point_in_time_validation=True)
+    return await ades_lta_validation(reader.embedded_regular_signatures[0], ades_spec(root), timing_info=timing)
+
+
+async def ades_lta_in_the_future(document: bytes, root: bytes, timestamp_ca: bytes, now: datetime, at: datetime) -> Any:  # noqa: ANN401 - pyHanko's result
+    """Return what the same procedure will say at a later time.
+
+    The one thing a document cannot hold is the later status of its newest timestamp's issuer;
+    a verifier will fetch it, and here it is asserted.
+    """
+    reader = PdfFileReader(io.BytesIO(document))
+    issuer = NonRevokedStatusAssertion(x509.Certificate.load(timestamp_ca).sha256, at=at)
+    spec = ades_spec(root, LocalKnowledge(nonrevoked_assertions=[issuer]))
+    return await simulate_future_ades_lta_validation(reader.embedded_regular_signatures[0], spec, at, now)
+
+
+async def ades_with_time(document: bytes, root: bytes, at: datetime) -> Any:  # noqa: ANN401 - pyHanko's result
+    """Return what EN 319 102-1 clause 5.5 says of the first seal, by the validation data in the document alone."""
+    reader = PdfFileReader(io.BytesIO(document))
+    store = DocumentSecurityStore.read_dss(reader)
+    knowledge = LocalKnowledge(
+        known_certs=[x509.Certificate.load(entry.get_object().data) for entry in store.certs.values()],
+        known_ocsps=[
+            container
+            for entry in store.ocsps
+            for container in OCSPContainer.load_multi(ocsp.OCSPResponse.load(entry.get_object().data))
+        ],
+        known_crls=[CRLContainer(crl.CertificateList.load(entry.get_object().data)) for entry in store.crls],
+    )
+    seal = reader.embedded_regular_signatures[0]
+    timing = ValidationTimingInfo(validation_time=at, best_signature_time=at, point_in_time_validation=True)
+    spec = ades_spec(root, knowledge).signature_validation_spec
+    return await ades_with_time_validation(seal.signed_data, spec, timing_info=timing, raw_digest=seal.compute_digest())
