@@ -137,8 +137,16 @@ def seeded_types() -> Iterator[LicenceType]:
     base = (TYPES_DIRECTORY / "base.typ").read_text("utf-8")
     for directory in sorted(path for path in TYPES_DIRECTORY.iterdir() if path.is_dir()):
         definition = json.loads((directory / "type.json").read_text("utf-8"))
-        template = base + "\n" + (directory / "face.typ").read_text("utf-8")
+        template = base + "\n" + _face(directory, definition.pop("style", None))
         yield type_from_json(definition | {"code": directory.name, "version": 1, "template": template})
+
+
+def _face(directory: Path, style: dict[str, str] | None) -> str:
+    """Return a type's own face, or the standard one in the type's style."""
+    if style is None:
+        return (directory / "face.typ").read_text("utf-8")
+    named = ", ".join(f'{name}: "{value}"' for name, value in style.items())
+    return f"#let style = ({named})\n" + (TYPES_DIRECTORY / "standard.typ").read_text("utf-8")
 
 
 async def publish_seeded_types(catalogue: Catalogue, principal: Principal) -> int:

@@ -105,7 +105,7 @@ def template_values(
             for holder in facts.holders
         ],
         "face": facts.face,
-        "titles": {name: field["title"] for name, field in licence_type.schema["properties"].items()},
+        "fields": [[name, field["title"]] for name, field in licence_type.schema["properties"].items()],
         "issued_on": _parts(facts.issued_on),
         "valid_from": _parts(facts.valid_from),
         "valid_to": None if facts.valid_to is None else _parts(facts.valid_to),

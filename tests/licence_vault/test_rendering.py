@@ -16,6 +16,7 @@ import zxingcpp
 
 from licence_vault import rendering
 from licence_vault.catalogue import seeded_types
+from licence_vault.definitions import POINTS_PER_MILLIMETRE
 from licence_vault.errors import FaceTooLarge, MissingGlyph, RenderingFailed
 from licence_vault.faces import METADATA_FILE, CopyFacts, FaceFacts, metadata, template_values
 from licence_vault.fonts import default_fonts
@@ -174,6 +175,34 @@ async def test_text_that_does_not_fit_is_refused_by_field(
     with pytest.raises(FaceTooLarge) as caught:
         await render(renderer, code, face=FACES[code] | change)
     assert caught.value.field == field
+
+
+def example(schema: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a value of ordinary length for a field; patterns are not looked at, only their length."""
+    if "enum" in schema:
+        return max(schema["enum"], key=len)
+    if schema["type"] == "integer":
+        return schema["maximum"]
+    if schema["type"] == "array":
+        return ["经营项目甲", "经营项目乙", "经营项目丙"]
+    if schema.get("format") == "date":
+        return "2020-03-05"
+    return ("演示市中心区人民路一百二十三号" * 40)[: min(schema["maxLength"], 60)]
+
+
+@pytest.mark.parametrize("code", sorted(TYPES))
+async def test_every_seeded_type_has_a_face_of_one_page_with_a_readable_code(renderer: FaceRenderer, code: str) -> None:
+    licence_type = TYPES[code]
+    face = {name: example(schema) for name, schema in licence_type.schema["properties"].items()}
+    holder = Holder("演示市山城餐饮管理有限责任公司", licence_type.holder_code_types[0], enterprise())
+    rendition = await render(renderer, code, face=face, holders=(holder,) * min(2, licence_type.max_holders))
+    document = pypdfium2.PdfDocument(rendition.pdf)
+    assert len(document) == 1
+    width, height = document[0].get_size()
+    seal = licence_type.seal
+    assert (seal.x + seal.size) * POINTS_PER_MILLIMETRE < width
+    assert (seal.y + seal.size) * POINTS_PER_MILLIMETRE < height
+    assert [one.text for one in zxingcpp.read_barcodes(document[0].render(scale=2).to_pil())] == [QR_TEXT]
 
 
 async def test_the_font_check_names_the_missing_character() -> None:

@@ -33,6 +33,12 @@ def test_a_seeded_type_is_acceptable_and_survives_its_json_form(code: str) -> No
     assert type_from_json(stored).digest() == licence_type.digest()
 
 
+def test_at_least_thirty_types_come_with_the_package() -> None:
+    assert len(TYPES) >= 30
+    assert len({one.name for one in TYPES.values()}) == len(TYPES)
+    assert len({one.defining_authority for one in TYPES.values()}) >= 15
+
+
 @pytest.mark.parametrize("code", sorted(FACES))
 def test_a_good_face_passes(code: str) -> None:
     FaceSchema(TYPES[code].schema).check(FACES[code])
