@@ -10,6 +10,7 @@ from idp.people.accounts import AccountService, PersonService
 from idp.people.assisted import AssistedMandates
 from idp.people.counter import CounterService
 from idp.people.gateway import ANSWER_SECONDS, RealNameGateway
+from idp.people.legal_persons import LegalPersonService
 from idp.people.mandates import MandateService
 from idp.people.officers import OfficerService
 from idp.people.passwords import Passwords
@@ -47,6 +48,7 @@ class People:
     upkeep: Upkeep
     mandates: MandateService
     assisted: AssistedMandates
+    legal_persons: LegalPersonService
     gateway: RealNameGateway
     passwords: Passwords
 
@@ -105,6 +107,7 @@ def assemble(
         upkeep=Upkeep(tools, real_name),
         mandates=MandateService(tools),
         assisted=AssistedMandates(tools, officers),
+        legal_persons=LegalPersonService(tools, gateway),
         gateway=gateway,
         passwords=passwords,
     )

@@ -13,14 +13,15 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import httpx2
 
 from idp.people.breaker import CircuitBreaker
-from idp.people.proof import Method, Outcome
+from idp.people.proof import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,16 +81,16 @@ class RealNameGateway:
         self._base_url = base_url.rstrip("/")
         self._key = key
         self._clock = clock
-        self._breakers = {method: CircuitBreaker() for method in Method}
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(answer_seconds, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=32, max_keepalive_connections=8),
+        self._breakers: defaultdict[str, CircuitBreaker] = defaultdict(CircuitBreaker)
+        self._client = httpx2.AsyncClient(
+            timeout=httpx2.Timeout(answer_seconds, connect=CONNECT_SECONDS),
+            limits=httpx2.Limits(max_connections=32, max_keepalive_connections=8),
             follow_redirects=False,
             trust_env=False,
         )
 
     async def verify(
-        self, method: Method, request_id: str, elements: Mapping[str, str], *, repeatable: bool
+        self, method: str, request_id: str, elements: Mapping[str, str], *, repeatable: bool
     ) -> GatewayAnswer:
         """Ask whether the elements belong together.
 
@@ -102,7 +103,7 @@ class RealNameGateway:
         body = {"request_id": request_id, "method": str(method), "elements": dict(elements)}
         return await self._ask(method, PATH, body, request_id, repeatable=repeatable)
 
-    async def query(self, method: Method, request_id: str, transaction_id: str) -> GatewayAnswer:
+    async def query(self, method: str, request_id: str, transaction_id: str) -> GatewayAnswer:
         """Ask what became of a pending transaction."""
         body = {"request_id": request_id, "method": str(method), "transaction_id": transaction_id}
         return await self._ask(method, QUERY_PATH, body, request_id, repeatable=True)
@@ -112,11 +113,11 @@ class RealNameGateway:
         await self._client.aclose()
 
     async def _ask(
-        self, method: Method, path: str, message: Mapping[str, Any], request_id: str, *, repeatable: bool
+        self, method: str, path: str, message: Mapping[str, Any], request_id: str, *, repeatable: bool
     ) -> GatewayAnswer:
         if not self._base_url or not self._key:
             return GatewayAnswer(Outcome.UNAVAILABLE, asked=False, reason="no gateway is configured")
-        breaker = self._breakers[method]
+        breaker = self._breakers[str(method)]
         body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
         sent = False
         for attempt in range(2):
@@ -124,9 +125,9 @@ class RealNameGateway:
                 return GatewayAnswer(Outcome.UNAVAILABLE, asked=sent, reason="circuit open")
             try:
                 answer = await self._exchange(path, body, request_id)
-            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
                 reason = type(error).__name__
-            except (httpx.HTTPError, httpx.InvalidURL, _BadAnswer) as error:
+            except (httpx2.HTTPError, httpx2.InvalidURL, _BadAnswer) as error:
                 sent, reason = True, str(error) if isinstance(error, _BadAnswer) else type(error).__name__
             except BaseException:
                 breaker.abandoned()
@@ -151,12 +152,12 @@ class RealNameGateway:
         }
         async with self._client.stream("POST", self._base_url + path, content=body, headers=headers) as response:
             content = await _bounded(response)
-        if response.status_code != httpx.codes.OK:
+        if response.status_code != httpx2.codes.OK:
             raise _BadAnswer(f"status {response.status_code}")
         self._check_signature(response.headers, nonce, content)
         return _read(content, request_id)
 
-    def _check_signature(self, headers: httpx.Headers, nonce: str, content: bytes) -> None:
+    def _check_signature(self, headers: httpx2.Headers, nonce: str, content: bytes) -> None:
         timestamp = headers.get("Gateway-Timestamp", "")
         expected = answer_signature(self._key, nonce, timestamp, content)
         if not hmac.compare_digest(expected.encode(), headers.get("Gateway-Signature", "").encode()):
@@ -169,7 +170,7 @@ class RealNameGateway:
             raise _BadAnswer("stale answer")
 
 
-async def _bounded(response: httpx.Response) -> bytes:
+async def _bounded(response: httpx2.Response) -> bytes:
     content = b""
     async for chunk in response.aiter_bytes():
         content += chunk

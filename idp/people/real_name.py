@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from foundation.errors import NotAuthenticated, NotPermitted
 from foundation.principal import PrincipalKind
 from idp.people.account_repository import Accounts, Persons
 from idp.people.errors import RealNameConflict, RealNameQuotaExhausted
 from idp.people.methods import spec_of
-from idp.people.methods.base import AuthorityLimits
 from idp.people.proof import NO_LEVEL, Outcome, ProofResult
 from idp.people.proof_ledger import Asked, conclude
 from idp.people.proof_repository import Proofs
+from idp.people.quotas import CONTEXT, ERROR_MEMORY, take, take_quota
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,12 +27,6 @@ if TYPE_CHECKING:
     from idp.people.methods.base import MethodSpec
     from idp.people.proof import Evidence
     from idp.people.tools import Tools
-
-CITY_TIME = ZoneInfo("Asia/Shanghai")
-"""The authorities' day begins at midnight here."""
-
-ERROR_MEMORY = timedelta(hours=24)
-NEVER_WRONG = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +113,7 @@ class RealNameService:
     def _counted(self, spec: MethodSpec, elements: Mapping[str, str]) -> bytes | None:
         if spec.counted is None:
             return None
-        return self._tools.cipher.blind_index(f"{spec.method}:{elements[spec.counted]}", "authority_counters")
+        return self._tools.cipher.blind_index(f"{spec.method}:{elements[spec.counted]}", CONTEXT)
 
     async def _begin(
         self, principal: Principal, account: Account, spec: MethodSpec, elements: Mapping[str, str], source: str
@@ -130,7 +123,11 @@ class RealNameService:
             await self._same_person(connection, account, elements)
             await self._take_quotas(connection, account, elements["citizen_id_number"], source)
             proofs = Proofs(connection, self._tools.cipher)
-            if counted is not None and spec.limits is not None and not await self._take(proofs, counted, spec.limits):
+            if (
+                counted is not None
+                and spec.limits is not None
+                and not await take(connection, self._tools, counted, spec.limits)
+            ):
                 raise RealNameQuotaExhausted(
                     "One more attempt with this card could lock it. Try again tomorrow, or choose another method.",
                     retry_after_seconds=int(ERROR_MEMORY.total_seconds()),
@@ -150,7 +147,6 @@ class RealNameService:
     async def _take_quotas(
         self, connection: AsyncConnection, account: Account, citizen_id_number: str, source: str
     ) -> None:
-        proofs = Proofs(connection, self._tools.cipher)
         quotas = {
             f"account:{account.account_id}": self._quotas.per_account,
             f"subject:{citizen_id_number}": self._quotas.per_subject,
@@ -158,16 +154,7 @@ class RealNameService:
         if source:
             quotas[f"source:{source}"] = self._quotas.per_source
         for name, limit in sorted(quotas.items()):
-            index = self._tools.cipher.blind_index(name, "authority_counters")
-            if not await self._take(proofs, index, AuthorityLimits(NEVER_WRONG, limit + 1)):
-                raise RealNameQuotaExhausted(
-                    "Today's attempts are used up; try again tomorrow or go to a service hall.",
-                    retry_after_seconds=int(ERROR_MEMORY.total_seconds()),
-                )
-
-    async def _take(self, proofs: Proofs, index: bytes, limits: AuthorityLimits) -> bool:
-        now = self._tools.clock.now()
-        return await proofs.take(index, limits, now, now.astimezone(CITY_TIME).date(), ERROR_MEMORY)
+            await take_quota(connection, self._tools, name, limit)
 
     async def _conclude(self, principal: Principal, asked: Asked, answer: GatewayAnswer) -> ProofResult:
         """Write what was answered: evidence, person, level, audit and notice in one transaction."""

@@ -9,7 +9,15 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from foundation.ids import new_id
 from idp.people.account import AccountState
-from idp.people.tables import accounts, devices, officers, persons, sessions, sign_in_attempts
+from idp.people.tables import (
+    accounts,
+    devices,
+    legal_person_agencies,
+    officers,
+    persons,
+    sessions,
+    sign_in_attempts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,10 +38,20 @@ _SESSION = (
         officers.c.officer_id,
         officers.c.organisation_code,
         officers.c.ended_at.label("officer_ended_at"),
+        legal_person_agencies.c.valid_until.label("agency_until"),
+        legal_person_agencies.c.agency_id,
     )
     .join(accounts, accounts.c.account_id == sessions.c.account_id)
     .outerjoin(persons, persons.c.person_id == accounts.c.person_id)
     .outerjoin(officers, officers.c.account_id == accounts.c.account_id)
+    .outerjoin(
+        legal_person_agencies,
+        and_(
+            legal_person_agencies.c.legal_person_id == sessions.c.acting_for,
+            legal_person_agencies.c.person_id == accounts.c.person_id,
+            legal_person_agencies.c.state == "active",
+        ),
+    )
     .where(accounts.c.state == AccountState.ACTIVE, sessions.c.ended_at.is_(None))
 )
 

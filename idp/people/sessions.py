@@ -14,6 +14,7 @@ from foundation.principal import ANONYMOUS, Channel
 from idp.people.account import AccountKind, AccountState
 from idp.people.account_repository import Accounts, Persons
 from idp.people.errors import AccountClosed, SecondFactorRefused, SignInRefused
+from idp.people.legal_person_repository import LegalPersons
 from idp.people.proof import NO_LEVEL, level_at
 from idp.people.second_factor_repository import SecondFactors
 from idp.people.session import LIMITS, Arrival, Session, secret_hash
@@ -132,6 +133,33 @@ class SessionService:
             event = AuditEvent("people.sign_out_everywhere", "account", account_id, {"sessions": len(ended)})
             await self._tools.audit.record(connection, principal, event)
         return len(ended)
+
+    async def act_for(self, session: Session, legal_person_id: str | None) -> Session:
+        """Choose for whom an open session acts: an enterprise, or with None the person again.
+
+        The secret changes, so that nothing captured before acts for the enterprise.
+        Raises: NotFound (no role there), SignInRefused (the session ended).
+        """
+        now, secret = self._tools.clock.now(), new_secret()
+        async with self._tools.database.transaction() as connection:
+            acting = None
+            if legal_person_id is not None:
+                acting = await LegalPersons(connection).role(legal_person_id, session.person_id or "", now)
+                if acting is None:
+                    raise NotFound("There is no such legal person for you.")
+            values = {
+                "acting_for": acting and acting.legal_person.legal_person_id,
+                "acting_for_code": acting and acting.legal_person.credit_code,
+                "secret_hash": secret_hash(secret),
+                "last_seen_at": now,
+            }
+            if not await Sessions(connection).change(session.session_id, values, state=OPEN, now=now):
+                raise SignInRefused("The session has ended; sign in again.")
+            changed = replace(await self._opened(connection, session.session_id, now), secret=secret)
+            detail = {"legal_person_id": legal_person_id, "role": str(acting.role) if acting else None}
+            event = AuditEvent("people.act_for", "session", session.session_id, detail)
+            await self._tools.audit.record(connection, changed.principal(), event)
+        return changed
 
     async def open_by(self, account_id: str, amr: tuple[str, ...], arrival: Arrival) -> Session:
         """Open a session for an account whose owner was recognised by another credential than a password."""
@@ -263,6 +291,7 @@ class SessionService:
         if row.person_id and row.level_until is not None and row.level_until <= now:
             evidence = await Persons(connection, self._tools.cipher).evidence(row.person_id)
             level = level_at(evidence, self._tools.policy, now)
+        acts = row.agency_id is not None and (row.agency_until is None or row.agency_until > now)
         return Session(
             session_id=row.session_id,
             account_id=row.account_id,
@@ -277,8 +306,8 @@ class SessionService:
             created_at=row.created_at,
             expires_at=row.expires_at,
             pending=row.state == PENDING,
-            acting_for=row.acting_for,
-            acting_for_code=row.acting_for_code,
+            acting_for=row.acting_for if acts else None,
+            acting_for_code=row.acting_for_code if acts else None,
         )
 
 

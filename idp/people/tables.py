@@ -273,3 +273,31 @@ mandate_uses = Table(
     Column("reference", Text, nullable=False),
     Column("channel", Text, nullable=False),
 )
+
+legal_persons = Table(
+    "legal_persons",
+    metadata,
+    Column("legal_person_id", Text, primary_key=True),
+    Column("credit_code", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("transaction_id", Text, nullable=False),
+    _moment("verified_at", nullable=False),
+    _moment("created_at", nullable=False),
+)
+
+legal_person_agencies = Table(
+    "legal_person_agencies",
+    metadata,
+    Column("agency_id", Text, primary_key=True),
+    Column("legal_person_id", Text, nullable=False),
+    Column("person_id", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("matters", ARRAY(Text), nullable=False),
+    _moment("valid_until"),
+    Column("proposed_by", Text, nullable=False),
+    _moment("proposed_at", nullable=False),
+    _moment("accepted_at"),
+    _moment("ended_at"),
+    Column("ended_by", Text),
+)

@@ -284,6 +284,37 @@ STATEMENTS: tuple[str, ...] = (
     """,
     "CREATE INDEX ix_mandate_uses_mandate_id ON mandate_uses (mandate_id, used_at)",
     "CREATE INDEX ix_mandate_uses_principal ON mandate_uses (principal_kind, principal_id, used_at)",
+    """
+    CREATE TABLE legal_persons (
+        legal_person_id text PRIMARY KEY,
+        credit_code text NOT NULL CONSTRAINT uq_legal_persons_credit_code UNIQUE,
+        name text NOT NULL,
+        transaction_id text NOT NULL,
+        verified_at timestamptz NOT NULL,
+        created_at timestamptz NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE legal_person_agencies (
+        agency_id text PRIMARY KEY,
+        legal_person_id text NOT NULL REFERENCES legal_persons,
+        person_id text NOT NULL REFERENCES persons,
+        role text NOT NULL CHECK (role IN ('representative', 'administrator', 'agent')),
+        state text NOT NULL CHECK (state IN ('proposed', 'active', 'ended')),
+        matters text[] NOT NULL,
+        valid_until timestamptz NULL,
+        proposed_by text NOT NULL,
+        proposed_at timestamptz NOT NULL,
+        accepted_at timestamptz NULL,
+        ended_at timestamptz NULL,
+        ended_by text NULL
+    )
+    """,
+    """
+    CREATE UNIQUE INDEX uq_legal_person_agencies_person ON legal_person_agencies (legal_person_id, person_id)
+    WHERE state <> 'ended'
+    """,
+    "CREATE INDEX ix_legal_person_agencies_person_id ON legal_person_agencies (person_id)",
 )
 
 

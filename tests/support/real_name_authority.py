@@ -38,6 +38,7 @@ AUTHORITIES = {
     "bank_card": "中国银联（沙箱）",
     "telecom": "演示通信运营商",
     "housing_fund": "演示市住房公积金管理中心",
+    "enterprise": "演示市市场主体登记库",
 }
 ELEMENTS = {
     "id_card": ("name", "citizen_id_number"),
@@ -45,6 +46,7 @@ ELEMENTS = {
     "bank_card": ("name", "citizen_id_number", "card_number", "mobile"),
     "telecom": ("name", "citizen_id_number", "mobile"),
     "housing_fund": ("name", "citizen_id_number", "fund_account"),
+    "enterprise": ("company_name", "credit_code", "representative_name", "representative_id_number"),
 }
 
 
@@ -113,6 +115,31 @@ CITIZENS = (
 )
 """The people of the demo city; the first is Chen Wei of the walk-through."""
 
+
+@dataclass(frozen=True)
+class Company:
+    """One synthetic company of the register."""
+
+    company_name: str
+    credit_code: str
+    representative: Citizen
+
+    def elements(self) -> dict[str, str]:
+        """Return the right elements."""
+        return {
+            "company_name": self.company_name,
+            "credit_code": self.credit_code,
+            "representative_name": self.representative.name,
+            "representative_id_number": self.representative.citizen_id_number,
+        }
+
+
+COMPANIES = (
+    Company("演示市东江区陈记小面馆", "92500101MA5U000R4K", CITIZENS[0]),
+    Company("演示智造（演示市）有限公司", "91500101MA5U000N1A", CITIZENS[1]),
+)
+"""The companies of the demo city."""
+
 _SURNAMES = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许"
 _GIVEN = "子轩雨桐浩然思远欣怡明哲文博佳宁天佑晓东"
 
@@ -140,6 +167,7 @@ class SandboxAuthority:
         self.requests: list[dict[str, Any]] = []
         self._key = key
         self._clock = clock
+        self._companies = {company.credit_code: company for company in COMPANIES}
         self._people = {person.citizen_id_number: person for person in people}
         self._cards: dict[str, _Card] = {}
         self._answers: dict[str, dict[str, Any]] = {}
@@ -254,12 +282,16 @@ class SandboxAuthority:
             card.requests[day] += 1
             if card.wrong_in_row >= WRONG_IN_ROW or card.requests[day] > REQUESTS_A_DAY:
                 return "locked", []
-        person = self._people.get(elements["citizen_id_number"])
-        right = {} if person is None else person.elements(method)
+        if method == "enterprise":
+            company = self._companies.get(elements["credit_code"])
+            known, right = company is not None, company.elements() if company else {}
+        else:
+            person = self._people.get(elements["citizen_id_number"])
+            known, right = person is not None, person.elements(method) if person else {}
         failed = [name for name in ELEMENTS[method] if elements.get(name) != right.get(name)]
         if card is not None:
             card.wrong_in_row = card.wrong_in_row + 1 if failed else 0
-        if person is None:
+        if not known:
             return "not_found", []
         return ("mismatch", failed) if failed else ("match", [])
 
