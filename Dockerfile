@@ -12,7 +12,7 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends fonts-noto-cjk fonts-babelstone-han fonts-hanazono \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin hufu \
-    && install --directory --owner=hufu --group=hufu --mode=0700 /var/lib/hufu
+    && install --directory --owner=hufu --group=hufu --mode=0700 /var/lib/hufu /run/hufu
 COPY --from=build /opt/hufu /opt/hufu
 WORKDIR /app
 COPY foundation foundation

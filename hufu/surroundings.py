@@ -117,5 +117,5 @@ def environment_of(settings: Settings) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HUFU_")}
     for name, value in values.items():
         plain = value.get_secret_value() if hasattr(value, "get_secret_value") else value
-        environment[f"HUFU_{name.upper()}"] = ",".join(plain) if isinstance(plain, tuple) else str(plain)
+        environment[f"HUFU_{name.upper()}"] = ",".join(map(str, plain)) if isinstance(plain, tuple) else str(plain)
     return environment

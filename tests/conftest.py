@@ -9,6 +9,7 @@ rows are deleted.
 from __future__ import annotations
 
 import base64
+import logging
 import os
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -26,10 +27,11 @@ from foundation.clock import FixedClock
 from foundation.database import Database
 from foundation.encryption import FieldCipher
 from foundation.settings import Profile, Settings
+from tests.support.log_scan import LogScan
 from tests.support.servers import REDIS_DATABASES, TestServers, clone, run, test_servers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from xdist.workermanage import WorkerController
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 FIELD_KEY = bytes(range(32))
 INDEX_KEY = bytes(range(32, 64))
+_scan = LogScan()
 _servers = pytest.StashKey[TestServers]()
 _exits = pytest.StashKey[ExitStack]()
 
@@ -59,6 +62,8 @@ END $$
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_exits] = ExitStack()
+    logging.getLogger().addHandler(_scan)
+    logging.getLogger().setLevel(logging.INFO)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -194,6 +199,14 @@ def settings(migrated_database_url: str, redis_url: str, tmp_path: Path) -> Sett
         index_key=base64.b64encode(INDEX_KEY).decode(),
         keystore_passphrase="passphrase of the tests",
     )
+
+
+@pytest.fixture(autouse=True)
+def no_personal_data_in_logs() -> Iterator[None]:
+    """Fail a test during which anything logs an identity, card or mobile number or a synthetic person's name."""
+    yield
+    findings = _scan.taken()
+    assert not findings, findings
 
 
 @pytest.fixture(autouse=True)

@@ -53,7 +53,12 @@ def test_there_are_two_api_processes_a_worker_and_both_servers() -> None:
     assert len(serving) == 2
     assert all("ports" in service for service in serving)
     assert len({service["ports"][0] for service in serving}) == 2
-    assert {"worker", "migrate", "init", "postgres", "redis"} <= COMPOSE["services"].keys()
+    assert {"worker", "signer", "migrate", "init", "postgres", "redis"} <= COMPOSE["services"].keys()
+
+
+def test_the_signers_passphrase_goes_to_the_signer_and_the_ceremony_alone() -> None:
+    given = {name for name, service in OURS.items() if "HUFU_SIGNER_PASSPHRASE" in service["environment"]}
+    assert given == {"signer", "init"}
 
 
 def test_every_command_exists() -> None:
