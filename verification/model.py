@@ -265,7 +265,8 @@ class Report:
     `judged_at` is the moment the verdict is about, `checked_at` when it was reached;
     `data_as_of` is the age of the oldest data it rests on. `sub_indication` is the word of
     EN 319 102-1 when the subject is a signature, else empty. `attached` is what a PDF
-    carries as licence data, for comparing with the record; it is told to nobody.
+    carries as licence data, for comparing with the record; it is told to nobody. `revocation_urls` are where lists that
+    are missing could be fetched, of certificates whose chain has reached an anchor.
     """
 
     verdict: Verdict
@@ -282,6 +283,7 @@ class Report:
     advice: tuple[Sentence, ...] = field(default=())
     code: CodeFacts | None = None
     attached: Mapping[str, str] | None = field(default=None, repr=False)
+    revocation_urls: tuple[str, ...] = ()
     judged_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:

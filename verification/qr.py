@@ -180,7 +180,7 @@ def _count(value: object) -> int:
 
 
 def _moment(value: object) -> datetime:
-    return datetime.fromtimestamp(_count(value), UTC)
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=_count(value))
 
 
 def _day(value: object) -> date:

@@ -56,7 +56,7 @@ def read_coverage(document: bytes, byte_range: tuple[int, ...], contents: bytes)
     digits = gap.group(1)
     if len(digits) % 2 or bytes.fromhex(digits.decode("ascii")) != contents:
         raise BadByteRange("The signature value in the gap is not the one the parser reads.")
-    if not _END.search(document[max(first, end - 64) : end]):
+    if not ends_a_revision(document[max(first, end - 64) : end]):
         raise BadByteRange("It does not end where a revision ends.")
     return Coverage(first, second_start, end)
 
@@ -69,6 +69,11 @@ def declared_byte_ranges(document: bytes) -> tuple[tuple[int, int, int, int], ..
 def has_seal_traces(document: bytes) -> bool:
     """Tell whether a search of the bytes finds anything that only a sealed PDF has."""
     return any(trace in document for trace in _TRACES)
+
+
+def ends_a_revision(data: bytes) -> bool:
+    """Tell whether bytes end as a revision does."""
+    return _END.search(data) is not None
 
 
 def only_padding(document: bytes, start: int) -> bool:

@@ -8,6 +8,7 @@ of validation data change no picture.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from pyhanko.sign.diff_analysis import DEFAULT_DIFF_POLICY, DiffResult, ModificationLevel
@@ -15,7 +16,7 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from verification.model import Check, Outcome, Reason, Sentence
 from verification.pdf.agreement import same_pictures
-from verification.pdf.byte_range import only_padding
+from verification.pdf.byte_range import ends_a_revision, only_padding
 from verification.pdf.document import LIBRARY_ERRORS
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from verification.pdf.document import Finding, OpenDocument
 
+_STARTXREF = re.compile(rb"(?:^|[\r\n])startxref\s")
+_OBJECT = re.compile(rb"(?:^|[\s>])(\d{1,10})\s+\d{1,5}\s+obj\b")
 _STANDARD = "ISO 32000-2, 12.8.2.2; ETSI EN 319 142-1, 5.5"
 
 
@@ -39,7 +42,11 @@ def changes_after_last_seal(opened: OpenDocument) -> tuple[Finding, ...]:
     if only_padding(opened.document, end):
         return (_finding(Outcome.PASSED, "最后一个签章之后没有任何修改。", "Nothing follows the last seal."),)
     try:
-        allowed = _only_long_term(last) and same_pictures(opened.document[:end], opened.document)
+        allowed = (
+            _only_long_term(last)
+            and _all_accounted_for(opened, last, end)
+            and same_pictures(opened.document[:end], opened.document)
+        )
     except LIBRARY_ERRORS:
         allowed = False
     if allowed:
@@ -62,6 +69,24 @@ def _only_long_term(seal: EmbeddedPdfSignature) -> bool:
         return False
     result = seal.diff_result
     return isinstance(result, DiffResult) and result.modification_level <= ModificationLevel.LTA_UPDATES
+
+
+def _all_accounted_for(opened: OpenDocument, last: EmbeddedPdfSignature, end: int) -> bool:
+    """Tell whether what follows consists of whole revisions and of objects that they name.
+
+    Objects that no cross-reference section names are invisible to a reader that follows
+    the sections, and replace the sealed ones in a reader that searches the file instead.
+    """
+    tail = opened.document[end:]
+    revisions = range(last.signed_revision + 1, opened.reader.xrefs.total_revisions)
+    if not revisions or len(_STARTXREF.findall(tail)) != len(revisions) or not ends_a_revision(tail):
+        return False
+    named = {
+        reference.idnum
+        for revision in revisions
+        for reference in opened.reader.xrefs.explicit_refs_in_revision(revision)
+    }
+    return all(int(number) in named for number in _OBJECT.findall(tail))
 
 
 def allowed_by_certification(seal: EmbeddedPdfSignature) -> bool:

@@ -121,6 +121,7 @@ def _combine(
         sub_indication=sub,
         seals=tuple(verdict.facts for verdict in verdicts),
         attached=opened.attached_licence(),
+        revocation_urls=tuple(dict.fromkeys(url for verdict in verdicts for url in verdict.revocation_urls)),
     )
 
 

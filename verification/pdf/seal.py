@@ -8,7 +8,7 @@ passes, and path, revocation and key standing survive a second reading.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 from verification.model import Check, Indication, Outcome, Reason, SealFacts, Sentence
@@ -53,13 +53,23 @@ class SealVerdict:
     facts: SealFacts
     reason: Reason
     checks: tuple[Check, ...]
+    revocation_urls: tuple[str, ...] = ()
 
 
 class _Failed(Exception):
     """A check of ours ends the examination of this seal."""
 
-    def __init__(self, name: str, sub_indication: str, sentence: Sentence, *, indeterminate: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        sub_indication: str,
+        sentence: Sentence,
+        *,
+        indeterminate: bool = False,
+        urls: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(sentence.en)
+        self.urls = urls
         self.name = name
         self.sub_indication = sub_indication
         self.sentence = sentence
@@ -94,12 +104,14 @@ class _Examination:
             coverage = self._coverage(seal, checks)
             facts = replace(facts, covers_whole_document=only_padding(self.opened.document, coverage.end))
             message, stamp = self._integrity(seal, coverage, checks)
-            facts = _facts_of(facts, message, stamp)
+            facts = _facts_of(facts, message, stamp, seal)
+            facts = replace(facts, level=self._level(seal, message, later=self._later_timestamps(number)))
             self._certification(seal, number, checks)
             facts = self._trust(seal, number, message, facts, checks)
         except _Failed as failure:
             checks.append(_check(failure.name, _outcome(failure.indication), failure.sentence, seal))
-            return _verdict(facts, failure.indication, failure.sub_indication, checks)
+            verdict = _verdict(facts, failure.indication, failure.sub_indication, checks)
+            return replace(verdict, revocation_urls=failure.urls)
         except LIBRARY_ERRORS:
             checks.append(_check("seal.structure", Outcome.FAILED, _UNREADABLE, seal))
             return _verdict(facts, Indication.TOTAL_FAILED, "FORMAT_FAILURE", checks)
@@ -177,7 +189,7 @@ class _Examination:
         facts: SealFacts,
         checks: list[Check],
     ) -> SealFacts:
-        later = any(other.sig_object_type == "/DocTimeStamp" for other in self.opened.seals[number + 1 :])
+        later = self._later_timestamps(number)
         timestamp = facts.kind == "document_timestamp"
         if timestamp:
             judged = self.ades.document_timestamp(seal, later_timestamps=later)
@@ -192,6 +204,7 @@ class _Examination:
                 judged.sub_indication,
                 sentence,
                 indeterminate=judged.indication is Indication.INDETERMINATE,
+                urls=_list_urls(judged),
             )
         sentence = Sentence("AdES 验证通过。", f"The AdES procedure passes ({judged.procedure}).")
         checks.append(_check("seal.ades", Outcome.PASSED, sentence, seal, standard=f"ETSI {judged.procedure}"))
@@ -199,10 +212,12 @@ class _Examination:
         return replace(
             facts,
             indication=Indication.TOTAL_PASSED,
-            level=self._level(seal, message, later=later),
             sealed_at=judged.proven_at or facts.sealed_at,
             time_source="timestamp" if judged.proven_at else facts.time_source,
         )
+
+    def _later_timestamps(self, number: int) -> bool:
+        return any(other.sig_object_type == "/DocTimeStamp" for other in self.opened.seals[number + 1 :])
 
     def _level(self, seal: EmbeddedPdfSignature, message: SignedMessage, *, later: bool) -> str:
         """Name the baseline level of ETSI EN 319 142-1 by what is there."""
@@ -258,6 +273,21 @@ class _Examination:
 _UNREADABLE = Sentence("签章结构无法读取。", "The structure of the seal cannot be read.")
 
 
+def _list_urls(judged: Judged) -> tuple[str, ...]:
+    """Return where lists for a path are published; the path reached an anchor, so its addresses count."""
+    if judged.sub_indication != "TRY_LATER":
+        return ()
+    urls = [
+        name.native
+        for certificate in (*judged.path[1:], *judged.timestamp_path[1:])
+        for point in certificate.crl_distribution_points
+        if point["distribution_point"].name == "full_name"
+        for name in point["distribution_point"].chosen
+        if name.name == "uniform_resource_identifier"
+    ]
+    return tuple(dict.fromkeys(url for url in urls if url.startswith(("http://", "https://"))))
+
+
 def _require_detached(message: SignedMessage) -> None:
     if message.content_type != "data" or message.encapsulated is not None:
         raise MalformedSeal("The signature is not detached.")
@@ -281,16 +311,19 @@ def _first_facts(seal: EmbeddedPdfSignature) -> SealFacts:
     )
 
 
-def _facts_of(facts: SealFacts, message: SignedMessage, stamp: TimestampFacts | None) -> SealFacts:
+def _facts_of(
+    facts: SealFacts, message: SignedMessage, stamp: TimestampFacts | None, seal: EmbeddedPdfSignature
+) -> SealFacts:
     subject = message.certificate.subject.native
     names = [subject.get(key) for key in ("common_name", "organization_name")]
     signer = next((name for name in names if isinstance(name, str)), "")
-    claimed = stamp.at if stamp is not None else message.signing_time
+    # PAdES leaves the claimed time in the signature dictionary's /M.
+    claimed = stamp.at if stamp is not None else message.signing_time or seal.self_reported_timestamp
     return replace(
         facts,
         kind="document_timestamp" if stamp is not None else facts.kind,
         signer=signer,
-        sealed_at=claimed,
+        sealed_at=claimed.replace(tzinfo=UTC) if claimed is not None and claimed.tzinfo is None else claimed,
         time_source="timestamp" if stamp is not None else "claimed" if claimed is not None else "none",
         certificate_sha256_hex=message.certificate.sha256.hex(),
     )

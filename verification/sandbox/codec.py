@@ -99,6 +99,7 @@ def _report(fields: dict[str, Any]) -> Report:
         sub_indication=str(fields["sub_indication"]),
         seals=tuple(_seal(item) for item in fields["seals"]),
         attached=_texts(fields["attached"]),
+        revocation_urls=tuple(str(url) for url in fields["revocation_urls"]),
     )
 
 

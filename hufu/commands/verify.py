@@ -1,0 +1,156 @@
+"""`hufu verify`: judge a sealed PDF, a code or a receipt and say so in its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foundation.errors import TrustServiceError
+from foundation.outbound import OutboundClient
+from foundation.principal import SYSTEM
+from verification.anchors import read_anchors
+from verification.errors import DocumentEncrypted, DocumentOverLimit, NoSealFound, NotAPdf
+from verification.model import Outcome, Verdict
+from verification.revocation import judge_with_fetching
+from verification.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    import argparse
+
+    from verification.model import Report
+
+EXIT_CODES = {Verdict.VALID: 0, Verdict.INVALID: 1, Verdict.UNDETERMINED: 2}
+EXIT_NOT_EXAMINABLE = 3
+EXIT_USAGE = 64
+NOT_EXAMINABLE = (NotAPdf, DocumentEncrypted, NoSealFound, DocumentOverLimit)
+_MARKS = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.UNKNOWN: "?", Outcome.NOT_APPLICABLE: "·"}
+
+
+class WrongUsage(Exception):
+    """The command line asks for something that cannot be done; the message says what."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Take what `run` reads."""
+    parser.add_argument("file", metavar="FILE", help="a PDF, or a text with a code (HF1…) or a receipt; - reads stdin")
+    parser.add_argument(
+        "--anchors",
+        metavar="PEM",
+        type=Path,
+        help="trust these certificates (and revocation lists) alone; no service",
+    )
+    parser.add_argument("--at", metavar="TIME", help="judge as of this moment, such as 2026-11-22T08:00:00+08:00")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Judge one file; 0 VALID, 1 INVALID, 2 UNDETERMINED, 3 not examinable, 64 wrong usage."""
+    try:
+        document, at = _read(arguments.file), _moment(arguments.at)
+        report = _judge(document, arguments, at)
+    except WrongUsage as error:
+        print(f"hufu verify: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except NOT_EXAMINABLE as error:
+        _print_refusal(error, as_json=arguments.json)
+        return EXIT_NOT_EXAMINABLE
+    if arguments.json:
+        print(json.dumps(report.to_json(), ensure_ascii=False, indent=2))
+    else:
+        _print_report(report)
+    return EXIT_CODES[report.verdict]
+
+
+def _judge(document: bytes, arguments: argparse.Namespace, at: datetime | None) -> Report:
+    if arguments.anchors is not None:
+        return asyncio.run(_by_anchors(document, arguments.anchors, at or datetime.now(UTC)))
+    return _by_service(document, at)
+
+
+async def _by_anchors(document: bytes, anchors: Path, at: datetime) -> Report:
+    try:
+        material = read_anchors(anchors.read_bytes())  # noqa: ASYNC240 - a command with nothing else to do
+    except OSError as error:
+        raise WrongUsage(f"{anchors} cannot be read") from error
+    except TrustServiceError as error:
+        raise WrongUsage(f"{anchors}: {error.detail}") from error
+    sandbox = Sandbox(workers=1)
+    outbound = OutboundClient(("127.0.0.0/8", "::1/128"))
+    try:
+        return await judge_with_fetching(sandbox, document, material, outbound, at=at)
+    finally:
+        await sandbox.close()
+        await outbound.close()
+
+
+def _by_service(document: bytes, at: datetime | None) -> Report:
+    """Ask the service whose settings and database are here."""
+    from hufu.surroundings import surroundings  # noqa: PLC0415 - with --anchors none of this is loaded
+    from hufu.wiring import open_application  # noqa: PLC0415
+
+    async def ask() -> Report:
+        async with open_application(settings) as application:
+            service = application.services.verification
+            text = _text(document)
+            if text is not None and text.count(".") == 2 and text.startswith("ey"):  # noqa: PLR2004 - a compact JWS
+                return await service.by_receipt(text)
+            if text is not None and "HF1" in text.upper():
+                return (await service.by_qr(SYSTEM, text, at=at)).report
+            return (await service.by_pdf(SYSTEM, document, at=at)).report
+
+    with surroundings() as settings:
+        return asyncio.run(ask())
+
+
+def _text(document: bytes) -> str | None:
+    """Return a short file as text, None when it is none."""
+    try:
+        text = document[:20_000].decode("ascii").strip()
+    except UnicodeDecodeError:
+        return None
+    return None if text.startswith("%PDF") else text
+
+
+def _read(name: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise WrongUsage(f"{name} cannot be read") from error
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise WrongUsage("--at takes a date and time such as 2026-11-22T08:00:00+08:00") from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _print_refusal(error: TrustServiceError, *, as_json: bool) -> None:
+    if not as_json:
+        print(f"无法核验 Not examinable: {error.detail}")
+        return
+    answer: dict[str, Any] = dict.fromkeys(("verdict", "reason", "indication", "sub_indication", "data_as_of"))
+    answer |= {"checks": [], "error": type(error).__name__, "detail": error.detail}
+    print(json.dumps(answer, ensure_ascii=False, indent=2))
+
+
+def _print_report(report: Report) -> None:
+    verdict, reason = report.verdict.sentence, report.reason.sentence
+    print(f"{verdict.zh} {report.verdict.value}: {reason.zh} {reason.en}")
+    if report.indication is not None:
+        print(f"  {report.indication.value} {report.sub_indication}".rstrip())
+    print(f"  数据截至 Data as of {report.data_as_of.isoformat()}")
+    for seal in report.seals:
+        when = "" if seal.sealed_at is None else f", {seal.sealed_at.isoformat()} ({seal.time_source})"
+        print(f"  ● {seal.signer or seal.field_name} {seal.level}{when}")
+    for check in report.checks:
+        print(f"  {_MARKS[check.outcome]} {check.detail.zh} {check.detail.en}")
+    for sentence in report.advice:
+        print(f"  ! {sentence.zh} {sentence.en}")
