@@ -56,6 +56,8 @@ class Database:
             pool_pre_ping=False,
             connect_args={
                 "timeout": 5,
+                # The server's own limit says nothing when the network between swallows packets.
+                "command_timeout": statement_timeout_seconds + 2,
                 "server_settings": {
                     "timezone": "UTC",
                     "application_name": "hufu",
