@@ -19,6 +19,7 @@ ISSUE = {
         "supervision_authority": "演示市东江区市场监督管理局",
         "signed_by": "李明",
     },
+    "licence_number": "JY25001010000042",
     "valid_from": "2026-03-02",
     "valid_to": "2031-03-01",
     "matter_code": "500100-0131-001",

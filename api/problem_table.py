@@ -60,6 +60,9 @@ PROBLEMS: dict[type[base.TrustServiceError], Problem] = {
     oauth.InsufficientScope: Problem(403, "insufficient-scope", "访问令牌没有所需的权限范围", "Scope missing"),
     people.AccountClosed: Problem(401, "account-closed", "账号已停用", "Account closed"),
     people.AuthorityMissing: Problem(403, "authority-missing", "没有这项授权", "Authority missing"),
+    people.CodeRefused: Problem(401, "code-refused", "验证码不正确", "Code refused"),
+    people.RecoveryRefused: Problem(401, "recovery-refused", "找回账号没有通过", "Recovery refused"),
+    people.MandateRefused: Problem(403, "mandate-refused", "授权不包括这件事或已失效", "Mandate refused"),
     people.RealNameConflict: Problem(409, "real-name-conflict", "与已有实名信息不一致", "Contradicts the proven name"),
     people.RealNameQuotaExhausted: Problem(
         429, "real-name-quota-exhausted", "实名核对次数已用完", "Real-name attempts used up"

@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from api.context import prefers_english, request_id_of
 from api.problem_table import BY_STATUS, INTERNAL, INVALID, MALFORMED, PROBLEMS, Problem
+from api.strict import InvalidBody
 from api.web.errors import error_page, wants_page
 from foundation import errors as base
 
@@ -124,6 +125,10 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
     if wants_page(request):
         return await error_page(request, error.status_code, None)
+    if isinstance(error, InvalidBody):
+        return problem_response(
+            request, INVALID, detail=error.rule, errors=[{"field": error.field, "rule": error.rule}]
+        )
     problem = BY_STATUS.get(error.status_code, Problem(error.status_code, "http", "请求被拒绝", "Request refused"))
     return problem_response(request, problem, headers=error.headers)
 
@@ -132,7 +137,10 @@ async def on_unexpected(request: Request, error: Exception) -> Response:
     """Answer anything else with a request id and nothing more; the cause goes to the log."""
     LOGGER.error("unexpected error", extra={"request_id": request_id_of(request)}, exc_info=error)
     if wants_page(request):
-        return await error_page(request, INTERNAL.status, None)
+        try:
+            return await error_page(request, INTERNAL.status, None)
+        except Exception:
+            LOGGER.exception("error page failed", extra={"request_id": request_id_of(request)})
     return problem_response(request, INTERNAL)
 
 
@@ -141,4 +149,3 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(base.TrustServiceError, on_service_error)
     app.add_exception_handler(RequestValidationError, on_validation_error)
     app.add_exception_handler(HTTPException, on_http_exception)
-    app.add_exception_handler(Exception, on_unexpected)

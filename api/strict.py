@@ -7,9 +7,9 @@ import unicodedata
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette._utils import AwaitableOrContextManagerWrapper
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from foundation.errors import InvalidInput, NotFound
@@ -24,6 +24,15 @@ MAX_DEPTH = 32
 ALLOWED_CONTROLS = frozenset("\t\n\r")
 
 
+class InvalidBody(HTTPException):
+    """The body is JSON and breaks a rule; FastAPI lets an HTTPException out of its body reading, and no other."""
+
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(422)
+        self.field = field
+        self.rule = rule
+
+
 class _DuplicateMember(ValueError):
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -36,7 +45,7 @@ class StrictRequest(Request):
     known: frozenset[str] | None = None
 
     async def json(self) -> Any:  # noqa: ANN401 - any JSON value
-        """Return the parsed body; raises RequestValidationError naming a repeated member."""
+        """Return the parsed body; raises InvalidBody naming a repeated member."""
         if not hasattr(self, "_json"):
             self._json = parse_json(await self.body())
         return self._json
@@ -44,13 +53,18 @@ class StrictRequest(Request):
     def form(
         self, *, max_files: float = 4, max_fields: float = 64, max_part_size: int = 256 * 1024
     ) -> AwaitableOrContextManagerWrapper[FormData]:
-        """Return the parsed form; raises InvalidInput naming a repeated or unknown field."""
+        """Return the parsed form; raises InvalidBody naming a repeated or unknown field."""
         limits = (min(max_files, 4), min(max_fields, 64), min(max_part_size, 256 * 1024))
         return AwaitableOrContextManagerWrapper(self._strict_form(*limits))
 
     async def _strict_form(self, max_files: float, max_fields: float, max_part_size: int) -> FormData:
         form = await super().form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
-        check_pairs([(name, value if isinstance(value, str) else "") for name, value in form.multi_items()], self.known)
+        try:
+            pairs = [(name, value if isinstance(value, str) else "") for name, value in form.multi_items()]
+            check_pairs(pairs, self.known)
+        except InvalidBody:
+            await form.close()
+            raise
         return form
 
 
@@ -75,9 +89,9 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     try:
         value = json.loads(body, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except _DuplicateMember as error:
-        raise _invalid(("body", clean_name(error.name)), "The field is given twice.") from error
+        raise _invalid((clean_name(error.name),), "The field is given twice.") from error
     except RecursionError as error:
-        raise _invalid(("body",), "The body is nested too deeply.") from error
+        raise _invalid((), "The body is nested too deeply.") from error
     except json.JSONDecodeError:
         raise
     except ValueError as error:
@@ -95,15 +109,15 @@ def check_addresses(request: Request, known: set[str]) -> None:
 
 
 def check_pairs(pairs: list[tuple[str, str]], known: Collection[str] | None) -> None:
-    """Refuse repeated or unknown parameters and control characters; None knows every name."""
+    """Refuse repeated or unknown parameters and control characters; None knows every name. Raises InvalidBody."""
     for name, count in Counter(name for name, _ in pairs).items():
         if count > 1:
-            raise InvalidInput("The field is given twice.", field=clean_name(name))
+            raise InvalidBody(clean_name(name), "The field is given twice.")
         if known is not None and name not in known:
-            raise InvalidInput("There is no such field.", field=clean_name(name))
+            raise InvalidBody(clean_name(name), "There is no such field.")
     for name, value in pairs:
         if unusable(value):
-            raise InvalidInput("The text holds control characters.", field=clean_name(name))
+            raise InvalidBody(clean_name(name), "The text holds control characters.")
 
 
 def one_header(request: Request, name: str) -> None:
@@ -137,9 +151,9 @@ def _refuse_constant(name: str) -> None:
 
 def _walk(value: object, path: tuple[str | int, ...], depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise _invalid(("body", *path[:3]), "The body is nested too deeply.")
+        raise _invalid(path[:3], "The body is nested too deeply.")
     if isinstance(value, str) and unusable(value):
-        raise _invalid(("body", *path), "The text holds control characters.")
+        raise _invalid(path, "The text holds control characters.")
     members: Iterable[tuple[str | int, object]] = ()
     if isinstance(value, dict):
         members = value.items()
@@ -147,9 +161,9 @@ def _walk(value: object, path: tuple[str | int, ...], depth: int) -> None:
         members = enumerate(value)
     for name, member in members:
         if isinstance(name, str) and unusable(name, allowed=frozenset()):
-            raise _invalid(("body", *path), "A field name holds control characters.")
+            raise _invalid(path, "A field name holds control characters.")
         _walk(member, (*path, clean_name(name) if isinstance(name, str) else name), depth + 1)
 
 
-def _invalid(location: tuple[str | int, ...], rule: str) -> RequestValidationError:
-    return RequestValidationError([{"type": "value_error", "loc": location, "msg": rule}])
+def _invalid(location: tuple[str | int, ...], rule: str) -> InvalidBody:
+    return InvalidBody(".".join(str(part) for part in location) or "body", rule)

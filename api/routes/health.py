@@ -1,5 +1,6 @@
 """Liveness, readiness, metrics, and what a problem type means."""
 
+from functools import cache
 from typing import Any
 
 import orjson
@@ -63,3 +64,16 @@ async def problem_type(slug: str) -> dict[str, Any]:
         "title_en": row.title_en,
         "causes": meanings,
     }
+
+
+@router.get("/openapi.json", summary="This description", include_in_schema=False)
+async def description() -> Response:
+    """Return `openapi.yaml` as JSON."""
+    return Response(_description(), media_type="application/json", headers={"cache-control": "public, max-age=300"})
+
+
+@cache
+def _description() -> bytes:
+    from api.openapi import document  # noqa: PLC0415 - it builds an application of its own
+
+    return orjson.dumps(document())

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from textwrap import wrap
 from urllib.parse import unquote
 
 from fastapi import APIRouter, Request
@@ -22,14 +23,22 @@ BINARY = {"content": {"application/octet-stream": {"schema": {"type": "string", 
 
 @router.get(
     "/api/v1/trust-anchors",
-    summary="Root and issuing certificates, PEM",
+    summary="Root and issuing certificates with their revocation lists, PEM",
     response_class=Response,
     responses={200: {"content": {"application/x-pem-file": {"schema": {"type": "string"}}}}},
 )
 async def trust_anchors(request: Request) -> Response:
-    """Return what a verifier has to trust: roots first, then issuing CAs."""
-    pem = services_of(request).anchors.pem()
-    return Response(pem, media_type="application/x-pem-file", headers={"cache-control": "public, max-age=3600"})
+    """Return what a verifier needs offline: roots, issuing CAs, then the newest list of each."""
+    services = services_of(request)
+    lists = [await services.authority.crl_der(issuer) for issuer in Issuer]
+    pem = services.anchors.pem() + "".join(pem_block("X509 CRL", der) for der in lists)
+    return Response(pem, media_type="application/x-pem-file", headers={"cache-control": "public, max-age=60"})
+
+
+def pem_block(label: str, der: bytes) -> str:
+    """Return the textual form of RFC 7468."""
+    lines = wrap(base64.b64encode(der).decode(), 64)
+    return "\n".join((f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""))
 
 
 @router.get(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 FIELD = "form_token"
-_NEW = "hufu.form_secret"
+_NEW, _READ = "hufu.form_secret", "hufu.forms"
 MAX_FIELDS = 120
 
 
@@ -66,11 +66,24 @@ def _same(request: Request, address: str) -> bool:
     return (ours.scheme, ours.netloc.lower()) == (theirs.scheme, theirs.netloc.lower())
 
 
-async def checked_form(request: Request) -> FormData:
-    """Return the form after checking origin and token; raises ForeignForm, InvalidInput."""
+async def public_form(request: Request) -> FormData:
+    """Return the form of a page that works without a session; raises ForeignForm, InvalidBody."""
     check_origin(request)
     form = await request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=256 * 1024)
+    request.scope.setdefault(_READ, []).append(form)
     check_pairs([(name, value if isinstance(value, str) else "") for name, value in form.multi_items()], None)
+    return form
+
+
+async def close_forms(request: Request) -> None:
+    """Close the temporary files of what was uploaded."""
+    for form in request.scope.pop(_READ, ()):
+        await form.close()
+
+
+async def checked_form(request: Request) -> FormData:
+    """Return the form after checking origin and token; raises ForeignForm, InvalidBody."""
+    form = await public_form(request)
     given = form.get(FIELD)
     if not isinstance(given, str) or not hmac.compare_digest(given.encode(), token(request).encode()):
         raise ForeignForm("The page was open for too long; load it again and repeat.")

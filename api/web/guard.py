@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation of a dependency
 
 from api.access import ACCESS, Way
 from api.dependencies import limit_source
 from api.web import sessions
+from api.web.csrf import close_forms
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
-async def page_guard(request: Request) -> None:
-    """Apply the route's row; runs before every page handler."""
+async def page_guard(request: Request) -> AsyncIterator[None]:
+    """Apply the route's row before a page's handler, and close what it read after it."""
     access = ACCESS[request.method, request.scope["route"].path]
     if access.way is Way.PAGE:
         request.state.principal = await sessions.require(request, access.actor)
     elif access.per_minute:
         await limit_source(request, access)
+    try:
+        yield
+    finally:
+        await close_forms(request)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.starlette_client import OAuth
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -99,7 +99,7 @@ class Portal:
             answer: Response = await self._sso.authorize_redirect(
                 request, self._config.redirect_uri, acr_values=self._config.level
             )
-        except httpx.HTTPError:
+        except httpx2.HTTPError:
             return self.page(request, "problem.html", 503, title="暂时不能登录", text=AWAY)
         return answer
 
@@ -110,7 +110,7 @@ class Portal:
             claims = await self._sso.userinfo(token=token)
         except OAuthError as error:
             return self.page(request, "problem.html", 400, title="没有登录成功", text=declined(error))
-        except httpx.HTTPError:
+        except httpx2.HTTPError:
             return self.page(request, "problem.html", 503, title="没有登录成功", text=AWAY)
         signed = token["userinfo"]
         if signed.get("acr", "L0") < self._config.level or claims.get("sub") != signed["sub"]:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 
 FORMATS = ("食品销售经营者", "餐饮服务经营者", "单位食堂")
 ITEMS = ("热食类食品制售", "冷食类食品制售", "糕点类食品制售", "自制饮品制售", "预包装食品销售")
+DISTRICT = "500101"
 YEARS = 5
 MAX_ADDRESS_CHARS = 120
 MIN_ADDRESS_CHARS = 5
@@ -45,7 +46,7 @@ class Applications:
 
     def add(self, applicant: Applicant, premises: str, business_format: str, items: tuple[str, ...]) -> Application:
         """Accept an application that passed `problems`."""
-        number = f"{date.today():%Y%m%d}-{secrets.token_hex(3).upper()}"  # noqa: DTZ011 - a civil day on a form
+        number = f"{date.today():%Y%m%d}-{secrets.randbelow(10**7):07d}"  # noqa: DTZ011 - a civil day on a form
         made = Application(number, applicant, premises, business_format, items, datetime.now(UTC))
         self._kept[number] = made
         return made
@@ -100,6 +101,7 @@ def licence_request(
             "supervision_authority": department,
             "signed_by": "审批科",
         },
+        "licence_number": f"JY2{DISTRICT}{application.number[-7:]}",
         "valid_from": today.isoformat(),
         "valid_to": end.isoformat(),
         "matter_code": matter_code,

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import httpx2
 
 if TYPE_CHECKING:
     from examples.department_portal.config import Config
@@ -42,10 +42,12 @@ class _Token:
 class HufuClient:
     """Issues licences and verifies identifiers."""
 
-    def __init__(self, config: Config, http: httpx.AsyncClient | None = None) -> None:
+    def __init__(self, config: Config, http: httpx2.AsyncClient | None = None) -> None:
         """Take the configuration; the connection pool lives as long as the client."""
         self._config = config
-        self._http = http or httpx.AsyncClient(base_url=config.hufu, timeout=SECONDS, headers={"accept-language": "zh"})
+        self._http = http or httpx2.AsyncClient(
+            base_url=config.hufu, timeout=SECONDS, headers={"accept-language": "zh"}
+        )
         self._token = _Token()
 
     async def issue(self, body: dict[str, Any], *, idempotency_key: str) -> dict[str, Any]:
@@ -80,14 +82,14 @@ class HufuClient:
             self._token = _Token(found["access_token"], time.monotonic() + found["expires_in"] - SPARE_SECONDS)
         return self._token.value
 
-    async def _send(self, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own options
+    async def _send(self, path: str, **options: Any) -> httpx2.Response:  # noqa: ANN401 - the client's own options
         try:
             return await self._http.post(path, **options)
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise HufuAway from error
 
 
-def _body(answer: httpx.Response) -> dict[str, Any]:
+def _body(answer: httpx2.Response) -> dict[str, Any]:
     try:
         found: dict[str, Any] = answer.json()
     except ValueError as error:

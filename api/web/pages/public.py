@@ -7,9 +7,8 @@ from fastapi.responses import Response
 from starlette.datastructures import UploadFile
 
 from api.context import services_of
-from api.strict import check_pairs
 from api.web import sessions
-from api.web.csrf import check_origin, text_of
+from api.web.csrf import public_form, text_of
 from api.web.i18n import ENGLISH, N_, language_of
 from api.web.messages import FIELD_RULES, told
 from api.web.pages.account import home_of
@@ -49,7 +48,7 @@ async def _again(request: Request, errors: dict[str, str], values: dict[str, str
 @router.post("/v/identifier")
 async def by_identifier(request: Request) -> Response:
     """Judge an identifier as typed."""
-    form = await _form(request)
+    form = await public_form(request)
     names = ("identifier", "holder_name", "holder_code")
     values = {name: text_of(form, name, limit=300) for name in names}
     if not values["identifier"]:
@@ -66,7 +65,7 @@ async def by_identifier(request: Request) -> Response:
 @router.post("/v/qr")
 async def by_qr(request: Request) -> Response:
     """Judge the text of a code."""
-    form = await _form(request)
+    form = await public_form(request)
     values = {"text": text_of(form, "text", limit=MAX_TEXT)}
     if not values["text"]:
         return await _again(request, {"text": say(request, FIELD_RULES["text"])})
@@ -76,7 +75,7 @@ async def by_qr(request: Request) -> Response:
 @router.post("/v/pdf")
 async def by_pdf(request: Request) -> Response:
     """Judge a PDF that was dropped or chosen."""
-    form = await _form(request)
+    form = await public_form(request)
     document = form.get("document")
     data = await document.read() if isinstance(document, UploadFile) else b""
     if not data:
@@ -87,7 +86,7 @@ async def by_pdf(request: Request) -> Response:
 @router.post("/v/receipt")
 async def by_receipt(request: Request) -> Response:
     """Judge a receipt somebody was given."""
-    form = await _form(request)
+    form = await public_form(request)
     report = await services_of(request).verification.by_receipt(text_of(form, "receipt", limit=MAX_RECEIPT))
     return await _verdict(request, "receipt", report)
 
@@ -95,17 +94,10 @@ async def by_receipt(request: Request) -> Response:
 @router.post("/v/receipt/file")
 async def receipt_file(request: Request) -> Response:
     """Give the receipt back as a file; it came with the page, nothing is kept for it."""
-    form = await _form(request)
+    form = await public_form(request)
     text = text_of(form, "receipt", limit=MAX_RECEIPT)
     headers = {"content-disposition": 'attachment; filename="receipt.jws"', "cache-control": "no-store"}
     return Response(text, media_type="application/jose", headers=headers)
-
-
-async def _form(request: Request) -> Any:  # noqa: ANN401 - FormData or what a test gives
-    check_origin(request)
-    form = await request.form(max_files=1, max_fields=8, max_part_size=256 * 1024)
-    check_pairs([(name, value if isinstance(value, str) else "") for name, value in form.multi_items()], None)
-    return form
 
 
 async def _judged(request: Request, way: str, values: dict[str, str], judging: Any) -> Response:  # noqa: ANN401

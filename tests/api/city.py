@@ -1,0 +1,137 @@
+"""The whole service, seeded with the demo city, answering real HTTP: once a test worker.
+
+Its database is a clone of its own, so that the rows of the seed outlive the tests that
+delete theirs. Tests here add what they need and never count what others left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest_asyncio
+import uvicorn
+
+from api.app import create_app
+from foundation.clock import SystemClock
+from foundation.settings import Profile, Settings
+from hufu.commands.init import hold_ceremony
+from hufu.seed import seed
+from hufu.wiring import Application, open_application
+from idp.people import totp
+from tests.support.real_name_authority import SandboxAuthority
+from tests.support.servers import clone
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    import pytest
+    from fastapi import FastAPI
+
+    from hufu import demo_city
+    from tests.support.servers import TestServers
+
+GATEWAY_KEY = bytes(range(64, 96))
+SCOPES = "licence:issue licence:read licence:status seal:apply verify:read"
+
+
+@dataclass
+class City:
+    """The running service and what a test needs to use it."""
+
+    application: Application
+    app: FastAPI
+    url: str
+    authority: SandboxAuthority
+    secrets: dict[str, str]
+    http: httpx2.AsyncClient
+    _tokens: dict[tuple[str, str], str] = field(default_factory=dict)
+    _steps: dict[str, int] = field(default_factory=dict)
+
+    async def token(self, client_id: str = "food-bureau-portal", scope: str = SCOPES) -> str:
+        """Return an access token of a department's system."""
+        key = (client_id, scope)
+        if key not in self._tokens:
+            answer = await self.http.post(
+                "/oauth/token",
+                data={"grant_type": "client_credentials", "scope": scope},
+                auth=(client_id, self.secrets[client_id]),
+            )
+            assert answer.status_code == 200, answer.text
+            self._tokens[key] = answer.json()["access_token"]
+        return self._tokens[key]
+
+    async def headers(self, client_id: str = "food-bureau-portal", scope: str = SCOPES) -> dict[str, str]:
+        """Return the Authorization header of a department's system."""
+        return {"authorization": f"Bearer {await self.token(client_id, scope)}"}
+
+    async def one_time_code(self, officer: demo_city.DemoOfficer) -> str:
+        """Return a code that was not used before, waiting for the next step where it must."""
+        secret = base64.b32decode(officer.totp_secret_base32)
+        while True:
+            step = totp.step_of(SystemClock().now())
+            last = self._steps.get(officer.username, step - 2)
+            if last < step + totp.DRIFT_STEPS:
+                self._steps[officer.username] = max(last + 1, step - totp.DRIFT_STEPS)
+                return totp.code_at(secret, self._steps[officer.username])
+            await asyncio.sleep(1)
+
+
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def city(servers: TestServers, worker_name: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[City]:
+    """Yield the demo city."""
+    directory = tmp_path_factory.mktemp("city")
+    port = free_port()
+    authority = SandboxAuthority(GATEWAY_KEY, SystemClock()).start()
+    settings = _settings(servers, worker_name, directory, port, authority.url)
+    await hold_ceremony(settings, ("tests",))
+    async with open_application(settings) as application:
+        await seed(application)
+        app = create_app(application.services)
+        server, serving = await _serve(app, port)
+        secrets = json.loads((directory / "demo.json").read_text())["clients"]
+        async with httpx2.AsyncClient(base_url=settings.issuer, timeout=60) as http:
+            yield City(application, app, settings.issuer, authority, secrets, http)
+        server.should_exit = True
+        await serving
+    authority.stop()
+
+
+def _settings(servers: TestServers, worker_name: str, directory: Path, port: int, gateway: str) -> Settings:
+    return Settings(
+        profile=Profile.TEST,
+        issuer=f"http://localhost:{port}",
+        database_url=clone(servers, f"{worker_name}_city"),
+        redis_url=servers.redis_url,
+        data_directory=directory,
+        field_keys="1:" + base64.b64encode(bytes(range(32))).decode(),
+        index_key=base64.b64encode(bytes(range(32, 64))).decode(),
+        keystore_passphrase="passphrase of the tests",
+        real_name_gateway_url=gateway,
+        real_name_gateway_key=base64.b64encode(GATEWAY_KEY).decode(),
+        outbound_networks="127.0.0.0/8",
+    )
+
+
+async def _serve(app: FastAPI, port: int) -> tuple[uvicorn.Server, asyncio.Task[Any]]:
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off", ws="none")
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] - the test runner keeps its own
+    serving = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn offers a flag and no event
+        await asyncio.sleep(0.02)
+    return server, serving

@@ -1,0 +1,238 @@
+"""Every route × a foreign department's token and a stranger's session: refused.
+
+One row a route. A route without a row, or a row without a route, fails.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+
+from api.access import ACCESS, Way, methods_and_paths
+from api.app import build
+from api.examples import CHANGE, ISSUE
+from foundation.principal import Channel
+from hufu import demo_city
+from tests.api.documents import blank_pdf
+
+if TYPE_CHECKING:
+    from tests.api.city import City
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+OPEN = "open"
+"""No object of anybody's is touched: the row says so, and the test that the route needs no sign-in."""
+
+FOREIGN_CLIENT = "land-bureau-system"
+OWN = "market bureau's licence"
+DRAFT = "an officer's draft"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a foreign caller gets, and how the request is made."""
+
+    refused: tuple[int, ...] = ()
+    json: Any = None
+    data: dict[str, str] | None = None
+    document: bool = False
+    opened: str = ""
+
+
+ROWS: dict[tuple[str, str], Row] = {
+    ("POST", "/api/v1/licences"): Row((403,), json=ISSUE),
+    ("GET", "/api/v1/licences"): Row(opened="lists the caller's own organisation only"),
+    ("GET", "/api/v1/licences/{identifier}"): Row((403, 404)),
+    ("GET", "/api/v1/licences/{identifier}/pdf"): Row((403, 404)),
+    ("GET", "/api/v1/licences/{identifier}/qr.png"): Row((403, 404)),
+    ("GET", "/api/v1/licences/{identifier}/states"): Row((403, 404)),
+    ("POST", "/api/v1/licences/{identifier}/states"): Row((403, 404), json=CHANGE),
+    ("GET", "/api/v1/seals"): Row(opened="lists the caller's own organisation only"),
+    ("GET", "/api/v1/seals/{seal_id}/uses"): Row((403, 404)),
+    ("POST", "/api/v1/sealed-documents"): Row((403, 404), document=True),
+    ("GET", "/api/v1/sealed-documents/{document_id}"): Row((404,)),
+    ("GET", "/licences/{identifier}"): Row((404,)),
+    ("GET", "/licences/{identifier}/pdf"): Row((404,)),
+    ("GET", "/licences/{identifier}/qr.png"): Row((404,)),
+    ("GET", "/desk/seal/{draft_id}"): Row((404,)),
+    ("POST", "/desk/seal/{draft_id}"): Row((404,), data={"x": "1", "y": "1", "size": "42"}),
+    ("GET", "/desk/seal/{draft_id}/pages/{number}.png"): Row((404,)),
+    ("GET", "/desk/seals/{seal_id}.png"): Row((404,)),
+    ("GET", "/desk/confirm/{draft_id}"): Row((404,)),
+    ("POST", "/desk/confirm/{draft_id}"): Row((404,), data={"code": "123456"}),
+    ("GET", "/desk/confirm/{draft_id}/preview.png"): Row((404,)),
+    ("GET", "/desk/done/{draft_id}"): Row((404,)),
+    ("GET", "/desk/done/{draft_id}/file"): Row((404,)),
+    ("GET", "/consent/{interaction_id}"): Row((403, 404, 410)),
+    ("POST", "/consent/{interaction_id}"): Row((403, 404, 410), data={"answer": "yes"}),
+    ("GET", "/home"): Row(opened="shows the session's own person"),
+    ("GET", "/me"): Row(opened="shows the session's own person"),
+    ("GET", "/accesses"): Row(opened="shows the session's own person"),
+    ("GET", "/licences"): Row(opened="shows the session's own person"),
+    ("GET", "/real-name"): Row(opened="a form of the session's own"),
+    ("POST", "/real-name"): Row(opened="proves the session's own person"),
+    ("GET", "/desk"): Row(opened="shows the session's own organisation"),
+    ("GET", "/desk/seal"): Row(opened="shows the session's own seals"),
+    ("POST", "/desk/seal"): Row(opened="begins a draft of the session's own"),
+    ("GET", "/desk/uses"): Row(opened="shows the session's own seals"),
+    ("GET", "/desk/issued"): Row(opened="shows the session's own organisation"),
+}
+
+
+def routes() -> list[tuple[str, str]]:
+    return methods_and_paths(build().routes)
+
+
+def guarded() -> list[tuple[str, str]]:
+    return [route for route in routes() if ACCESS[route].way in {Way.BEARER, Way.PAGE}]
+
+
+async def test_every_route_has_a_row_and_every_row_a_route() -> None:
+    assert set(ROWS) == set(guarded())
+    assert set(ACCESS) == set(routes())
+
+
+class Objects:
+    """Objects of one department and one citizen, to be tried by others."""
+
+    def __init__(self, licence: str, seal: str, document: str, draft: str) -> None:
+        self._values = {
+            "identifier": licence,
+            "seal_id": seal,
+            "document_id": document,
+            "draft_id": draft,
+            "interaction_id": "int_unknown",
+            "number": "1",
+        }
+
+    def address(self, path: str) -> str:
+        return path.format(**self._values)
+
+
+async def session_of(city: City, username: str, password: str, officer: demo_city.DemoOfficer | None = None) -> str:
+    sessions = city.application.services.sessions
+    session = await sessions.sign_in(username, password, source="test", channel=Channel.WEB)
+    if officer is not None:
+        session = await sessions.second_factor(session, await city.one_time_code(officer))
+    assert session.secret is not None
+    return session.secret
+
+
+async def citizen_client(city: City, username: str) -> httpx2.AsyncClient:
+    secret = await session_of(city, username, demo_city.CITIZEN_PASSWORD)
+    return httpx2.AsyncClient(base_url=city.url, cookies={"hufu-session": secret}, headers={"origin": city.url})
+
+
+async def officer_client(city: City, officer: demo_city.DemoOfficer) -> httpx2.AsyncClient:
+    secret = await session_of(city, officer.username, officer.password, officer)
+    return httpx2.AsyncClient(base_url=city.url, cookies={"hufu-session": secret}, headers={"origin": city.url})
+
+
+async def form_token(http: httpx2.AsyncClient, path: str) -> str:
+    page = (await http.get(path)).text
+    return page.split('name="form_token" value="', 1)[1].split('"', 1)[0]
+
+
+async def market_objects(city: City) -> Objects:
+    headers = await city.headers()
+    issued = await city.http.post(
+        "/api/v1/licences", json=ISSUE, headers=headers | {"idempotency-key": uuid.uuid4().hex}
+    )
+    seal = (await city.http.get("/api/v1/seals", headers=headers)).json()["seals"][0]["seal_id"]
+    files = {"document": ("a.pdf", blank_pdf())}
+    sealed = await city.http.post("/api/v1/sealed-documents", files=files, data={"seal_id": seal}, headers=headers)
+    async with await officer_client(city, demo_city.OFFICERS[0]) as officer:
+        data = {"form_token": await form_token(officer, "/desk/seal"), "seal_id": seal}
+        begun = await officer.post("/desk/seal", files=files, data=data)
+    assert begun.status_code == 303, begun.text
+    draft = begun.headers["location"].split("/")[3].split("?")[0]
+    return Objects(issued.json()["identifier"], seal, sealed.json()["document_id"], draft)
+
+
+async def send(http: httpx2.AsyncClient, route: tuple[str, str], objects: Objects, extra: dict[str, str]) -> int:
+    method, path = route
+    row = ROWS[route]
+    files = {"document": ("a.pdf", blank_pdf())} if row.document else None
+    data = dict(row.data or {})
+    if row.document:
+        data["seal_id"] = objects.address("{seal_id}")
+    if ACCESS[route].way is Way.PAGE and method == "POST":
+        data["form_token"] = await form_token(http, "/v")
+    answer = await http.request(
+        method, objects.address(path), json=row.json, data=data or None, files=files, headers=extra
+    )
+    return answer.status_code
+
+
+async def test_nobody_reaches_another_department_or_person(city: City) -> None:
+    objects = await market_objects(city)
+    token = await city.headers(FOREIGN_CLIENT)
+    wrong = {}
+    async with (
+        await citizen_client(city, "zhangxiuying") as citizen,
+        await officer_client(city, demo_city.OFFICERS[1]) as officer,
+    ):
+        for route in guarded():
+            row = ROWS[route]
+            if row.opened:
+                continue
+            key = {"idempotency-key": uuid.uuid4().hex}
+            if ACCESS[route].way is Way.BEARER:
+                found = await send(city.http, route, objects, token | key)
+            else:
+                found = await send(officer if ACCESS[route].actor == "officer" else citizen, route, objects, {})
+            if found not in row.refused:
+                wrong[route] = found
+    assert not wrong
+
+
+async def test_no_token_no_session_no_answer(city: City) -> None:
+    objects = Objects("x", "x", "x", "x")
+    wrong = {}
+    async with httpx2.AsyncClient(base_url=city.url, headers={"origin": city.url}) as stranger:
+        for method, path in guarded():
+            answer = await stranger.request(method, objects.address(path), headers={"accept": "application/json"})
+            if answer.status_code != 401:
+                wrong[method, path] = answer.status_code
+    assert not wrong
+
+
+async def test_a_session_opens_no_api_and_a_token_no_page(city: City) -> None:
+    objects = Objects("x", "x", "x", "x")
+    token = await city.headers()
+    wrong = {}
+    async with await citizen_client(city, "chenwei") as citizen:
+        for method, path in guarded():
+            bearer = ACCESS[method, path].way is Way.BEARER
+            http, extra = (citizen, {}) if bearer else (city.http, token)
+            answer = await http.request(method, objects.address(path), headers=extra)
+            if answer.status_code != 401:
+                wrong[method, path] = answer.status_code
+    assert not wrong
+
+
+async def test_a_token_without_the_scope_is_refused(city: City) -> None:
+    objects = Objects("x", "x", "x", "x")
+    wrong = {}
+    for method, path in guarded():
+        access = ACCESS[method, path]
+        if access.way is not Way.BEARER:
+            continue
+        other = "licence:read" if access.scope == "verify:read" else "verify:read"
+        answer = await city.http.request(method, objects.address(path), headers=await city.headers(scope=other))
+        if answer.status_code != 403:
+            wrong[method, path] = answer.status_code
+    assert not wrong
+
+
+async def test_a_citizen_opens_no_desk_and_an_officer_no_home(city: City) -> None:
+    async with (
+        await citizen_client(city, "chenwei") as citizen,
+        await officer_client(city, demo_city.OFFICERS[2]) as officer,
+    ):
+        assert (await citizen.get("/desk")).status_code == 403
+        assert (await officer.get("/home")).status_code == 403

@@ -1,0 +1,3 @@
+from tests.api.city import city
+
+__all__ = ["city"]
