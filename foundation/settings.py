@@ -73,6 +73,8 @@ class Settings(BaseSettings):
     pkcs11_pin: SecretStr = Field(SecretStr(""), description="User PIN of the token; for the signer process alone.")
     real_name_gateway_url: str = Field("", description="Base address of the real-name authorities' gateway.")
     real_name_gateway_key: SecretStr = Field(SecretStr(""), description="Shared key for request signatures, base64.")
+    sms_gateway_url: str = Field("", description="Base address of the SMS gateway; without one no codes are sent.")
+    sms_gateway_key: SecretStr = Field(SecretStr(""), description="Shared key for the SMS gateway, base64.")
     outbound_networks: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="CIDR blocks outbound calls may reach besides public addresses, comma separated."
     )

@@ -64,8 +64,12 @@ class Application:
 
     def worker(self) -> Worker:
         """Return what runs the queued and periodic jobs of every package."""
-        handlers = {**self.signing.job_handlers(), **self.services.provider.job_handlers()}
-        periodic = {**self.services.provider.periodic_jobs()}
+        handlers = {
+            **self.signing.job_handlers(),
+            **self.services.provider.job_handlers(),
+            **self.people.job_handlers(),
+        }
+        periodic = {**self.services.provider.periodic_jobs(), **self.people.periodic_jobs()}
         return Worker(self.services.database, self.settings.database_url, handlers, periodic)
 
 

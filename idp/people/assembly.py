@@ -12,23 +12,31 @@ from idp.people.counter import CounterService
 from idp.people.gateway import ANSWER_SECONDS, RealNameGateway
 from idp.people.legal_persons import LegalPersonService
 from idp.people.mandates import MandateService
+from idp.people.mobile_codes import MobileCodeService
 from idp.people.officers import OfficerService
 from idp.people.passwords import Passwords
 from idp.people.proof import DEFAULT_POLICY, LevelPolicy
 from idp.people.real_name import RealNameService
+from idp.people.recovery import RecoveryService
 from idp.people.second_factors import SecondFactorService
 from idp.people.sessions import SessionService
+from idp.people.sms import SmsGateway
 from idp.people.throttle import Throttle, ThrottlePolicy
 from idp.people.tools import Tools
 from idp.people.upkeep import Upkeep
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import SecretStr
+
     from foundation.audit import Audit
     from foundation.cache import Cache
     from foundation.clock import Clock
     from foundation.database import Database
     from foundation.directory import Directory
     from foundation.encryption import FieldCipher
+    from foundation.jobs import JobHandler, PeriodicJob
     from foundation.notices import Notices
     from foundation.settings import Settings
     from idp.ports import SessionObserver
@@ -49,13 +57,25 @@ class People:
     mandates: MandateService
     assisted: AssistedMandates
     legal_persons: LegalPersonService
+    mobile_codes: MobileCodeService
+    recovery: RecoveryService
+    sms: SmsGateway
     gateway: RealNameGateway
     passwords: Passwords
 
     async def close(self) -> None:
         """Close the gateway's connections and the hashing threads."""
         await self.gateway.close()
+        await self.sms.close()
         self.passwords.close()
+
+    def job_handlers(self) -> Mapping[str, JobHandler]:
+        """Return what a worker runs when it is queued."""
+        return self.mobile_codes.job_handlers()
+
+    def periodic_jobs(self) -> Mapping[str, PeriodicJob]:
+        """Return what a worker repeats."""
+        return self.upkeep.periodic_jobs()
 
 
 def assemble(
@@ -91,15 +111,18 @@ def assemble(
         policy=policy,
         observers=observers,
     )
-    key = base64.b64decode(settings.real_name_gateway_key.get_secret_value() or "")
+    key = _key(settings.real_name_gateway_key)
     gateway = RealNameGateway(settings.real_name_gateway_url, key, clock, answer_seconds=answer_seconds)
     second_factors = SecondFactorService(tools, f"虎符 {settings.city_name}")
     officers = OfficerService(tools, directory, second_factors)
     real_name = RealNameService(tools, gateway)
+    sessions = SessionService(tools, second_factors)
+    sms = SmsGateway(settings.sms_gateway_url, _key(settings.sms_gateway_key), clock)
+    mobile_codes = MobileCodeService(tools, sessions, sms)
     return People(
         accounts=AccountService(tools),
         persons=PersonService(tools),
-        sessions=SessionService(tools, second_factors),
+        sessions=sessions,
         second_factors=second_factors,
         real_name=real_name,
         officers=officers,
@@ -108,6 +131,13 @@ def assemble(
         mandates=MandateService(tools),
         assisted=AssistedMandates(tools, officers),
         legal_persons=LegalPersonService(tools, gateway),
+        mobile_codes=mobile_codes,
+        recovery=RecoveryService(tools, gateway, mobile_codes),
+        sms=sms,
         gateway=gateway,
         passwords=passwords,
     )
+
+
+def _key(setting: SecretStr) -> bytes:
+    return base64.b64decode(setting.get_secret_value())

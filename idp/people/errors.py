@@ -58,3 +58,11 @@ class MandateRefused(NotPermitted):
         """Keep the reason, a value of `mandate.Refusal` or another single word."""
         super().__init__(detail)
         self.reason = reason
+
+
+class CodeRefused(NotAuthenticated):
+    """The one-time code is wrong, too old, used, or was guessed at too often."""
+
+
+class RecoveryRefused(NotAuthenticated):
+    """Account, elements and code do not fit together; which of them is never said."""

@@ -301,3 +301,17 @@ legal_person_agencies = Table(
     _moment("ended_at"),
     Column("ended_by", Text),
 )
+
+mobile_codes = Table(
+    "mobile_codes",
+    metadata,
+    Column("code_id", Text, primary_key=True),
+    Column("purpose", Text, nullable=False),
+    Column("mobile", LargeBinary, nullable=False),
+    Column("code", LargeBinary, nullable=False),
+    Column("account_id", Text),
+    Column("attempts", Integer, nullable=False),
+    _moment("created_at", nullable=False),
+    _moment("expires_at", nullable=False),
+    _moment("used_at"),
+)

@@ -26,7 +26,10 @@ class ThrottlePolicy:
     per_source: int = 100
     codes_per_account: int = 6
     registrations_per_source: int = 20
+    messages_per_mobile: int = 5
+    messages_per_source: int = 40
     window_seconds: int = 900
+    message_pause_seconds: int = 50
 
 
 class Throttle:
@@ -63,6 +66,14 @@ class Throttle:
     async def registration(self, source: str) -> None:
         """Take a place for one registration; raises SignInThrottled."""
         await self._take(self._key("registration", source), self._policy.registrations_per_source)
+
+    async def message(self, mobile: str, source: str) -> None:
+        """Take a place for one short message: one a minute and a few a window to a number; raises SignInThrottled."""
+        pause = self._policy.message_pause_seconds
+        if await self._cache.count(self._key("message_pause", mobile), window_seconds=pause) > 1:
+            raise SignInThrottled("A code was just sent; wait a minute.", retry_after_seconds=pause)
+        await self._take(self._key("message", mobile), self._policy.messages_per_mobile)
+        await self._take(self._key("message_source", source), self._policy.messages_per_source)
 
     async def give_back(self, places: tuple[str, ...]) -> None:
         """Return the places of an attempt that proved right."""

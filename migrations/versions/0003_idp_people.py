@@ -315,6 +315,20 @@ STATEMENTS: tuple[str, ...] = (
     WHERE state <> 'ended'
     """,
     "CREATE INDEX ix_legal_person_agencies_person_id ON legal_person_agencies (person_id)",
+    """
+    CREATE TABLE mobile_codes (
+        code_id text PRIMARY KEY,
+        purpose text NOT NULL CHECK (purpose IN ('verify', 'sign_in', 'recover')),
+        mobile bytea NOT NULL,
+        code bytea NOT NULL,
+        account_id text NULL REFERENCES accounts,
+        attempts integer NOT NULL,
+        created_at timestamptz NOT NULL,
+        expires_at timestamptz NOT NULL,
+        used_at timestamptz NULL
+    )
+    """,
+    "CREATE INDEX ix_mobile_codes_expires_at ON mobile_codes (expires_at)",
 )
 
 

@@ -11,12 +11,13 @@ import pytest
 from foundation.directory import Directory, District, Organisation
 from foundation.identity_numbers import complete_credit_code
 from foundation.notices import Notices
-from foundation.principal import SYSTEM, Channel
+from foundation.principal import ANONYMOUS, SYSTEM, Channel
 from idp.people import totp
 from idp.people.assembly import People, assemble
 from idp.people.passwords import Passwords
 from idp.people.throttle import ThrottlePolicy
 from tests.support.real_name_authority import CITIZENS, Citizen, SandboxAuthority, population
+from tests.support.sms_gateway import SandboxSmsGateway
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -58,11 +59,20 @@ def authority(clock: FixedClock) -> Iterator[SandboxAuthority]:
 
 
 @pytest.fixture
-def gateway_settings(settings: Settings, authority: SandboxAuthority) -> Settings:
+def sms() -> Iterator[SandboxSmsGateway]:
+    server = SandboxSmsGateway(GATEWAY_KEY).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def gateway_settings(settings: Settings, authority: SandboxAuthority, sms: SandboxSmsGateway) -> Settings:
     return settings.model_copy(
         update={
             "real_name_gateway_url": authority.url,
             "real_name_gateway_key": type(settings.index_key)(base64.b64encode(GATEWAY_KEY).decode()),
+            "sms_gateway_url": sms.url,
+            "sms_gateway_key": type(settings.index_key)(base64.b64encode(GATEWAY_KEY).decode()),
         }
     )
 
@@ -118,8 +128,8 @@ async def people(
 
 
 @pytest.fixture
-def join(people: People) -> Join:
-    return Join(people)
+def join(people: People, sms: SandboxSmsGateway) -> Join:
+    return Join(people, sms)
 
 
 @dataclass
@@ -127,7 +137,15 @@ class Join:
     """Short ways to get people signed in."""
 
     people: People
+    sms: SandboxSmsGateway
     serial: int = 0
+
+    async def code(self, purpose: str, mobile: str, *, principal: Principal = ANONYMOUS) -> tuple[str, str]:
+        """Ask for a code, let the worker's handler deliver it, and read it at the gateway."""
+        services = self.people.mobile_codes
+        code_id = await services.send(purpose, mobile, source="192.0.2.1", principal=principal)
+        await services.deliver({"code_id": code_id})
+        return code_id, self.sms.code_for(mobile) if any(m["mobile"] == mobile for m in self.sms.messages) else ""
 
     async def citizen(self, username: str = "chenwei") -> Session:
         """Register and sign in."""

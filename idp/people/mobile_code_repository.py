@@ -1,0 +1,112 @@
+"""SQL of one-time codes sent to mobiles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select, update
+
+from foundation.ids import new_id
+from idp.people.tables import accounts, mobile_codes
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from foundation.encryption import FieldCipher
+
+MOBILE, CODE, ACCOUNT_MOBILE = "mobile_codes.mobile", "mobile_codes.code", "accounts.mobile"
+ATTEMPTS = 5
+
+
+class MobileCodes:
+    """Rows of `mobile_codes` on one connection."""
+
+    def __init__(self, connection: AsyncConnection, cipher: FieldCipher) -> None:
+        """Take the caller's connection; the caller commits."""
+        self._connection = connection
+        self._cipher = cipher
+
+    async def add(
+        self, purpose: str, mobile: str, code: str, account_id: str | None, now: datetime, until: datetime
+    ) -> str:
+        """Insert a code and return its id."""
+        code_id = new_id("otc")
+        await self._connection.execute(
+            insert(mobile_codes).values(
+                code_id=code_id,
+                purpose=purpose,
+                mobile=self._cipher.encrypt(mobile, MOBILE),
+                code=self._cipher.encrypt(code, CODE),
+                account_id=account_id,
+                attempts=0,
+                created_at=now,
+                expires_at=until,
+            )
+        )
+        return code_id
+
+    async def to_send(self, code_id: str, now: datetime) -> tuple[str, str, Row[Any]] | None:
+        """Return mobile, code and row of a code that is still worth sending."""
+        statement = select(mobile_codes).where(
+            mobile_codes.c.code_id == code_id, mobile_codes.c.expires_at > now, mobile_codes.c.used_at.is_(None)
+        )
+        row = (await self._connection.execute(statement)).first()
+        if row is None:
+            return None
+        return self._cipher.decrypt(row.mobile, MOBILE), self._cipher.decrypt(row.code, CODE), row
+
+    async def attempt(self, code_id: str, purpose: str, now: datetime) -> tuple[str, str, str | None] | None:
+        """Count an attempt before it is judged; return code, mobile and account while attempts are left."""
+        statement = (
+            update(mobile_codes)
+            .where(
+                mobile_codes.c.code_id == code_id,
+                mobile_codes.c.purpose == purpose,
+                mobile_codes.c.used_at.is_(None),
+                mobile_codes.c.expires_at > now,
+                mobile_codes.c.attempts < ATTEMPTS,
+            )
+            .values(attempts=mobile_codes.c.attempts + 1)
+            .returning(mobile_codes)
+        )
+        row = (await self._connection.execute(statement)).first()
+        if row is None:
+            return None
+        return self._cipher.decrypt(row.code, CODE), self._cipher.decrypt(row.mobile, MOBILE), row.account_id
+
+    async def use(self, code_id: str, now: datetime) -> bool:
+        """Consume a code once."""
+        statement = (
+            update(mobile_codes)
+            .where(mobile_codes.c.code_id == code_id, mobile_codes.c.used_at.is_(None))
+            .values(used_at=now)
+        )
+        return (await self._connection.execute(statement)).rowcount == 1
+
+    async def take_mobile(self, account_id: str, mobile: str, index: bytes, now: datetime) -> tuple[str, ...]:
+        """Give a proven number to an account; return the accounts that lose it, a number handed on by the operator."""
+        losers = (
+            update(accounts)
+            .where(
+                accounts.c.mobile_index == index,
+                accounts.c.mobile_verified_at.is_not(None),
+                accounts.c.account_id != account_id,
+            )
+            .values(mobile_verified_at=None, updated_at=now)
+            .returning(accounts.c.account_id)
+        )
+        lost = tuple((await self._connection.execute(losers)).scalars())
+        await self._connection.execute(
+            update(accounts)
+            .where(accounts.c.account_id == account_id)
+            .values(
+                mobile=self._cipher.encrypt(mobile, ACCOUNT_MOBILE),
+                mobile_index=index,
+                mobile_verified_at=now,
+                updated_at=now,
+            )
+        )
+        return lost

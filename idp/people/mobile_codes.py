@@ -1,0 +1,142 @@
+"""One-time codes to mobiles: proving a number, signing in with it.
+
+A code is asked for, stored and queued the same way whether or not anybody has the number;
+only the worker, out of the asker's sight, drops what nobody waits for.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from foundation.audit import AuditEvent
+from foundation.errors import NotPermitted
+from foundation.jobs import JobHandler, Jobs
+from foundation.principal import ANONYMOUS, PrincipalKind
+from idp.people.account import masked_mobile, normalise_mobile
+from idp.people.account_repository import Accounts
+from idp.people.errors import CodeRefused
+from idp.people.mobile_code_repository import MobileCodes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from foundation.principal import Principal
+    from idp.people.session import Arrival, Session
+    from idp.people.sessions import SessionService
+    from idp.people.sms import SmsGateway
+    from idp.people.tools import Tools
+
+CODE_LIFE = timedelta(minutes=5)
+DELIVER = "people.deliver_code"
+
+
+class Purpose(StrEnum):
+    """What a code is for; a code for one purpose is worth nothing for another."""
+
+    VERIFY = "verify"
+    SIGN_IN = "sign_in"
+    RECOVER = "recover"
+
+
+class MobileCodeService:
+    """Use cases of mobile codes."""
+
+    def __init__(self, tools: Tools, sessions: SessionService, gateway: SmsGateway) -> None:
+        """Take the shared collaborators, the sessions and the SMS gateway."""
+        self._tools = tools
+        self._sessions = sessions
+        self._gateway = gateway
+        self._jobs = Jobs()
+
+    async def send(self, purpose: str, unverified_mobile: str, *, source: str, principal: Principal = ANONYMOUS) -> str:
+        """Have a code sent and return the id to give back with it.
+
+        Args:
+            purpose: `verify` (signed in), `sign_in` or `recover` (not signed in).
+            unverified_mobile: as typed.
+            source: the caller's address, for the throttle only.
+            principal: who asks; a person for `verify`.
+
+        Raises: InvalidInput, SignInThrottled, NotPermitted.
+        """
+        asked = Purpose(purpose)
+        mobile = normalise_mobile(unverified_mobile)
+        if asked is Purpose.VERIFY and principal.kind is not PrincipalKind.PERSON:
+            raise NotPermitted("Sign in first.")
+        await self._tools.throttle.message(mobile, source)
+        now = self._tools.clock.now()
+        code = f"{secrets.randbelow(10**6):06d}"
+        async with self._tools.database.transaction() as connection:
+            row = await Accounts(connection, self._tools.cipher).sign_in_row(mobile)
+            account_id = principal.subject_id if asked is Purpose.VERIFY else (row and str(row.account_id))
+            repository = MobileCodes(connection, self._tools.cipher)
+            code_id = await repository.add(asked, mobile, code, account_id, now, now + CODE_LIFE)
+            await self._jobs.enqueue(connection, DELIVER, {"code_id": code_id})
+        return code_id
+
+    async def deliver(self, payload: Mapping[str, Any]) -> None:
+        """Hand a queued code to the SMS gateway; raises UpstreamUnavailable, and is then tried again."""
+        async with self._tools.database.read() as connection:
+            found = await MobileCodes(connection, self._tools.cipher).to_send(
+                str(payload["code_id"]), self._tools.clock.now()
+            )
+        if found is None:
+            return
+        mobile, code, row = found
+        if row.account_id is None and row.purpose == Purpose.SIGN_IN:
+            return
+        await self._gateway.send(row.code_id, mobile, f"code_{row.purpose}", {"code": code})
+
+    async def verify_mobile(self, principal: Principal, code_id: str, unverified_code: str) -> str:
+        """Prove the number the code was sent to; return it masked. Raises CodeRefused.
+
+        A number proven by another account before is that account's no more: operators hand numbers on.
+        """
+        mobile, account_id = await self.consume(Purpose.VERIFY, code_id, unverified_code)
+        if account_id != principal.subject_id:
+            raise CodeRefused("The code is wrong or too old.", field="code")
+        now = self._tools.clock.now()
+        async with self._tools.database.transaction() as connection:
+            index = Accounts(connection, self._tools.cipher).mobile_index(mobile)
+            repository = MobileCodes(connection, self._tools.cipher)
+            for loser in await repository.take_mobile(account_id, mobile, index, now):
+                await self._tools.notices.send(connection, loser, "people.mobile_lost", {})
+            event = AuditEvent("people.mobile_verify", "account", account_id)
+            await self._tools.audit.record(connection, principal, event)
+            parameters = {"mobile": masked_mobile(mobile)}
+            await self._tools.notices.send(connection, account_id, "people.mobile_verified", parameters)
+        return masked_mobile(mobile)
+
+    async def sign_in(self, code_id: str, unverified_code: str, arrival: Arrival) -> Session:
+        """Open a session by a code; a second factor, where there is one, is still owed. Raises CodeRefused."""
+        mobile, account_id = await self.consume(Purpose.SIGN_IN, code_id, unverified_code)
+        async with self._tools.database.read() as connection:
+            row = await Accounts(connection, self._tools.cipher).sign_in_row(mobile)
+        if row is None or account_id is None or row.account_id != account_id:
+            raise CodeRefused("The code is wrong or too old.", field="code")
+        return await self._sessions.open_by(account_id, ("sms",), arrival)
+
+    async def consume(self, purpose: Purpose, code_id: str, unverified_code: str) -> tuple[str, str | None]:
+        """Use a code up and return its number and account; raises CodeRefused.
+
+        The attempt is committed before the comparison, so that parallel guesses count each.
+        """
+        now = self._tools.clock.now()
+        async with self._tools.database.transaction() as connection:
+            found = await MobileCodes(connection, self._tools.cipher).attempt(code_id, purpose, now)
+        given = unverified_code.strip().encode()
+        if found is None or not hmac.compare_digest(found[0].encode(), given):
+            raise CodeRefused("The code is wrong or too old.", field="code")
+        async with self._tools.database.transaction() as connection:
+            if not await MobileCodes(connection, self._tools.cipher).use(code_id, now):
+                raise CodeRefused("The code is wrong or too old.", field="code")
+        return found[1], found[2]
+
+    def job_handlers(self) -> Mapping[str, JobHandler]:
+        """Return what a worker runs."""
+        return {DELIVER: JobHandler(self.deliver, attempts=4, longest_pause=timedelta(seconds=30))}
