@@ -81,9 +81,8 @@ def _packaged_font() -> Path:
 
 def _coverage(path: Path) -> set[int]:
     """Return the code points of a font file; of a collection, those of its Simplified Chinese face."""
-    if path.suffix != ".ttc":
-        with TTFont(path, lazy=True) as font:
-            return set(font.getBestCmap())
-    with TTCollection(path, lazy=True) as collection:
-        faces = [font for font in collection.fonts if font["name"].getDebugName(1).endswith("CJK SC")]
+    with path.open("rb") as file:
+        if path.suffix != ".ttc":
+            return set(TTFont(file, lazy=True).getBestCmap())
+        faces = [font for font in TTCollection(file, lazy=True) if font["name"].getDebugName(1).endswith("CJK SC")]
         return set(faces[0].getBestCmap())

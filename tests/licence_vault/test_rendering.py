@@ -50,7 +50,7 @@ def facts(code: str, **changes: Any) -> FaceFacts:  # noqa: ANN401 - any field
         "issuer_code": ISSUER,
         "issuer_name": ISSUER_NAME,
         "holders": (holder,),
-        "face": FACES[code],
+        "face": FACES.get(code, {}),
         "issued_on": DAY,
         "valid_from": DAY,
         "valid_to": None if code == ESTATE else date(2031, 3, 1),
