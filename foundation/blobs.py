@@ -29,6 +29,7 @@ from foundation.errors import NotFound, ServiceUnavailable
 from foundation.ids import new_id
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from foundation.settings import Settings
@@ -136,6 +137,23 @@ class BlobStore:
             await self._store.delete_async(_path(ref.name))
         except FileNotFoundError:
             return
+        except (BaseError, OSError) as error:
+            raise ServiceUnavailable("The file store is not reachable now.") from error
+
+    async def names(self) -> AsyncIterator[str]:
+        """Yield the names of all blobs, for a backup."""
+        async for batch in self._store.list():
+            for entry in batch:
+                yield entry["path"].rpartition("/")[2]
+
+    async def sealed(self, name: str) -> bytes:
+        """Return a blob's file as stored, still encrypted; raises NotFound, ServiceUnavailable."""
+        return await self._read(_path(name))
+
+    async def put_sealed(self, name: str, sealed: bytes) -> None:
+        """Put back a file that `sealed` gave; raises ServiceUnavailable."""
+        try:
+            await self._store.put_async(_path(name), sealed)
         except (BaseError, OSError) as error:
             raise ServiceUnavailable("The file store is not reachable now.") from error
 
