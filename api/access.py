@@ -85,6 +85,7 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("POST", "/oauth/authorize"): PROTOCOL,
     ("GET", "/oauth/continue/{interaction_id}"): PROTOCOL,
     ("POST", "/oauth/token"): PROTOCOL,
+    ("POST", "/oauth/par"): PROTOCOL,
     ("POST", "/oauth/introspect"): PROTOCOL,
     ("POST", "/oauth/revoke"): PROTOCOL,
     ("GET", "/oauth/userinfo"): PROTOCOL,

@@ -38,6 +38,12 @@ def source_of(request: HTTPConnection) -> str:
     return resolve_source(peer, forwarded, services_of(request).settings.trusted_proxies)
 
 
+def from_trusted_proxy(request: HTTPConnection) -> bool:
+    """Tell whether the request came straight from a proxy of ours, whose headers may be believed."""
+    networks = [ipaddress.ip_network(block, strict=False) for block in services_of(request).settings.trusted_proxies]
+    return request.client is not None and _within(request.client.host, networks)
+
+
 def resolve_source(peer: str, forwarded: Iterable[str], trusted: Iterable[str]) -> str:
     """Walk the hops from the nearest outwards and stop at the first that is not ours."""
     networks = [ipaddress.ip_network(block, strict=False) for block in trusted]

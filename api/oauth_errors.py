@@ -9,7 +9,7 @@ import orjson
 from starlette.responses import Response
 
 from foundation.errors import NotAuthenticated, ServiceUnavailable, TooManyRequests, TrustServiceError
-from idp.oauth.errors import InsufficientScope, OAuthError
+from idp.oauth.errors import DpopNonceNeeded, InsufficientScope, OAuthError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ def endpoint_error(error: TrustServiceError, *, used_authorization_header: bool)
     if isinstance(error, OAuthError):
         if error.error == "invalid_client" and used_authorization_header:
             headers["www-authenticate"] = f'Basic realm="{REALM}"'
-        return _json(error.body(), error.status, headers)
+        return _json(error.body(), error.status, headers | dict(error.headers))
     if isinstance(error, TooManyRequests):
         headers["retry-after"] = str(error.retry_after_seconds)
         return _json(OAuthError("slow_down", "Too many requests.").body(), 429, headers)
@@ -41,6 +41,9 @@ def resource_error(error: TrustServiceError, *, token_sent: bool, scheme: str = 
     if isinstance(error, InsufficientScope):
         challenge = f'{scheme} realm="{REALM}", error="insufficient_scope", scope="{error.scope}"'
         return Response(status_code=403, headers={**NO_STORE, "www-authenticate": challenge})
+    if isinstance(error, DpopNonceNeeded):
+        challenge = f'DPoP realm="{REALM}", error="use_dpop_nonce"'
+        return Response(status_code=401, headers={**NO_STORE, "www-authenticate": challenge, "dpop-nonce": error.nonce})
     if isinstance(error, NotAuthenticated):
         reason = ', error="invalid_token"' if token_sent else ""
         return Response(status_code=401, headers={**NO_STORE, "www-authenticate": f'{scheme} realm="{REALM}"{reason}'})

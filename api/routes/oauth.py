@@ -6,7 +6,7 @@ import base64
 import hashlib
 from html import escape
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import orjson
 from fastapi import APIRouter
@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotations
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from api.context import services_of, source_of
+from api.context import from_trusted_proxy, services_of, source_of
 from api.dependencies import session_principal
 from api.oauth_errors import NO_STORE, endpoint_error, resource_error
 from api.web.rendering import continue_to
@@ -58,6 +58,12 @@ router = APIRouter(route_class=ThinRoute, tags=["oauth"], default_response_class
 async def token(request: Request) -> Response:
     """Exchange a code, refresh token or the client's own credentials for tokens."""
     return await _back_channel(request, services_of(request).provider.token)
+
+
+@router.post("/oauth/par", summary="Pushed authorization requests (RFC 9126)")
+async def push(request: Request) -> Response:
+    """Keep an authorization request and name it."""
+    return await _back_channel(request, services_of(request).provider.push)
 
 
 @router.post("/oauth/introspect", summary="Token introspection (RFC 7662)")
@@ -177,12 +183,32 @@ def client_address(response: AuthorizationResponse) -> str:
 
 def sender_proof(request: Request) -> SenderProof:
     """Return what came along to prove possession of an access token's key."""
-    return SenderProof(method=request.method, url=_own_address(request), dpop=tuple(request.headers.getlist("dpop")))
+    return SenderProof(
+        method=request.method,
+        url=_own_address(request),
+        dpop=tuple(request.headers.getlist("dpop")),
+        certificate_der=client_certificate(request),
+    )
 
 
 def query_parameters(request: Request) -> Parameters:
     """Return the query's parameters in order; raises OAuthError."""
     return _parameters(request.scope["query_string"])
+
+
+def client_certificate(request: Request) -> bytes | None:
+    """Return the client certificate a trusted proxy verified; from anybody else the headers mean nothing.
+
+    Understood are `Client-Cert` (RFC 9440) and `X-SSL-Client-Cert`, nginx's escaped PEM.
+    """
+    structured, escaped = request.headers.get("client-cert"), request.headers.get("x-ssl-client-cert")
+    if not (structured or escaped) or not from_trusted_proxy(request):
+        return None
+    encoded = structured.strip(":") if structured else "".join(unquote(escaped or "").splitlines()[1:-1])
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except ValueError:
+        return None
 
 
 async def form_parameters(request: Request) -> Parameters:
@@ -206,6 +232,7 @@ async def _back_channel(
                 url=_own_address(request),
                 dpop=tuple(request.headers.getlist("dpop")),
                 source=source_of(request),
+                certificate_der=client_certificate(request),
             )
         )
     except TrustServiceError as error:

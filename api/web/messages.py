@@ -96,7 +96,7 @@ class Told:
 
 def told(error: base.TrustServiceError, fields: frozenset[str] = frozenset()) -> Told:
     """Return the sentence for an error; at its field when the form has that field."""
-    field = error.field or ""
+    field = (error.field or "").rpartition(".")[2]
     sentence = sentence_of(error)
     generic = sentence == SENTENCES[base.InvalidInput]
     if field in fields:

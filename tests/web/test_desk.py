@@ -1,0 +1,121 @@
+"""The officer's seal desk in a real browser: upload, place by pointer and keys, confirm, download, verify."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.async_api import expect
+
+from hufu import demo_city
+from tests.api.documents import blank_pdf
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.async_api import BrowserContext, Page
+
+    from tests.api.city import City
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+LI_MING = demo_city.OFFICERS[0]
+
+
+async def sign_in(page: Page, city: City, officer: demo_city.DemoOfficer, path: str) -> None:
+    await page.goto(f"{city.url}{path}")
+    await page.get_by_label("用户名").fill(officer.username)
+    await page.get_by_label("密码").fill(officer.password)
+    await page.get_by_role("button", name="登录", exact=True).click()
+    await expect(page.get_by_role("heading", name="再输一次动态码")).to_be_visible()
+    await page.get_by_label("6 位动态码").fill(await city.one_time_code(officer))
+    await page.get_by_role("button", name="确认").click()
+
+
+async def upload(page: Page, file: Path) -> None:
+    await page.get_by_label("审批件（PDF）").set_input_files(file)
+    await page.get_by_role("button", name="下一步：放印章").click()
+
+
+async def millimetres(page: Page) -> tuple[float, float]:
+    return float(await page.get_by_label("距左边").input_value()), float(
+        await page.get_by_label("距下边").input_value()
+    )
+
+
+async def test_an_approval_is_sealed_where_the_officer_put_it(
+    context: BrowserContext, city: City, tmp_path: Path
+) -> None:
+    file = tmp_path / "关于陈伟的审批意见.pdf"
+    file.write_bytes(blank_pdf(pages=3))
+    page = await context.new_page()
+    await sign_in(page, city, LI_MING, "/desk/seal")
+    await upload(page, file)
+    await expect(page.get_by_text("共 3 页")).to_be_visible()
+
+    before = await millimetres(page)
+    seal = page.get_by_role("button", name="印章，用方向键移动")
+    await seal.focus()
+    await page.keyboard.press("ArrowLeft")
+    await page.keyboard.press("Shift+ArrowUp")
+    moved = await millimetres(page)
+    assert moved == pytest.approx((before[0] - 1, before[1] + 10), abs=0.15)
+    box = await seal.bounding_box()
+    assert box is not None
+    await page.mouse.move(box["x"] + 30, box["y"] + 30)
+    await page.mouse.down()
+    await page.mouse.move(box["x"] - 170, box["y"] + 10, steps=5)
+    await page.mouse.up()
+    dragged = await millimetres(page)
+    assert dragged[0] < moved[0] - 30
+    assert dragged[1] > moved[1]
+
+    await page.get_by_role("button", name="下一步：核对并确认").click()
+    await expect(page.get_by_role("heading", name="第三步：核对并确认")).to_be_visible()
+    await expect(page.get_by_text("第 3 页", exact=True)).to_be_visible()
+    await page.get_by_label("6 位动态码").fill("000000")
+    await page.get_by_role("button", name="确认盖章").click()
+    await expect(page.get_by_text("动态码不对或已经用过")).to_be_visible()
+    await page.get_by_label("6 位动态码").fill(await city.one_time_code(LI_MING))
+    await page.get_by_role("button", name="确认盖章").click()
+    await expect(page.get_by_text("已盖章并登记。")).to_be_visible()
+
+    async with page.expect_download() as downloading:
+        await page.get_by_role("link", name="下载盖章的 PDF").click()
+    download = await downloading.value
+    assert download.suggested_filename == "关于陈伟的审批意见-已盖章.pdf"
+    sealed = tmp_path / "sealed.pdf"
+    await download.save_as(sealed)
+
+    await page.goto(f"{city.url}/v")
+    await page.get_by_label("PDF 文件").set_input_files(sealed)
+    await page.get_by_role("button", name="核验文件").click()
+    await expect(page.get_by_role("heading", name="有效", exact=True)).to_be_visible()
+    await expect(page.get_by_role("heading", name=LI_MING.organisation.name)).to_be_visible()
+    await page.goto(f"{city.url}/desk/uses")
+    await expect(page.get_by_role("heading", name=LI_MING.organisation.name)).to_be_visible()
+
+
+async def test_a_document_that_could_change_is_not_sealed(context: BrowserContext, city: City, tmp_path: Path) -> None:
+    import pikepdf  # noqa: PLC0415
+
+    file = tmp_path / "form.pdf"
+    with pikepdf.new() as made:
+        made.add_blank_page(page_size=(595, 842))
+        action = pikepdf.Dictionary(S=pikepdf.Name.JavaScript, JS="app.alert(1)")
+        made.Root.OpenAction = made.make_indirect(action)
+        made.save(file)
+    page = await context.new_page()
+    await sign_in(page, city, LI_MING, "/desk/seal")
+    await upload(page, file)
+    await page.get_by_role("button", name="下一步：核对并确认").click()
+    await expect(page.get_by_text("文件里有盖章后仍可能变化的内容")).to_be_visible()
+
+
+async def test_a_file_that_is_no_pdf_is_told_at_its_field(context: BrowserContext, city: City, tmp_path: Path) -> None:
+    file = tmp_path / "notes.pdf"
+    file.write_bytes(b"not a pdf")
+    page = await context.new_page()
+    await sign_in(page, city, demo_city.OFFICERS[1], "/desk/seal")
+    await upload(page, file)
+    await expect(page.get_by_text("请选择一个 PDF 文件。")).to_be_visible()

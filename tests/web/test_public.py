@@ -1,0 +1,110 @@
+"""Verification pages in a real browser: a dropped PDF, a receipt, files that cannot be examined."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.async_api import expect
+
+from api.examples import ISSUE
+from tests.api.documents import blank_pdf
+from tests.web.browser import PHONE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.async_api import Browser, BrowserContext, Page
+
+    from tests.api.city import City
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+DROP = """([selector, name, data]) => {
+  const bytes = Uint8Array.from(atob(data), (char) => char.charCodeAt(0));
+  const files = new DataTransfer();
+  files.items.add(new File([bytes], name, { type: "application/pdf" }));
+  const event = new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true });
+  document.querySelector(selector).dispatchEvent(event);
+}"""
+
+
+async def licence_pdf(city: City) -> bytes:
+    headers = await city.headers()
+    issued = await city.http.post(
+        "/api/v1/licences", json=ISSUE, headers=headers | {"idempotency-key": uuid.uuid4().hex}
+    )
+    found = await city.http.get(f"/api/v1/licences/{issued.json()['identifier']}/pdf", headers=headers)
+    return bytes(found.content)
+
+
+async def drop(page: Page, city: City, data: bytes) -> None:
+    await page.goto(f"{city.url}/v")
+    await page.evaluate(DROP, ["#drop", "文件.pdf", base64.b64encode(data).decode()])
+
+
+async def test_a_dropped_licence_is_valid_and_its_receipt_checks(
+    context: BrowserContext, city: City, tmp_path: Path
+) -> None:
+    page = await context.new_page()
+    await drop(page, city, await licence_pdf(city))
+    await expect(page.get_by_role("heading", name="有效", exact=True)).to_be_visible()
+    async with page.expect_download() as downloading:
+        await page.get_by_role("button", name="下载回执").click()
+    file = tmp_path / "receipt.jws"
+    await (await downloading.value).save_as(file)
+    await page.goto(f"{city.url}/v")
+    await page.get_by_label("回执文字").fill(file.read_text())
+    await page.get_by_role("button", name="核验回执").click()
+    await expect(page.get_by_role("heading", name="有效", exact=True)).to_be_visible()
+    changed = file.read_text()[:-8] + "AAAAAAAA"
+    await page.goto(f"{city.url}/v")
+    await page.get_by_label("回执文字").fill(changed)
+    await page.get_by_role("button", name="核验回执").click()
+    await expect(page.get_by_role("heading", name="无效", exact=True)).to_be_visible()
+
+
+async def test_a_changed_licence_is_invalid(context: BrowserContext, city: City) -> None:
+    pdf = bytearray(await licence_pdf(city))
+    at = pdf.index(b"stream") + 40
+    pdf[at] ^= 1
+    page = await context.new_page()
+    await drop(page, city, bytes(pdf))
+    await expect(page.get_by_role("heading", name="无效", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [(b"PK\x03\x04", "这个文件不是 PDF"), (blank_pdf(), "这个 PDF 里没有任何电子签章")],
+)
+async def test_what_cannot_be_examined_says_why(
+    context: BrowserContext, city: City, data: bytes, sentence: str
+) -> None:
+    page = await context.new_page()
+    await drop(page, city, data)
+    await expect(page.get_by_text(sentence)).to_be_visible()
+
+
+async def test_it_works_without_script_on_a_phone(browser: Browser, city: City, tmp_path: Path) -> None:
+    context = await browser.new_context(viewport=PHONE, locale="zh-CN", java_script_enabled=False)
+    page = await context.new_page()
+    file = tmp_path / "licence.pdf"
+    file.write_bytes(await licence_pdf(city))
+    await page.goto(f"{city.url}/v")
+    await page.get_by_label("PDF 文件").set_input_files(file)
+    await page.get_by_role("button", name="核验文件").click()
+    await expect(page.get_by_role("heading", name="有效", exact=True)).to_be_visible()
+    await context.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/v", "/sign-in", "/register", "/nothing"])
+async def test_nothing_is_wider_than_a_phone_even_in_large_type(browser: Browser, city: City, path: str) -> None:
+    for locale in ("zh-CN", "en"):
+        context = await browser.new_context(viewport=PHONE, locale=locale)
+        await context.add_cookies([{"name": "hufu-type", "value": "large", "url": city.url}])
+        page = await context.new_page()
+        await page.goto(city.url + path)
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), locale
+        await context.close()
