@@ -63,6 +63,7 @@ PROBLEMS: dict[type[base.TrustServiceError], Problem] = {
     people.CodeRefused: Problem(401, "code-refused", "验证码不正确", "Code refused"),
     people.RecoveryRefused: Problem(401, "recovery-refused", "找回账号没有通过", "Recovery refused"),
     people.MandateRefused: Problem(403, "mandate-refused", "授权不包括这件事或已失效", "Mandate refused"),
+    people.PasskeyRefused: Problem(401, "passkey-refused", "通行密钥没有通过", "Passkey refused"),
     people.RealNameConflict: Problem(409, "real-name-conflict", "与已有实名信息不一致", "Contradicts the proven name"),
     people.RealNameQuotaExhausted: Problem(
         429, "real-name-quota-exhausted", "实名核对次数已用完", "Real-name attempts used up"

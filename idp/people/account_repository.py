@@ -126,6 +126,22 @@ class Accounts:
         )
         return (await self._connection.execute(statement)).rowcount == 1
 
+    async def close(self, account_id: str, now: datetime) -> bool:
+        """Close an account, once: the password and the proof of the mobile go, the name stays taken."""
+        statement = (
+            update(accounts)
+            .where(accounts.c.account_id == account_id, accounts.c.state != AccountState.CLOSED)
+            .values(
+                state=AccountState.CLOSED,
+                password_hash=None,
+                mobile=None,
+                mobile_index=None,
+                mobile_verified_at=None,
+                updated_at=now,
+            )
+        )
+        return (await self._connection.execute(statement)).rowcount == 1
+
     async def of_person(self, person_id: str) -> tuple[Account, ...]:
         """Return the person's accounts that are not closed, oldest first."""
         statement = (

@@ -14,8 +14,11 @@ from idp.people.legal_persons import LegalPersonService
 from idp.people.mandates import MandateService
 from idp.people.mobile_codes import MobileCodeService
 from idp.people.officers import OfficerService
+from idp.people.own_data import OwnData
+from idp.people.passkeys import PasskeyService
 from idp.people.passwords import Passwords
 from idp.people.proof import DEFAULT_POLICY, LevelPolicy
+from idp.people.qr_sign_in import QrSignIn
 from idp.people.real_name import RealNameService
 from idp.people.recovery import RecoveryService
 from idp.people.second_factors import SecondFactorService
@@ -59,6 +62,9 @@ class People:
     legal_persons: LegalPersonService
     mobile_codes: MobileCodeService
     recovery: RecoveryService
+    passkeys: PasskeyService
+    qr_sign_in: QrSignIn
+    own_data: OwnData
     sms: SmsGateway
     gateway: RealNameGateway
     passwords: Passwords
@@ -113,7 +119,8 @@ def assemble(
     )
     key = _key(settings.real_name_gateway_key)
     gateway = RealNameGateway(settings.real_name_gateway_url, key, clock, answer_seconds=answer_seconds)
-    second_factors = SecondFactorService(tools, f"虎符 {settings.city_name}")
+    name = f"虎符 {settings.city_name}"
+    second_factors = SecondFactorService(tools, name)
     officers = OfficerService(tools, directory, second_factors)
     real_name = RealNameService(tools, gateway)
     sessions = SessionService(tools, second_factors)
@@ -133,6 +140,9 @@ def assemble(
         legal_persons=LegalPersonService(tools, gateway),
         mobile_codes=mobile_codes,
         recovery=RecoveryService(tools, gateway, mobile_codes),
+        passkeys=PasskeyService(tools, sessions, cache, issuer=settings.issuer, name=name),
+        qr_sign_in=QrSignIn(tools, sessions, cache),
+        own_data=OwnData(tools),
         sms=sms,
         gateway=gateway,
         passwords=passwords,

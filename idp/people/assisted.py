@@ -155,7 +155,7 @@ class AssistedMandates:
         return mandate
 
     async def _allowed(self, principal: Principal) -> None:
-        if principal.kind is not PrincipalKind.OFFICER or "otp" not in principal.amr:
+        if principal.kind is not PrincipalKind.OFFICER or "mfa" not in principal.amr:
             raise NotPermitted("Only an officer signed in with a second factor sets mandates up.")
         officer = await self._officers.get(principal.subject_id)
         await self._officers.require(principal, Authority.COUNTER_VERIFICATION, officer.district_code, ANY)

@@ -234,7 +234,7 @@ class CounterService:
         return CounterCheck(check_id, state, result, row.expires_at)
 
     async def _allowed(self, principal: Principal, workstation_id: str) -> Officer:
-        if principal.kind is not PrincipalKind.OFFICER or "otp" not in principal.amr:
+        if principal.kind is not PrincipalKind.OFFICER or "mfa" not in principal.amr:
             raise NotPermitted("Only an officer signed in with a second factor verifies people.")
         officer = await self._officers.get(principal.subject_id)
         async with self._tools.database.read() as connection:

@@ -66,3 +66,7 @@ class CodeRefused(NotAuthenticated):
 
 class RecoveryRefused(NotAuthenticated):
     """Account, elements and code do not fit together; which of them is never said."""
+
+
+class PasskeyRefused(NotAuthenticated):
+    """The passkey's answer is wrong, for another challenge, or of a key we do not know."""

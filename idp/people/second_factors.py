@@ -61,7 +61,7 @@ class SecondFactorService:
         async with self._tools.database.transaction() as connection:
             account_id = await self._account(connection, principal)
             repository = SecondFactors(connection, self._tools.cipher)
-            if "otp" not in principal.amr and await repository.secret(account_id) is not None:
+            if "mfa" not in principal.amr and await repository.secret(account_id) is not None:
                 raise SecondFactorRequired("Confirm with a code of the present second factor first.")
             await repository.offer(account_id, secret, self._tools.clock.now())
             event = AuditEvent("people.totp_begin", "account", account_id)

@@ -177,6 +177,11 @@ class Sessions:
         )
         return str((await self._connection.execute(statement)).scalar_one())
 
+    async def forget_device(self, session_id: str, now: datetime) -> None:
+        """Make the device of a session a stranger to its account."""
+        device = select(sessions.c.device_id).where(sessions.c.session_id == session_id).scalar_subquery()
+        await self._connection.execute(update(devices).where(devices.c.device_id == device).values(forgotten_at=now))
+
     async def has_devices(self, account_id: str) -> bool:
         """Tell whether any device ever signed in to the account."""
         statement = select(devices.c.device_id).where(devices.c.account_id == account_id).limit(1)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 TOUCH_AFTER = timedelta(seconds=60)
 SOURCE_CONTEXT = "sign_in_attempts.source"
 LABEL_LENGTH = 80
+_METHODS = {"pop": "passkey"}
 REFUSED = "The name or the password is wrong."
 
 
@@ -202,7 +203,9 @@ class SessionService:
                     "expires_at": now + (LIMITS[kind].pending if owed else LIMITS[kind].absolute),
                 }
             )
-            attempt = self._attempt(account_id, arrival, method=amr[0], device_id=device_id, new_device=stranger)
+            attempt = self._attempt(
+                account_id, arrival, method=_METHODS.get(amr[0], amr[0]), device_id=device_id, new_device=stranger
+            )
             await repository.note_attempt({**attempt, "succeeded": True})
             opened = await self._opened(connection, session_id, now)
             session = replace(opened, secret=secret, device_secret=device, new_device=stranger)

@@ -315,3 +315,16 @@ mobile_codes = Table(
     _moment("expires_at", nullable=False),
     _moment("used_at"),
 )
+
+passkeys = Table(
+    "passkeys",
+    metadata,
+    Column("credential_id", LargeBinary, primary_key=True),
+    Column("account_id", Text, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("sign_count", BigInteger, nullable=False),
+    Column("backed_up", Boolean, nullable=False),
+    Column("label", Text, nullable=False),
+    _moment("created_at", nullable=False),
+    _moment("last_used_at"),
+)

@@ -329,6 +329,19 @@ STATEMENTS: tuple[str, ...] = (
     )
     """,
     "CREATE INDEX ix_mobile_codes_expires_at ON mobile_codes (expires_at)",
+    """
+    CREATE TABLE passkeys (
+        credential_id bytea PRIMARY KEY,
+        account_id text NOT NULL REFERENCES accounts,
+        public_key bytea NOT NULL,
+        sign_count bigint NOT NULL,
+        backed_up boolean NOT NULL,
+        label text NOT NULL,
+        created_at timestamptz NOT NULL,
+        last_used_at timestamptz NULL
+    )
+    """,
+    "CREATE INDEX ix_passkeys_account_id ON passkeys (account_id)",
 )
 
 

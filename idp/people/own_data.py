@@ -1,0 +1,212 @@
+"""A person's own page: sessions, devices, sign-in history; everything we hold, as a file; the way out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from foundation.audit import AuditEvent
+from foundation.errors import NotAuthenticated, NotFound
+from idp.people.account_repository import Accounts, Persons
+from idp.people.errors import SignInRefused
+from idp.people.legal_person_repository import LegalPersons
+from idp.people.mandate import PartyKind
+from idp.people.mandate_repository import Mandates
+from idp.people.passkey_repository import Passkeys
+from idp.people.second_factor_repository import SecondFactors
+from idp.people.session_repository import Sessions
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from foundation.principal import Principal
+    from idp.people.tools import Tools
+
+HISTORY = 100
+_SOURCE = "sign_in_attempts.source"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """One place where the account is signed in."""
+
+    session_id: str
+    current: bool
+    channel: str
+    amr: tuple[str, ...]
+    device_label: str
+    signed_in_at: datetime
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignInAttempt:
+    """One line of the sign-in history."""
+
+    attempted_at: datetime
+    method: str
+    succeeded: bool
+    channel: str
+    source: str = field(repr=False)
+    device_label: str
+    new_device: bool
+
+
+class OwnData:
+    """Use cases of the own page."""
+
+    def __init__(self, tools: Tools) -> None:
+        """Take the shared collaborators."""
+        self._tools = tools
+
+    async def sessions(self, principal: Principal) -> tuple[OpenSession, ...]:
+        """Return where the account is signed in, the latest use first."""
+        async with self._tools.database.read() as connection:
+            account_id = await self._account(connection, principal)
+            rows = await Sessions(connection).living(account_id, self._tools.clock.now())
+        return tuple(
+            OpenSession(
+                session_id=row.session_id,
+                current=row.session_id == principal.session_id,
+                channel=row.channel,
+                amr=tuple(row.amr),
+                device_label=row.label or "",
+                signed_in_at=row.created_at,
+                last_seen_at=row.last_seen_at,
+            )
+            for row in rows
+        )
+
+    async def history(self, principal: Principal) -> tuple[SignInAttempt, ...]:
+        """Return the latest hundred attempts to sign in, refused ones too, newest first."""
+        async with self._tools.database.read() as connection:
+            account_id = await self._account(connection, principal)
+            rows = await Sessions(connection).attempts(account_id, HISTORY)
+        return tuple(
+            SignInAttempt(
+                attempted_at=row.attempted_at,
+                method=row.method,
+                succeeded=row.succeeded,
+                channel=row.channel,
+                source=self._tools.cipher.decrypt(row.source, _SOURCE),
+                device_label=row.label or "",
+                new_device=row.new_device,
+            )
+            for row in rows
+        )
+
+    async def forget_device(self, principal: Principal, session_id: str) -> None:
+        """Sign a session out and make its device a stranger again; raises NotFound."""
+        async with self._tools.database.transaction() as connection:
+            account_id = await self._account(connection, principal)
+            repository, now = Sessions(connection), self._tools.clock.now()
+            if not await repository.end(session_id, account_id, now, "device forgotten"):
+                raise NotFound("There is no such session.")
+            await repository.forget_device(session_id, now)
+            await self._tools.tell(connection, (session_id,))
+            event = AuditEvent("people.device_forget", "session", session_id)
+            await self._tools.audit.record(connection, principal, event)
+
+    async def export(self, principal: Principal) -> dict[str, Any]:
+        """Return everything held about the principal's account and person, in plain values for JSON."""
+        async with self._tools.database.transaction() as connection:
+            account_id = await self._account(connection, principal)
+            account = await Accounts(connection, self._tools.cipher).by_id(account_id)
+            if account is None:
+                raise NotAuthenticated("Sign in first.")
+            data: dict[str, Any] = {
+                "exported_at": self._tools.clock.now(),
+                "account": asdict(account),
+                "passkeys": [
+                    {"label": item.label, "created_at": item.created_at, "last_used_at": item.last_used_at}
+                    for item in await Passkeys(connection).of_account(account_id)
+                ],
+                "one_time_codes": await SecondFactors(connection, self._tools.cipher).secret(account_id) is not None,
+            }
+            if account.person_id is not None:
+                data |= await self._person(connection, account.person_id)
+            event = AuditEvent("people.export", "account", account_id)
+            await self._tools.audit.record(connection, principal, event)
+        data["sessions"] = [asdict(item) for item in await self.sessions(principal)]
+        data["sign_ins"] = [asdict(item) for item in await self.history(principal)]
+        exported: dict[str, Any] = _plain(data)
+        return exported
+
+    async def close(self, principal: Principal, unverified_password: str) -> None:
+        """Close the account for good: credentials are deleted, sessions and open mandates end.
+
+        The person, the evidence and the audit stay as long as the law asks; the name is not
+        given out again. Raises: SignInRefused when the password is wrong.
+        """
+        async with self._tools.database.read() as connection:
+            account_id = await self._account(connection, principal)
+            accounts = Accounts(connection, self._tools.cipher)
+            stored, account = await accounts.password_hash(account_id), await accounts.by_id(account_id)
+        places = await self._tools.throttle.password(account_id, principal.session_id or "", device_id="close")
+        right = stored is not None and (await self._tools.passwords.verify(stored, unverified_password)).correct
+        if account is None or not (right or (stored is None and "mfa" in principal.amr)):
+            raise SignInRefused("The present password is wrong.", field="password")
+        await self._tools.throttle.give_back(places)
+        now = self._tools.clock.now()
+        async with self._tools.database.transaction() as connection:
+            accounts = Accounts(connection, self._tools.cipher)
+            if not await accounts.close(account_id, now):
+                raise NotFound("This account is closed.")
+            await SecondFactors(connection, self._tools.cipher).remove(account_id)
+            for passkey in await Passkeys(connection).of_account(account_id):
+                await Passkeys(connection).remove(account_id, passkey.credential_id)
+            await self._tools.end_sessions(connection, account_id, "account closed")
+            last = account.person_id is not None and not await accounts.of_person(account.person_id)
+            if last and account.person_id is not None:
+                await self._end_mandates(connection, principal, account.person_id)
+            event = AuditEvent("people.account_close", "account", account_id)
+            await self._tools.audit.record(connection, principal, event)
+
+    async def _end_mandates(self, connection: AsyncConnection, principal: Principal, person_id: str) -> None:
+        """End what the person gave and held: with the last account nobody answers for it any more."""
+        repository = Mandates(connection, self._tools.cipher)
+        given = await repository.of_party(PartyKind.PERSON, person_id)
+        values = {
+            "ended_at": self._tools.clock.now(),
+            "ended_by": principal.audit_name,
+            "end_reason": "account closed",
+        }
+        for mandate in (*given, *await repository.of_agent(person_id)):
+            for ended in await repository.revoke(mandate.mandate_id, values):
+                event = AuditEvent("people.mandate_revoke", "mandate", ended, {"because": "account closed"})
+                await self._tools.audit.record(connection, principal, event)
+
+    async def _person(self, connection: AsyncConnection, person_id: str) -> dict[str, Any]:
+        persons = Persons(connection, self._tools.cipher)
+        person = await persons.by_id(person_id)
+        mandates = Mandates(connection, self._tools.cipher)
+        legal = await LegalPersons(connection).acting(person_id, self._tools.clock.now())
+        accounts = await Accounts(connection, self._tools.cipher).of_person(person_id)
+        return {
+            "person": None if person is None else asdict(person),
+            "accounts_of_the_person": [account.username for account in accounts],
+            "evidence": [asdict(item) for item in await persons.evidence(person_id)],
+            "mandates_given": [asdict(item) for item in await mandates.of_party(PartyKind.PERSON, person_id)],
+            "mandates_held": [asdict(item) for item in await mandates.of_agent(person_id)],
+            "done_in_my_name": [asdict(item) for item in await mandates.uses(party=(PartyKind.PERSON, person_id))],
+            "acting_for": [{**asdict(legal_person), "role": agency.role} for agency, legal_person in legal],
+        }
+
+    async def _account(self, connection: AsyncConnection, principal: Principal) -> str:
+        account_id = await Sessions(connection).account_of(principal.session_id or "")
+        if account_id is None:
+            raise NotAuthenticated("Sign in first.")
+        return account_id
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a tree of values
+    """Return the tree with moments as text and enums as their values, fit for JSON."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return str(value) if isinstance(value, str) else value
