@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from foundation.principal import Principal
     from idp.people.accounts import PersonService
     from idp.people.officers import OfficerService
+    from idp.people.passkeys import PasskeyService
     from idp.people.second_factors import SecondFactorService
     from signing.model import SecondFactor
 
@@ -53,21 +54,20 @@ class VaultOfficers:
 
 
 class SealSecondFactors:
-    """`signing.ports.SecondFactors` over the one-time codes of `idp`."""
+    """`signing.ports.SecondFactors` over the one-time codes and passkeys of `idp`."""
 
-    def __init__(self, second_factors: SecondFactorService) -> None:
-        """Take the second factors."""
+    def __init__(self, second_factors: SecondFactorService, passkeys: PasskeyService) -> None:
+        """Take both kinds of second factor."""
         self._second_factors = second_factors
+        self._passkeys = passkeys
 
     async def verify(
-        self,
-        connection: AsyncConnection,
-        principal: Principal,
-        factor: SecondFactor,
-        challenge: bytes,  # noqa: ARG002 - a one-time code signs nothing; a passkey would sign the challenge
+        self, connection: AsyncConnection, principal: Principal, factor: SecondFactor, challenge: bytes
     ) -> str:
-        """Consume a one-time code within the caller's transaction."""
-        if factor.method != "totp":
-            raise NotPermitted("Only a one-time code confirms a seal here.", field="second_factor.method")
-        proof = await self._second_factors.verify(connection, principal, factor.response)
-        return proof.reference
+        """Consume a one-time code, or check that the officer's passkey signed the challenge, in the transaction."""
+        if factor.method == "totp":
+            return (await self._second_factors.verify(connection, principal, factor.response)).reference
+        if factor.method == "passkey":
+            proof = await self._passkeys.verify_act(connection, principal, factor.response, challenge)
+            return proof.reference
+        raise NotPermitted("A one-time code or a passkey confirms a seal.", field="second_factor.method")

@@ -137,7 +137,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             directory=directory,
             keys=keys,
             self_check=FastSelfCheck(),
-            second_factors=SealSecondFactors(people.second_factors),
+            second_factors=SealSecondFactors(people.second_factors, people.passkeys),
         )
         vault = assemble_vault(
             settings,
