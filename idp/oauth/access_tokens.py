@@ -6,13 +6,24 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from foundation.principal import Principal, PrincipalKind
-from idp.oauth.errors import InvalidAccessToken
+from idp.oauth.dpop import (
+    BadProof,
+    NonceNeeded,
+    certificate_confirmation,
+    check_proof,
+    confirmation_matches,
+    current_nonce,
+)
+from idp.oauth.errors import DpopNonceNeeded, InvalidAccessToken
 from idp.oauth.repository import Grants
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from foundation.clock import Clock
     from foundation.database import Database
     from idp.oauth.clients import ClientService
+    from idp.oauth.mint import Mint
     from idp.oauth.model import SenderProof
     from idp.oauth.revocations import Revocations
     from idp.oauth.token_verifier import TokenVerifier
@@ -29,6 +40,7 @@ class AccessTokens:
         revocations: Revocations,
         database: Database,
         clock: Clock,
+        mint: Callable[[], Awaitable[Mint]],
     ) -> None:
         """Take what tells whether a token is genuine, and whether what it rests on still stands."""
         self.api_audience = f"{issuer}/api"
@@ -38,6 +50,7 @@ class AccessTokens:
         self._revocations = revocations
         self._database = database
         self._clock = clock
+        self._mint = mint
 
     async def authenticate(self, token: str, *, audience: str, proof: SenderProof | None = None) -> Principal:
         """Return who an access token speaks for.
@@ -75,8 +88,31 @@ class AccessTokens:
             raise InvalidAccessToken("The access token is meant for another resource.")
         if await self._revocations.includes(claims["jti"], claims.get("gid", "")):
             raise InvalidAccessToken("The access token was revoked.")
-        del proof
+        if "cnf" in claims:
+            await self._check_sender(claims["cnf"], token, proof)
         return claims
+
+    async def _check_sender(self, bound: dict[str, Any], token: str, proof: SenderProof | None) -> None:
+        """Refuse a bound token without its key; a DPoP proof is used up here."""
+        if proof is None:
+            raise InvalidAccessToken("The access token is bound to a key.")
+        if "jkt" not in bound:
+            shown = certificate_confirmation(proof.certificate_der) if proof.certificate_der else None
+            if not confirmation_matches(bound, shown):
+                raise InvalidAccessToken("The access token is bound to another certificate.")
+            return
+        mint, now = await self._mint(), self._clock.now()
+        try:
+            checked = check_proof(proof.dpop, proof.method, proof.url, mint, now, access_token=token)
+        except NonceNeeded as error:
+            raise DpopNonceNeeded(current_nonce(mint, now)) from error
+        except BadProof as error:
+            raise InvalidAccessToken(str(error)) from error
+        if not confirmation_matches(bound, checked.confirmation):
+            raise InvalidAccessToken("The access token is bound to another key.")
+        async with self._database.read() as connection:
+            if not await Grants(connection).use_once(checked.use_hash, checked.expires_at):
+                raise InvalidAccessToken("The DPoP proof was used before.")
 
     async def _user(self, claims: dict[str, Any], organisation_code: str) -> Principal:
         async with self._database.read() as connection:

@@ -21,12 +21,14 @@ from idp.oauth.errors import AuthorizationRefused, InteractionExpired, InvalidAc
 from idp.oauth.grant import CODE_LIFETIME, GRANT_LIFETIME, USER_TOKEN_LIFETIME, Grant, digest
 from idp.oauth.model import AuthorizationResponse, ConsentNeeded, ConsentPage, SignInNeeded
 from idp.oauth.repository import Grants
+from idp.oauth.request_object import Received, open_request
 from idp.oauth.server import Facts, Request, Server
 
 if TYPE_CHECKING:
     from foundation.principal import Principal
     from idp.oauth.model import AuthorizationOutcome, Parameters
     from idp.oauth.parts import Parts
+    from idp.oauth.pushed import PushedRequests
 
 INTERACTION_SECONDS = 900
 CODE_BITS = 256
@@ -37,7 +39,7 @@ class Interaction:
     """A request in progress: its parameters, when it began, and the session that was asked for consent."""
 
     interaction_id: str
-    parameters: Parameters
+    received: Received
     started_at: datetime
     asked_session_id: str | None = None
 
@@ -45,21 +47,22 @@ class Interaction:
 class Authorization:
     """Use cases of the authorization endpoint."""
 
-    def __init__(self, parts: Parts) -> None:
-        """Take the shared collaborators."""
+    def __init__(self, parts: Parts, pushed: PushedRequests) -> None:
+        """Take the shared collaborators and the requests pushed beforehand."""
         self._parts = parts
+        self._pushed = pushed
 
     async def begin(self, parameters: Parameters, principal: Principal | None) -> AuthorizationOutcome:
         """Begin an authorization; raises AuthorizationRefused."""
         now = self._parts.clock.now()
-        request = await self._checked(parameters, now)
-        return await self._go_on(request, Interaction(new_secret(), parameters, now), principal, now)
+        request = await self._checked(await self._receive(parameters, now), now)
+        return await self._go_on(request, Interaction(new_secret(), request.received, now), principal, now)
 
     async def remember(self, parameters: Parameters) -> str:
         """Check a request and keep it; returns the interaction to resume. Raises AuthorizationRefused."""
         now = self._parts.clock.now()
-        await self._checked(parameters, now)
-        interaction = Interaction(new_secret(), parameters, now)
+        request = await self._checked(await self._receive(parameters, now), now)
+        interaction = Interaction(new_secret(), request.received, now)
         await self._save(interaction)
         return interaction.interaction_id
 
@@ -67,19 +70,19 @@ class Authorization:
         """Go on after a sign-in; raises InteractionExpired, AuthorizationRefused."""
         interaction = await self._load(interaction_id)
         now = self._parts.clock.now()
-        request = await self._checked(interaction.parameters, now)
+        request = await self._checked(interaction.received, now)
         return await self._go_on(request, interaction, principal, now)
 
     async def consent_page(self, interaction_id: str, principal: Principal) -> ConsentPage:
         """Return what to ask the person; raises InteractionExpired unless this session is the one asked."""
         interaction = await self._load(interaction_id)
         _require_asked(interaction, principal)
-        request = await self._checked(interaction.parameters, self._parts.clock.now())
+        request = await self._checked(interaction.received, self._parts.clock.now())
         return ConsentPage(
             interaction_id=interaction_id,
             client_name=request.client.client_name,
             organisation_code=request.client.organisation_code,
-            redirect_host=urlsplit(request.redirect_uri).hostname or "",
+            redirect_host=urlsplit(request.target.redirect_uri).hostname or "",
             scopes=tuple(sorted(request.scopes)),
         )
 
@@ -91,9 +94,9 @@ class Authorization:
         if await self._parts.cache.take(_key(interaction_id)) is None:
             raise InteractionExpired("This request was already answered.")
         now = self._parts.clock.now()
-        request = await self._checked(interaction.parameters, now)
+        request = await self._checked(interaction.received, now)
         if not approved:
-            raise request.refuse(self._parts.issuer, "access_denied", "The person declined.")
+            raise request.target.refuse("access_denied", "The person declined.")
         async with self._parts.database.transaction() as connection:
             grants = Grants(connection)
             before = await grants.consented_scopes(principal.subject_id, request.client.client_id)
@@ -107,15 +110,25 @@ class Authorization:
         interaction = await self._load(interaction_id)
         if await self._parts.cache.take(_key(interaction_id)) is None:
             raise InteractionExpired("This request is over.")
-        request = await self._checked(interaction.parameters, self._parts.clock.now())
-        refused = request.refuse(self._parts.issuer, "access_denied", "The person gave up the sign-in.")
+        request = await self._checked(interaction.received, self._parts.clock.now())
+        refused = request.target.refuse("access_denied", "The person gave up the sign-in.")
         if refused.response is None:
             raise refused
         return refused.response
 
-    async def _checked(self, parameters: Parameters, now: datetime) -> AuthorizationRequest:
+    async def _receive(self, parameters: Parameters, now: datetime) -> Received:
+        """Return a request fetched by its request_uri or taken out of its request object."""
         client = await self._parts.clients.get(client_id_of(parameters))
-        return check(parameters, client, await self._parts.mint(), now)
+        if client is None:
+            return Received(parameters)
+        request_uris = [value for name, value in parameters if name == "request_uri"]
+        if request_uris:
+            return await self._pushed.fetch(client, request_uris[0])
+        return open_request(parameters, client, self._parts.issuer, now)
+
+    async def _checked(self, received: Received, now: datetime) -> AuthorizationRequest:
+        client = await self._parts.clients.get(client_id_of(received.parameters))
+        return check(received, client, await self._parts.mint(), now)
 
     async def _go_on(
         self, request: AuthorizationRequest, interaction: Interaction, principal: Principal | None, now: datetime
@@ -124,14 +137,14 @@ class Authorization:
         if needed is not None:
             if "none" in request.prompts:
                 error = "interaction_required" if needed.step_up else "login_required"
-                raise request.refuse(self._parts.issuer, error, "The person must act first.")
+                raise request.target.refuse(error, "The person must act first.")
             await self._save(interaction)
             return needed
         if principal is None:
             raise NotAuthenticated("A session is needed.")
         if await self._consent_needed(request, principal):
             if "none" in request.prompts:
-                raise request.refuse(self._parts.issuer, "consent_required", "The person must consent first.")
+                raise request.target.refuse("consent_required", "The person must consent first.")
             await self._save(replace(interaction, asked_session_id=principal.session_id))
             return ConsentNeeded(interaction.interaction_id)
         return await self._issue(request, principal, now)
@@ -164,7 +177,7 @@ class Authorization:
         try:
             hinted = self._parts.verifier.id_token_hint(request.id_token_hint)
         except InvalidAccessToken as error:
-            raise request.refuse(self._parts.issuer, "invalid_request", "The id_token_hint is not ours.") from error
+            raise request.target.refuse("invalid_request", "The id_token_hint is not ours.") from error
         mint = self._parts.loaded_mint()
         return bool(hinted.get("sub") != mint.subject(request.client.sector_identifier, principal.subject_id))
 
@@ -180,20 +193,27 @@ class Authorization:
     async def _issue(self, request: AuthorizationRequest, principal: Principal, now: datetime) -> AuthorizationResponse:
         """Let Authlib decide over the facts, then store the grant and its code in one insert."""
         facts = Facts(request.client, now, self._parts.loaded_mint(), new_code=new_secret(CODE_BITS))
-        pure = Request(request.raw, facts, method="GET")
+        pure = Request(request.received.parameters, facts, method="GET")
         pure.payload.data["scope"] = request.scope
         server = Server(request.client)
         server.create_authorization_response(pure, principal.subject_id, server.get_authorization_grant(pure))
         code = pure.effects.authorization_code
         if code is None:
             raise AuthorizationRefused("server_error", "No code was made.")
+        pushed = request.received.pushed
         async with self._parts.database.transaction() as connection:
-            await Grants(connection).add(_grant(request, principal, now), code_hash=digest(code), now=now)
-        return request.answer(self._parts.issuer, code=code)
+            grants = Grants(connection)
+            if pushed is not None and not await grants.complete_pushed(pushed, now):
+                raise request.target.refuse("invalid_request_uri", "The request_uri was used before.")
+            await grants.add(_grant(request, principal, now), code_hash=digest(code), now=now)
+        return request.target.answer(code=code)
 
     async def _save(self, interaction: Interaction) -> None:
         stored = {
-            "parameters": interaction.parameters,
+            "parameters": interaction.received.parameters,
+            "signed": interaction.received.signed,
+            "pushed": None if interaction.received.pushed is None else interaction.received.pushed.hex(),
+            "jkt": interaction.received.jkt,
             "started_at": interaction.started_at.timestamp(),
             "asked_session_id": interaction.asked_session_id,
         }
@@ -207,7 +227,9 @@ class Authorization:
         stored: dict[str, Any] = json.loads(value.decode("utf-8", "surrogatepass"))
         parameters = tuple((name, text) for name, text in stored["parameters"])
         started_at = datetime.fromtimestamp(stored["started_at"], UTC)
-        return Interaction(interaction_id, parameters, started_at, stored["asked_session_id"])
+        pushed = None if stored["pushed"] is None else bytes.fromhex(stored["pushed"])
+        received = Received(parameters, stored["signed"], pushed, stored["jkt"])
+        return Interaction(interaction_id, received, started_at, stored["asked_session_id"])
 
 
 def _grant(request: AuthorizationRequest, principal: Principal, now: datetime) -> Grant:
@@ -222,7 +244,7 @@ def _grant(request: AuthorizationRequest, principal: Principal, now: datetime) -
         actor_id=principal.actor_id,
         session_id=principal.session_id,
         scope=request.scope,
-        redirect_uri=request.redirect_uri,
+        redirect_uri=request.target.redirect_uri,
         nonce=request.nonce,
         code_challenge=request.code_challenge,
         code_expires_at=now + CODE_LIFETIME,
@@ -231,6 +253,7 @@ def _grant(request: AuthorizationRequest, principal: Principal, now: datetime) -
         acr=principal.acr,
         amr=principal.amr,
         claims=request.claims,
+        code_jkt=request.dpop_jkt,
         expires_at=now + (GRANT_LIFETIME if offline else CODE_LIFETIME + USER_TOKEN_LIFETIME),
         revoked_at=None,
     )

@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
+from cryptography import x509
+
 from idp.oauth.client import AuthenticationMethod, Client
 from idp.oauth.errors import OAuthError
 from idp.oauth.grant import digest
@@ -59,6 +61,8 @@ class ClientAuthentication:
         """Return the proven client, or the public client that named itself. Raises OAuthError `invalid_client`."""
         presented = presented_proof(request.authorization, parameters)
         client = await self._clients.get(presented.client_id)
+        if client is not None and client.authentication is AuthenticationMethod.TLS:
+            return _check_certificate(client, presented, request.certificate_der)
         if client is None or client.authentication is not presented.method:
             raise _refused()
         if presented.method is AuthenticationMethod.PRIVATE_KEY_JWT:
@@ -76,6 +80,19 @@ class ClientAuthentication:
             key = digest(f"assertion\0{client.client_id}\0{_claims(assertion)['jti']}")
             if not await Grants(connection).use_once(key, expires_at):
                 raise _refused("The client assertion was used before.")
+
+
+def _check_certificate(client: Client, presented: Presented, certificate_der: bytes | None) -> Client:
+    """Compare the subject of a certificate the trusted proxy verified (RFC 8705 section 2.1)."""
+    if presented.method is not AuthenticationMethod.NONE or certificate_der is None:
+        raise _refused()
+    try:
+        subject = x509.load_der_x509_certificate(certificate_der).subject.rfc4514_string()
+    except ValueError as error:
+        raise _refused() from error
+    if subject != client.metadata.tls_client_auth_subject_dn:
+        raise _refused()
+    return client
 
 
 def presented_proof(authorization: str | None, parameters: Mapping[str, str]) -> Presented:

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 from idp.oauth.authorization_request import LEVELS, PROMPTS
 from idp.oauth.client import AuthenticationMethod, GrantType
 from idp.oauth.client_authentication import ASSERTION_ALGORITHMS
-from idp.oauth.model import CLIENT_SCOPES, USER_SCOPES, ResponseMode
+from idp.oauth.client_metadata import FAPI_ALGORITHMS
+from idp.oauth.model import CLIENT_SCOPES, SIGNED_MODES, USER_SCOPES, ResponseMode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-METHODS = [method for method in AuthenticationMethod if method is not AuthenticationMethod.TLS]
-CONFIDENTIAL = [method.value for method in METHODS if method is not AuthenticationMethod.NONE]
 
-
-def metadata(issuer: str, id_token_algorithms: Sequence[str]) -> dict[str, Any]:
-    """Return the discovery document."""
+def metadata(issuer: str, id_token_algorithms: Sequence[str], *, certificates: bool) -> dict[str, Any]:
+    """Return the discovery document; `certificates` tells whether a proxy passes client certificates on."""
+    methods = [
+        method.value for method in AuthenticationMethod if certificates or method is not AuthenticationMethod.TLS
+    ]
+    confidential = [method for method in methods if method != AuthenticationMethod.NONE]
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth/authorize",
@@ -34,18 +36,18 @@ def metadata(issuer: str, id_token_algorithms: Sequence[str]) -> dict[str, Any]:
         "backchannel_logout_session_supported": True,
         "scopes_supported": sorted(USER_SCOPES | CLIENT_SCOPES),
         "response_types_supported": ["code"],
-        "response_modes_supported": [mode.value for mode in ResponseMode],
+        "response_modes_supported": [*(mode.value for mode in ResponseMode), *SIGNED_MODES],
         "grant_types_supported": [grant.value for grant in GrantType],
         "code_challenge_methods_supported": ["S256"],
         "subject_types_supported": ["pairwise"],
         "acr_values_supported": list(LEVELS),
         "prompt_values_supported": sorted(PROMPTS),
         "id_token_signing_alg_values_supported": list(id_token_algorithms),
-        "token_endpoint_auth_methods_supported": [method.value for method in METHODS],
+        "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
-        "introspection_endpoint_auth_methods_supported": CONFIDENTIAL,
+        "introspection_endpoint_auth_methods_supported": confidential,
         "introspection_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
-        "revocation_endpoint_auth_methods_supported": [method.value for method in METHODS],
+        "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
         "claims_supported": [
             "sub",
@@ -70,8 +72,14 @@ def metadata(issuer: str, id_token_algorithms: Sequence[str]) -> dict[str, Any]:
         "claims_in_verified_claims_supported": ["name", "citizen_id_number", "document_number"],
         "evidence_supported": ["electronic_record"],
         "authorization_response_iss_parameter_supported": True,
+        "tls_client_certificate_bound_access_tokens": certificates,
         "claims_parameter_supported": False,
-        "request_parameter_supported": False,
+        "request_parameter_supported": True,
+        "request_object_signing_alg_values_supported": list(FAPI_ALGORITHMS),
+        "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
+        "require_pushed_authorization_requests": False,
+        "authorization_signing_alg_values_supported": list(id_token_algorithms),
+        "dpop_signing_alg_values_supported": list(FAPI_ALGORITHMS),
         "request_uri_parameter_supported": False,
         "ui_locales_supported": ["zh-CN", "en"],
     }

@@ -23,17 +23,26 @@ _STATUS = {"invalid_client": 401, "invalid_token": 401, "insufficient_scope": 40
 class OAuthError(TrustServiceError):
     """A refusal of the token, introspection, revocation or pushed request endpoint."""
 
-    def __init__(self, error: str, description: str = "", *, status: int | None = None) -> None:
+    def __init__(
+        self,
+        error: str,
+        description: str = "",
+        *,
+        status: int | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         """Keep the code and a description made safe for headers and JSON alike.
 
         Args:
             error: a registered OAuth error code, such as `invalid_grant`.
             description: one sentence; characters RFC 6749 forbids become `?`.
             status: HTTP status; 400 unless the code has another by its RFC.
+            headers: sent along, such as a fresh DPoP nonce.
         """
         self.error = error
         self.description = _NOT_ALLOWED.sub("?", description)
         self.status = status if status is not None else _STATUS.get(error, 400)
+        self.headers = headers
         super().__init__(self.description)
 
     def body(self) -> dict[str, str]:
@@ -60,6 +69,15 @@ class InteractionExpired(TrustServiceError):
 
 class InvalidAccessToken(NotAuthenticated):
     """The access token is malformed, forged, expired, revoked or meant for another resource (RFC 6750)."""
+
+
+class DpopNonceNeeded(InvalidAccessToken):
+    """The DPoP proof beside the access token lacks the current nonce (RFC 9449 section 9)."""
+
+    def __init__(self, nonce: str) -> None:
+        """Keep the nonce to use."""
+        super().__init__("The DPoP proof needs the current nonce.")
+        self.nonce = nonce
 
 
 class InsufficientScope(NotPermitted):

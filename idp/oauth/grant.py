@@ -52,6 +52,9 @@ class Grant:
     claims: Mapping[str, Any] | None
     expires_at: datetime
     revoked_at: datetime | None
+    code_jkt: str | None = None
+    confirmation: Mapping[str, str] | None = None
+    authorization_details: tuple[Mapping[str, Any], ...] = ()
 
     def live(self, now: datetime) -> bool:
         """Tell whether the grant still stands."""
@@ -61,6 +64,14 @@ class Grant:
         """Tell whether this client may redeem the code now."""
         fresh = self.code_expires_at is not None and now < self.code_expires_at
         return self.client_id == client_id and fresh and self.code_consumed_at is None and self.live(now)
+
+    def accepts(self, confirmation: Mapping[str, str] | None) -> bool:
+        """Tell whether the key shown now is the one the code was bound to."""
+        return self.code_jkt is None or (confirmation or {}).get("jkt") == self.code_jkt
+
+    def accepts_refresh(self, confirmation: Mapping[str, str] | None) -> bool:
+        """Tell whether the key shown now is the one a public client's refresh tokens are bound to."""
+        return self.confirmation is None or confirmation == self.confirmation
 
     def get_redirect_uri(self) -> str | None:
         """Return the address the code was sent to."""

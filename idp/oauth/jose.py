@@ -45,6 +45,11 @@ def key_set(jwks: Mapping[str, Any]) -> KeySet:
         raise BadSignature("The keys cannot be read.") from error
 
 
+def single_key(jwk: Mapping[str, Any]) -> KeySet:
+    """Return a set of one key that the caller vouches for; raises BadSignature."""
+    return key_set({"keys": [dict(jwk)]})
+
+
 def header_of(token: str) -> dict[str, Any]:
     """Return the unverified protected header; raises BadSignature."""
     return _extracted(token).headers()
@@ -55,16 +60,16 @@ def claims_of(token: str) -> dict[str, Any]:
     return _object(_extracted(token).payload)
 
 
-def verify(token: str, keys: KeySet, algorithms: Sequence[str]) -> dict[str, Any]:
+def verify(token: str, keys: KeySet, algorithms: Sequence[str], *, any_kid: bool = False) -> dict[str, Any]:
     """Return the claims of a JWT whose signature verifies; raises BadSignature.
 
-    A token with `kid` is tried under that key, one without under every key of the set.
+    A token with `kid` is tried under that key, one without (or with `any_kid`) under every key of the set.
     """
     header = header_of(token)
     if "crit" in header:
         raise BadSignature("The token has critical extensions this service does not know.")
     kid = header.get("kid")
-    candidates = [key for key in keys.keys if kid is None or key.kid == kid]
+    candidates = [key for key in keys.keys if kid is None or any_kid or key.kid == kid]
     for key in candidates:
         try:
             verified = jws.deserialize_compact(token, key, registry=NamedAlgorithms(algorithms=list(algorithms)))

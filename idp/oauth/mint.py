@@ -35,11 +35,11 @@ class Mint:
 
     def subject(self, sector: str, account_id: str) -> str:
         """Return the pairwise `sub`: stable within a sector, unlinkable across, with no way back without the salt."""
-        return self._keyed("subject", f"{sector}\0{account_id}")
+        return self.keyed("subject", f"{sector}\0{account_id}")
 
     def session(self, client_id: str, session_id: str) -> str:
         """Return the `sid` one client knows a session by."""
-        return self._keyed("session", f"{client_id}\0{session_id}")[:32]
+        return self.keyed("session", f"{client_id}\0{session_id}")[:32]
 
     def new_refresh_token(self) -> str:
         """Return a refresh token of 256 random bits."""
@@ -47,9 +47,11 @@ class Mint:
 
     def successor(self, refresh_token: str) -> str:
         """Return the one successor of a refresh token, so that a retry after a lost answer gets the same."""
-        return self._keyed("refresh", refresh_token)
+        return self.keyed("refresh", refresh_token)
 
-    def user_token(self, client: Client, grant: Grant, scope: str, now: datetime) -> dict[str, Any]:
+    def user_token(
+        self, client: Client, grant: Grant, scope: str, now: datetime, confirmation: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Return a token answer for userinfo; `gid` names the grant whose revocation ends the token."""
         claims = {
             "iss": self.issuer,
@@ -63,9 +65,11 @@ class Mint:
             "amr": list(grant.amr),
             **self._actor(client, grant),
         }
-        return self._answer(claims, scope, USER_TOKEN_LIFETIME.seconds, now)
+        return self._answer(claims, USER_TOKEN_LIFETIME.seconds, now, confirmation)
 
-    def client_token(self, client: Client, scope: str, now: datetime) -> dict[str, Any]:
+    def client_token(
+        self, client: Client, scope: str, now: datetime, confirmation: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Return a token answer for our API in the client's own name."""
         claims = {
             "iss": self.issuer,
@@ -74,7 +78,13 @@ class Mint:
             "client_id": client.client_id,
             "scope": scope,
         }
-        return self._answer(claims, scope, CLIENT_TOKEN_LIFETIME.seconds, now)
+        return self._answer(claims, CLIENT_TOKEN_LIFETIME.seconds, now, confirmation)
+
+    def authorization_response(self, client: Client, told: Mapping[str, str], now: datetime) -> str:
+        """Return an authorization response as a JWT (JARM, section 2.1)."""
+        expires_at = int(now.timestamp()) + ID_TOKEN_LIFETIME.seconds
+        claims = {"iss": self.issuer, "aud": client.client_id, "exp": expires_at, **told}
+        return self.signer.sign(claims, typ="JWT", algorithm=client.metadata.authorization_signed_response_alg)
 
     def id_token(self, client: Client, grant: Grant, access_token: str, *, nonce: str | None, now: datetime) -> str:
         """Return an ID token in the client's algorithm (OpenID Connect Core, section 2)."""
@@ -103,17 +113,22 @@ class Mint:
             return {}
         return {"act": {"sub": self.subject(client.sector_identifier, grant.actor_id)}}
 
-    def _answer(self, claims: Mapping[str, Any], scope: str, lifetime: int, now: datetime) -> dict[str, Any]:
+    def _answer(
+        self, claims: Mapping[str, Any], lifetime: int, now: datetime, confirmation: Mapping[str, str] | None
+    ) -> dict[str, Any]:
         issued_at = int(now.timestamp())
         stamped = {**claims, "iat": issued_at, "exp": issued_at + lifetime, "jti": new_secret(JTI_BITS)}
+        if confirmation is not None:
+            stamped["cnf"] = dict(confirmation)
         return {
             "access_token": self.signer.sign(stamped, typ=ACCESS_TOKEN_TYPE),
-            "token_type": "Bearer",
+            "token_type": "DPoP" if confirmation is not None and "jkt" in confirmation else "Bearer",
             "expires_in": lifetime,
-            "scope": scope,
+            "scope": claims["scope"],
         }
 
-    def _keyed(self, use: str, value: str) -> str:
+    def keyed(self, use: str, value: str) -> str:
+        """Return a keyed hash for one use, base64url; different uses never collide."""
         mac = hmac.new(self._salt, f"hufu {use}\0{value}".encode("utf-8", "surrogatepass"), hashlib.sha256)
         return base64.urlsafe_b64encode(mac.digest()).rstrip(b"=").decode()
 

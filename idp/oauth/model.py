@@ -26,6 +26,15 @@ class ResponseMode(StrEnum):
     FORM_POST = "form_post"
 
 
+SIGNED_MODES = {
+    "jwt": ResponseMode.QUERY,
+    "query.jwt": ResponseMode.QUERY,
+    "fragment.jwt": ResponseMode.FRAGMENT,
+    "form_post.jwt": ResponseMode.FORM_POST,
+}
+"""Modes whose answer is one signed JWT (JARM), and how that JWT travels."""
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointRequest:
     """One request to a back-channel endpoint (token, introspection, revocation).

@@ -54,16 +54,16 @@ class Parts:
         self.verifier = verifier
         self.clients = clients
         self.subjects = subjects
-        self._cipher = cipher
+        self.cipher = cipher
         self._mint: Mint | None = None
 
     async def mint(self) -> Mint:
         """Return the mint, reading or drawing the salt the first time."""
         if self._mint is None:
             async with self.database.transaction() as connection:
-                fresh = self._cipher.encrypt_bytes(secrets.token_bytes(SALT_BYTES), SALT_CONTEXT)
+                fresh = self.cipher.encrypt_bytes(secrets.token_bytes(SALT_BYTES), SALT_CONTEXT)
                 stored = await Grants(connection).keep_secret(SALT_NAME, fresh)
-            self._mint = Mint(self.issuer, self.signer, self._cipher.decrypt_bytes(stored, SALT_CONTEXT))
+            self._mint = Mint(self.issuer, self.signer, self.cipher.decrypt_bytes(stored, SALT_CONTEXT))
         return self._mint
 
     def loaded_mint(self) -> Mint:

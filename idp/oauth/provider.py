@@ -13,6 +13,7 @@ from idp.oauth.client_authentication import ClientAuthentication
 from idp.oauth.discovery import metadata
 from idp.oauth.logout import Logout
 from idp.oauth.parts import Parts
+from idp.oauth.pushed import PushedRequests
 from idp.oauth.repository import Grants
 from idp.oauth.revocations import Revocations
 from idp.oauth.token_endpoint import TokenEndpoint
@@ -63,6 +64,7 @@ class OpenIdProvider:
         subjects: Subjects,
     ) -> None:
         """Build the endpoints; nothing is read yet."""
+        self._certificates = bool(settings.trusted_proxies)
         verifier = TokenVerifier(settings.issuer, signer)
         self._parts = Parts(
             settings.issuer,
@@ -78,8 +80,11 @@ class OpenIdProvider:
         )
         authentication = ClientAuthentication(settings.issuer, clients, database, clock)
         revocations = Revocations(database, clock)
-        self.access_tokens = AccessTokens(settings.issuer, verifier, clients, revocations, database, clock)
-        self._authorization = Authorization(self._parts)
+        self.access_tokens = AccessTokens(
+            settings.issuer, verifier, clients, revocations, database, clock, self._parts.mint
+        )
+        self._pushed = PushedRequests(self._parts, authentication)
+        self._authorization = Authorization(self._parts, self._pushed)
         self._token = TokenEndpoint(self._parts, authentication)
         self._status = TokenStatus(self._parts, authentication)
         self._outbound = OutboundClient(settings.outbound_networks)
@@ -88,7 +93,7 @@ class OpenIdProvider:
 
     def discovery(self) -> dict[str, Any]:
         """Return the metadata of OpenID Connect Discovery 1.0 and RFC 8414."""
-        return metadata(self._parts.issuer, self._parts.signer.algorithms())
+        return metadata(self._parts.issuer, self._parts.signer.algorithms(), certificates=self._certificates)
 
     def jwks(self) -> dict[str, Any]:
         """Return the public signing keys."""
@@ -121,6 +126,10 @@ class OpenIdProvider:
     async def token(self, request: EndpointRequest) -> EndpointResponse:
         """Answer the token endpoint; raises OAuthError."""
         return await self._token.answer(request)
+
+    async def push(self, request: EndpointRequest) -> EndpointResponse:
+        """Answer RFC 9126; raises OAuthError."""
+        return await self._pushed.push(request)
 
     async def introspect(self, request: EndpointRequest) -> EndpointResponse:
         """Answer RFC 7662; raises OAuthError."""

@@ -15,6 +15,7 @@ from idp.oauth.tables import (
     oauth_clients,
     oauth_consents,
     oauth_grants,
+    oauth_pushed_requests,
     oauth_refresh_tokens,
     oauth_revocations,
     oauth_secrets,
@@ -22,7 +23,7 @@ from idp.oauth.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Row
@@ -47,6 +48,9 @@ GRANT_COLUMNS = tuple(
         "acr",
         "amr",
         "claims",
+        "code_jkt",
+        "confirmation",
+        "authorization_details",
         "expires_at",
         "revoked_at",
     )
@@ -63,7 +67,12 @@ class Grants:
     async def add(self, grant: Grant, *, code_hash: bytes | None, now: datetime) -> None:
         """Store a new grant, with its code if it has one."""
         values = {column.name: getattr(grant, column.name) for column in GRANT_COLUMNS}
-        values |= {"amr": list(grant.amr), "code_hash": code_hash, "created_at": now}
+        values |= {
+            "amr": list(grant.amr),
+            "authorization_details": [dict(detail) for detail in grant.authorization_details],
+            "code_hash": code_hash,
+            "created_at": now,
+        }
         await self._connection.execute(insert(oauth_grants).values(values))
 
     async def find(self, grant_id: str) -> Grant | None:
@@ -74,8 +83,11 @@ class Grants:
         """Return the grant whose code this is, used or not."""
         return await self._one(oauth_grants.c.code_hash == code_hash)
 
-    async def consume_code(self, grant: Grant, now: datetime) -> bool:
-        """Use the code up, once; everything that can be withdrawn is asked again."""
+    async def consume_code(self, grant: Grant, now: datetime, bound_to: Mapping[str, str] | None = None) -> bool:
+        """Use the code up, once; everything that can be withdrawn is asked again.
+
+        `bound_to` is what a public client's refresh tokens stay bound to.
+        """
         table = oauth_grants
         statement = (
             update(table)
@@ -87,7 +99,7 @@ class Grants:
                 table.c.revoked_at.is_(None),
                 _client_active(table.c.client_id),
             )
-            .values(code_consumed_at=now)
+            .values(code_consumed_at=now, confirmation=None if bound_to is None else dict(bound_to))
         )
         return (await self._connection.execute(statement)).rowcount == 1
 
@@ -210,6 +222,29 @@ class Grants:
         statement = upsert(oauth_used_tokens).values(token_hash=token_hash, expires_at=expires_at)
         return (await self._connection.execute(statement.on_conflict_do_nothing())).rowcount == 1
 
+    async def push(self, request_hash: bytes, client_id: str, parameters: bytes, expires_at: datetime) -> None:
+        """Store a pushed authorization request."""
+        values = {"request_hash": request_hash, "client_id": client_id, "parameters": parameters}
+        await self._connection.execute(insert(oauth_pushed_requests).values(**values, expires_at=expires_at))
+
+    async def pushed(self, request_hash: bytes, client_id: str, now: datetime) -> bytes | None:
+        """Return the parameters a client pushed, while nobody completed an authorization with them."""
+        table = oauth_pushed_requests
+        query = select(table.c.parameters).where(
+            table.c.request_hash == request_hash,
+            table.c.client_id == client_id,
+            table.c.expires_at > now,
+            table.c.consumed_at.is_(None),
+        )
+        stored: bytes | None = (await self._connection.execute(query)).scalar_one_or_none()
+        return stored
+
+    async def complete_pushed(self, request_hash: bytes, now: datetime) -> bool:
+        """Use a pushed request up; False when an authorization was completed with it before."""
+        table = oauth_pushed_requests
+        statement = update(table).where(table.c.request_hash == request_hash, table.c.consumed_at.is_(None))
+        return (await self._connection.execute(statement.values(consumed_at=now))).rowcount == 1
+
     async def keep_secret(self, name: str, value: bytes) -> bytes:
         """Store a secret unless there is one, and return the one that is kept."""
         table = oauth_secrets
@@ -222,6 +257,7 @@ class Grants:
         day = timedelta(days=1)
         statements = (
             delete(oauth_grants).where(oauth_grants.c.expires_at < now - day),
+            delete(oauth_pushed_requests).where(oauth_pushed_requests.c.expires_at < now - day),
             delete(oauth_revocations).where(oauth_revocations.c.expires_at < now - day),
             delete(oauth_used_tokens).where(oauth_used_tokens.c.expires_at < now - day),
         )
@@ -273,6 +309,9 @@ def _grant(row: Row[Any]) -> Grant:
         acr=row.acr,
         amr=tuple(row.amr),
         claims=row.claims,
+        code_jkt=row.code_jkt,
+        confirmation=row.confirmation,
+        authorization_details=tuple(row.authorization_details),
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
     )

@@ -29,6 +29,7 @@ from authlib.oidc.core.grants.code import OpenIDToken
 from idp.oauth.errors import OAuthError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from authlib.oauth2.base import OAuth2Error
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from idp.oauth.mint import Mint
     from idp.oauth.model import Parameters
 
-CLIENT_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
+CLIENT_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt", "tls_client_auth", "none"]
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -52,6 +53,12 @@ class Facts:
     grant: Grant | None = None
     refresh_token: RefreshToken | None = None
     new_code: str | None = None
+    confirmation: Mapping[str, str] | None = None
+
+    @property
+    def rotates(self) -> bool:
+        """Tell whether refresh tokens change at each use: those that anybody could use who finds one."""
+        return self.client.public and self.confirmation is None
 
 
 @dataclass(slots=True)
@@ -233,7 +240,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         if facts.grant is None or user != facts.grant.account_id:
             message = "a user token needs its grant"
             raise RuntimeError(message)
-        token = facts.mint.user_token(facts.client, facts.grant, scope, facts.now)
+        token = facts.mint.user_token(facts.client, facts.grant, scope, facts.now, facts.confirmation)
         if include_refresh_token and "offline_access" in scope.split():
             token["refresh_token"] = self.request.effects.refresh_token = facts.mint.new_refresh_token()
         return token
@@ -258,16 +265,16 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc] # Authl
         """Mint an access token; a public client also gets the one successor of its refresh token."""
         facts: Facts = self.request.facts
         scope = self.request.payload.scope or refresh_token.get_scope()
-        token = facts.mint.user_token(facts.client, refresh_token.grant, scope, facts.now)
+        token = facts.mint.user_token(facts.client, refresh_token.grant, scope, facts.now, facts.confirmation)
         presented = self.request.form["refresh_token"]
-        if facts.client.public:
+        if facts.rotates:
             presented = self.request.effects.refresh_token = facts.mint.successor(presented)
         token["refresh_token"] = presented
         return token
 
     def revoke_old_credential(self, refresh_token: RefreshToken) -> None:
         """Ask for the consumption of a rotated token."""
-        if self.request.facts.client.public:
+        if self.request.facts.rotates:
             self.request.effects.consume_refresh_token = refresh_token
 
 
@@ -285,4 +292,4 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
         """Mint an access token for our API; all registered scopes when none is named."""
         facts: Facts = self.request.facts
         granted = " ".join((scope or "").split()) or " ".join(sorted(facts.client.own_scopes))
-        return facts.mint.client_token(facts.client, granted, facts.now)
+        return facts.mint.client_token(facts.client, granted, facts.now, facts.confirmation)

@@ -21,7 +21,7 @@ oauth_clients = Table(
     Column("sector_identifier", Text, nullable=False),
     Column("pre_approved", Boolean, nullable=False),
     Column("id_token_algorithm", Text, nullable=False),
-    Column("jwks", JSONB, nullable=True),
+    Column("jwks", JSONB(none_as_null=True), nullable=True),
     Column("secret_hash", LargeBinary, nullable=True),
     Column("previous_secret_hash", LargeBinary, nullable=True),
     Column("previous_secret_expires_at", DateTime(timezone=True), nullable=True),
@@ -50,7 +50,10 @@ oauth_grants = Table(
     Column("auth_time", DateTime(timezone=True), nullable=False),
     Column("acr", Text, nullable=False),
     Column("amr", JSONB, nullable=False),
-    Column("claims", JSONB, nullable=True),
+    Column("claims", JSONB(none_as_null=True), nullable=True),
+    Column("code_jkt", Text, nullable=True),
+    Column("confirmation", JSONB(none_as_null=True), nullable=True),
+    Column("authorization_details", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("revoked_at", DateTime(timezone=True), nullable=True),
@@ -58,6 +61,17 @@ oauth_grants = Table(
     Index("ix_oauth_grants_session_id", "session_id"),
     Index("ix_oauth_grants_revoked_at", "revoked_at", postgresql_where=text("revoked_at IS NOT NULL")),
     Index("ix_oauth_grants_expires_at", "expires_at"),
+)
+
+oauth_pushed_requests = Table(
+    "oauth_pushed_requests",
+    metadata,
+    Column("request_hash", LargeBinary, primary_key=True),
+    Column("client_id", Text, ForeignKey("oauth_clients.client_id"), nullable=False),
+    Column("parameters", LargeBinary, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("consumed_at", DateTime(timezone=True), nullable=True),
+    Index("ix_oauth_pushed_requests_expires_at", "expires_at"),
 )
 
 oauth_refresh_tokens = Table(

@@ -15,10 +15,12 @@ from authlib.oauth2.base import OAuth2Error
 from foundation.audit import AuditEvent
 from foundation.principal import Principal, PrincipalKind
 from idp.oauth.client import GrantType
+from idp.oauth.dpop import current_nonce
 from idp.oauth.errors import OAuthError
 from idp.oauth.grant import REFRESH_RETRY_WINDOW, digest
 from idp.oauth.model import EndpointResponse
 from idp.oauth.repository import Grants
+from idp.oauth.sender import SenderCheck
 from idp.oauth.server import Facts, Request, Server, translated
 from idp.oauth.tables import oauth_grants
 
@@ -55,12 +57,20 @@ class TokenEndpoint:
         """Take the shared collaborators."""
         self._parts = parts
         self._authentication = authentication
+        self._sender = SenderCheck(parts)
 
     async def answer(self, endpoint_request: EndpointRequest) -> EndpointResponse:
         """Return a token answer; raises OAuthError."""
         parameters = single_parameters(endpoint_request)
         client = await self._authentication.authenticate(endpoint_request, parameters)
-        facts = Facts(client, self._parts.clock.now(), await self._parts.mint())
+        confirmation = await self._sender.confirmation(client, endpoint_request)
+        facts = Facts(client, self._parts.clock.now(), await self._parts.mint(), confirmation=confirmation)
+        answer = await self._granted(parameters, facts)
+        if not endpoint_request.dpop:
+            return answer
+        return replace(answer, headers=(("dpop-nonce", current_nonce(facts.mint, facts.now)),))
+
+    async def _granted(self, parameters: dict[str, str], facts: Facts) -> EndpointResponse:
         grant_type = parameters.get("grant_type")
         if grant_type is None:
             raise OAuthError("invalid_request", "The grant_type is missing.")
@@ -87,20 +97,24 @@ class TokenEndpoint:
         body, pure = self._decide(parameters, replace(facts, grant=grant))
         if pure.effects.consume_code is None or grant is None:
             raise OAuthError("invalid_grant", "The code is not valid.")
+        if not grant.accepts(facts.confirmation):
+            raise OAuthError("invalid_grant", "The code is bound to another key.")
         if not await self._still_welcome(grant):
             raise OAuthError("invalid_grant", "The account may no longer sign in.")
-        if not await self._write_redemption(grant, pure.effects.refresh_token, facts.now):
+        if not await self._write_redemption(grant, pure.effects.refresh_token, facts):
             await self._lost_race(grant, facts)
         return body
 
-    async def _write_redemption(self, grant: Grant, refresh_token: str | None, now: datetime) -> bool:
+    async def _write_redemption(self, grant: Grant, refresh_token: str | None, facts: Facts) -> bool:
+        now = facts.now
+        bound_to = facts.confirmation if facts.client.public else None
         if refresh_token is None:
             # One statement is its own transaction: no BEGIN and COMMIT round trips.
             async with self._parts.database.read() as connection:
-                return await Grants(connection).consume_code(grant, now)
+                return await Grants(connection).consume_code(grant, now, bound_to)
         async with self._parts.database.transaction() as connection:
             grants = Grants(connection)
-            if not await grants.consume_code(grant, now):
+            if not await grants.consume_code(grant, now, bound_to):
                 return False
             lifetime = min(REFRESH_IDLE, grant.expires_at - now)
             await grants.add_refresh_token(digest(refresh_token), grant.grant_id, 0, now, lifetime)
@@ -121,7 +135,9 @@ class TokenEndpoint:
             await self._end_family(token.grant, facts.now, "idp.refresh_token_reused")
             raise OAuthError("invalid_grant", "The refresh token was used before.")
         body, pure = self._decide(parameters, replace(facts, refresh_token=token))
-        if token is None or not await self._still_welcome(token.grant):
+        if token is None or not token.grant.accepts_refresh(facts.confirmation):
+            raise OAuthError("invalid_grant", "The refresh token is bound to another key.")
+        if not await self._still_welcome(token.grant):
             raise OAuthError("invalid_grant", "The refresh token is not valid.")
         if not await self._write_refresh(token, pure, facts):
             raise OAuthError("invalid_grant", "The refresh token is no longer valid.")

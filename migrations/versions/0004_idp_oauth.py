@@ -52,6 +52,9 @@ STATEMENTS: tuple[str, ...] = (
         acr text NOT NULL,
         amr jsonb NOT NULL,
         claims jsonb NULL,
+        code_jkt text NULL,
+        confirmation jsonb NULL,
+        authorization_details jsonb NOT NULL DEFAULT '[]'::jsonb,
         created_at timestamptz NOT NULL,
         expires_at timestamptz NOT NULL,
         revoked_at timestamptz NULL
@@ -61,6 +64,16 @@ STATEMENTS: tuple[str, ...] = (
     "CREATE INDEX ix_oauth_grants_session_id ON oauth_grants (session_id)",
     "CREATE INDEX ix_oauth_grants_revoked_at ON oauth_grants (revoked_at) WHERE revoked_at IS NOT NULL",
     "CREATE INDEX ix_oauth_grants_expires_at ON oauth_grants (expires_at)",
+    """
+    CREATE TABLE oauth_pushed_requests (
+        request_hash bytea PRIMARY KEY CHECK (octet_length(request_hash) = 32),
+        client_id text NOT NULL REFERENCES oauth_clients,
+        parameters bytea NOT NULL,
+        expires_at timestamptz NOT NULL,
+        consumed_at timestamptz NULL
+    )
+    """,
+    "CREATE INDEX ix_oauth_pushed_requests_expires_at ON oauth_pushed_requests (expires_at)",
     """
     CREATE TABLE oauth_refresh_tokens (
         token_hash bytea PRIMARY KEY CHECK (octet_length(token_hash) = 32),

@@ -145,8 +145,6 @@ async def test_subject_differs_by_sector_and_stays_within_one(
         ({"claims": "[1]"}, "invalid_request"),
         ({"claims": "{"}, "invalid_request"),
         ({"response_mode": "web_message"}, "invalid_request"),
-        ({"request": "eyJ"}, "request_not_supported"),
-        ({"request_uri": "https://evil.example/r"}, "request_uri_not_supported"),
         ({"registration": "{}"}, "registration_not_supported"),
         ({"id_token_hint": "e30.e30.e30"}, "invalid_request"),
         ({"nonce": "x" * 3000}, "invalid_request"),
