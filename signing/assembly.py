@@ -14,6 +14,7 @@ from signing.sealing import SealingService
 from signing.seals import SealService
 from signing.upgrades import Upgrades
 from signing.validation_data import ValidationDataSource
+from signing.workshop import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +38,7 @@ class Signing:
     seals: SealService
     sealing: SealingService
     upgrades: Upgrades
+    workshop: Workshop
 
     def job_handlers(self) -> Mapping[str, JobHandler]:
         """Return what a worker runs for this package."""
@@ -46,8 +48,13 @@ class Signing:
         """Return what a worker repeats for this package."""
         return self.upgrades.periodic()
 
+    async def warm(self) -> None:
+        """Start the processes that examine documents, so that the first upload need not wait."""
+        await self.workshop.warm()
+
     async def close(self) -> None:
-        """Stop what was started; nothing is, so far."""
+        """Stop what was started."""
+        await self.workshop.close()
 
 
 def assemble_signing(
@@ -66,7 +73,7 @@ def assemble_signing(
 ) -> Signing:
     """Join the parts; opens nothing."""
     del settings
-    jobs = Jobs()
+    jobs, workshop = Jobs(), Workshop()
     seals = SealService(
         database,
         clock=clock,
@@ -98,6 +105,7 @@ def assemble_signing(
         loaded=loaded,
         execution=execution,
         second_factors=second_factors,
+        workshop=workshop,
     )
     upgrades = Upgrades(
         database,
@@ -112,4 +120,4 @@ def assemble_signing(
         self_check=self_check,
         replaced=replaced or NobodyKeepsDigests(),
     )
-    return Signing(seals, sealing, upgrades)
+    return Signing(seals, sealing, upgrades, workshop)

@@ -88,6 +88,10 @@ class CertifiedAgainstChange(UnsealablePdf):
     """An earlier certification forbids the change that sealing makes."""
 
 
+class UnexaminablePdf(UnsealablePdf):
+    """Examining the document took more time or memory than is allowed."""
+
+
 class PdfTooLarge(LimitExceeded):
     """The document is larger, longer or deeper than the stated limit."""
 
@@ -101,6 +105,10 @@ class ActiveContent(UnsealablePdf):
         more = "" if len(findings) == 1 else f" (and {len(findings) - 1} more)"
         super().__init__(f"The document cannot be sealed as it is: {first}{more}.", field="document")
         self.findings = tuple(findings)
+
+    def __reduce__(self) -> tuple[type[ActiveContent], tuple[tuple[Finding, ...]]]:
+        """Let it come back from a worker process."""
+        return ActiveContent, (self.findings,)
 
 
 class BadPlacement(InvalidInput):

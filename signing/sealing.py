@@ -20,11 +20,9 @@ from signing.errors import (
 )
 from signing.intention import Intention, Layout
 from signing.intention_repository import IntentionRepository
-from signing.marks import marks_for
 from signing.model import BaselineLevel, IntentionState, PreparedSealing, SealState
 from signing.off_loop import off_loop
-from signing.pades import prepare
-from signing.pdf_file import PdfFile
+from signing.preparation import Order, make_ready
 from signing.seal_rules import SCOPE_ISSUE, SCOPE_SEAL, require_reader
 
 if TYPE_CHECKING:
@@ -39,8 +37,10 @@ if TYPE_CHECKING:
     from signing.loaded import LoadedSeal, LoadedSeals
     from signing.model import Seal, SealedDocument, SealRequest, SecondFactor
     from signing.ports import SecondFactors
+    from signing.preparation import Ready
     from signing.seals import SealService
     from signing.signature_field import Prepared
+    from signing.workshop import Workshop
 
 
 class SealingService:
@@ -57,6 +57,7 @@ class SealingService:
         loaded: LoadedSeals,
         execution: Execution,
         second_factors: SecondFactors,
+        workshop: Workshop,
     ) -> None:
         """Take the collaborators."""
         self._database = database
@@ -67,6 +68,7 @@ class SealingService:
         self._loaded = loaded
         self._execution = execution
         self._second_factors = second_factors
+        self._workshop = workshop
 
     async def seal(self, principal: Principal, request: SealRequest) -> SealedDocument:
         """Seal one document in one call.
@@ -95,8 +97,9 @@ class SealingService:
         """
         seal, loaded = await self._usable(principal, request, frozenset(), human=True)
         now = self._clock.now()
-        prepared = await self._prepared(loaded, request, now)
-        document = request.document + prepared.update
+        ready = await self._ready(loaded, request, now)
+        prepared = ready.prepared
+        document = (ready.source or request.document) + prepared.update
         blob = await self._blobs.put(document)
         intention = _intention(principal, request, seal, loaded, prepared, now, prepared_blob=str(blob))
         async with self._database.transaction() as connection:
@@ -112,7 +115,7 @@ class SealingService:
             signed_bytes_digest=prepared.signed_bytes_digest,
             preview=document,
             pages=prepared.pages,
-            findings=(),
+            findings=ready.findings,
             expires_at=intention.expires_at,
         )
 
@@ -166,7 +169,8 @@ class SealingService:
         if officer and request.second_factor is None:
             raise SecondFactorRequired("An officer seals with a second factor.", field="second_factor")
         now = self._clock.now()
-        prepared = await self._prepared(loaded, request, now)
+        ready = await self._ready(loaded, request, now, trusted=not human)
+        prepared = ready.prepared
         # 2. The intention, committed.
         method = request.second_factor.method if officer and request.second_factor else None
         intention = _intention(principal, request, seal, loaded, prepared, now, second_factor_method=method)
@@ -185,7 +189,7 @@ class SealingService:
             if not added:
                 raise _not_usable(await self._seals.get(seal.seal_id))
         # 3 to 5. Sign, check, store the outcome.
-        return await self._execution.carry_out(principal, intention, loaded, prepared, request.document)
+        return await self._execution.carry_out(principal, intention, loaded, prepared, ready.source or request.document)
 
     async def _usable(
         self, principal: Principal, request: SealRequest, scopes: frozenset[str], *, human: bool
@@ -207,9 +211,21 @@ class SealingService:
             raise _not_usable(seal)
         return seal, await self._loaded.get(seal)
 
-    async def _prepared(self, loaded: LoadedSeal, request: SealRequest, now: datetime) -> Prepared:
+    async def _ready(self, loaded: LoadedSeal, request: SealRequest, now: datetime, *, trusted: bool = False) -> Ready:
         size = await self._loaded.contents_size(loaded, timestamped=request.level.timestamped)
-        return await off_loop(len(request.document), _prepare, loaded, request, size, now)
+        order = Order(
+            document=request.document,
+            face=loaded.face,
+            placement=request.placement,
+            contents_size=size,
+            at=now,
+            certify=request.certify,
+            trusted=trusted,
+            active_content=request.active_content,
+        )
+        if trusted:
+            return await off_loop(len(request.document), make_ready, order)
+        return await self._workshop.run(make_ready, order)
 
     async def _resume(self, principal: Principal, intention: Intention, loaded: LoadedSeal) -> SealedDocument:
         """Carry a stored intention out, from its stored document."""
@@ -238,12 +254,6 @@ class SealingService:
         if found is None or found[1] is not IntentionState.PREPARED:
             return IntentionSpent("The sealing was confirmed or given up already.")
         return _not_usable(await self._seals.get(intention.seal_id))
-
-
-def _prepare(loaded: LoadedSeal, request: SealRequest, contents_size: int, at: datetime) -> Prepared:
-    with PdfFile(request.document) as file:
-        marks = marks_for(file, request.placement)
-        return prepare(file, loaded.face, marks, contents_size=contents_size, at=at, certify=request.certify)
 
 
 def _intention(

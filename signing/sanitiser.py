@@ -1,0 +1,163 @@
+"""Looking, before a seal goes on, for what could change a document's meaning afterwards.
+
+Structure is examined here, what the pages paint in `page_content`. A seal covers bytes; these are
+the parts of them that a reader, a script or the next person's click can make look different:
+scripts and actions, fields and annotations, layers, and objects nothing refers to, which a later
+update can bring to light (the shadow attacks of 2021).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pikepdf
+
+from signing.errors import BrokenPdf
+from signing.model import Finding
+from signing.pdf_file import DAMAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from signing.pdf_file import PdfFile
+
+HARMLESS_ACTIONS = frozenset({"/GoTo", "/URI"})
+"""Moving within the document and opening a web page leave the document as it is."""
+HIDDEN_FLAGS = 1 | 2 | 32
+"""Invisible, Hidden, NoView (ISO 32000-1, table 165)."""
+READ_ONLY_AND_LOCKED = 64 | 128
+CONTAINERS = frozenset({"/ObjStm", "/XRef"})
+MAX_ANNOTATIONS = 20_000
+MAX_DEPTH = 100
+
+
+def examine(file: PdfFile) -> tuple[Finding, ...]:
+    """Return what the document's structure holds that must not be sealed; raises BrokenPdf."""
+    try:
+        return (*_catalog(file), *_annotations(file), *_objects(file))
+    except (*DAMAGE, AttributeError, IndexError) as error:
+        raise BrokenPdf("The document's structure is damaged.", field="document") from error
+
+
+def _catalog(file: PdfFile) -> Iterator[Finding]:
+    root = file.root
+    number = root.objgen[0]
+    if "/OpenAction" in root and not _harmless(root["/OpenAction"]):
+        yield Finding("action", None, number, "runs when the document opens")
+    if "/AA" in root:
+        yield Finding("action", None, number, "runs on events of the document")
+    names = root.get("/Names")
+    if isinstance(names, pikepdf.Dictionary) and "/JavaScript" in names:
+        yield Finding("javascript", None, _number(names), "runs when the document opens")
+    if "/OCProperties" in root:
+        yield Finding("optional content", None, number, "layers can be switched on and off")
+    if "/Collection" in root:
+        yield Finding("portfolio", None, number, "shows other files in place of its pages")
+    form = root.get("/AcroForm")
+    if isinstance(form, pikepdf.Dictionary):
+        if "/XFA" in form:
+            yield Finding("form", None, _number(form), "is an XFA form, drawn by the reader")
+        if "/NeedAppearances" in form and bool(form["/NeedAppearances"]):
+            yield Finding("form", None, _number(form), "has fields drawn by the reader")
+
+
+def _annotations(file: PdfFile) -> Iterator[Finding]:
+    """Look at every annotation; fields that no page shows are found among the form's own."""
+    signed = bool(file.signature_dictionaries())
+    seen: set[int] = set()
+    count = 0
+    for number in range(1, file.page_count + 1):
+        page = file.page(number)
+        if "/AA" in page:
+            yield Finding("action", number, page.objgen[0], "runs when the page is shown")
+        annotations = page.get("/Annots")
+        for annotation in annotations if isinstance(annotations, pikepdf.Array) else ():
+            count += 1
+            if count > MAX_ANNOTATIONS:
+                yield Finding("annotation", number, None, f"there are more than {MAX_ANNOTATIONS}")
+                return
+            if isinstance(annotation, pikepdf.Dictionary):
+                seen.add(_number(annotation) or 0)
+                yield from _annotation(annotation, number, signed=signed)
+    for field in file.fields():
+        if _number(field) not in seen and "/Kids" not in field and _field_type(field) != "/Sig":
+            yield Finding("form", None, _number(field), "is a field that no page shows")
+
+
+def _annotation(annotation: Any, page: int, *, signed: bool) -> Iterator[Finding]:  # noqa: ANN401
+    kind, number = str(annotation.get("/Subtype", "")), _number(annotation)
+    flags = int(annotation.get("/F", 0))
+    if "/AA" in annotation:
+        yield Finding("action", page, number, "runs on events of an annotation")
+    if "/A" in annotation and not _harmless(annotation["/A"]):
+        yield Finding("action", page, number, "runs when an annotation is clicked")
+    if kind == "/Link":
+        return
+    if kind == "/Widget":
+        if _field_type(annotation) != "/Sig":
+            yield Finding("form", page, number, "is a field that can be filled in")
+        elif "/V" not in annotation and "/Parent" not in annotation:
+            yield Finding("form", page, number, "is an empty signature field")
+        return
+    locked_picture = kind == "/Stamp" and flags & READ_ONLY_AND_LOCKED == READ_ONLY_AND_LOCKED
+    if signed and locked_picture and not flags & HIDDEN_FLAGS:
+        return  # the further pictures of an earlier seal, which that seal covers
+    hidden = "hidden " if flags & HIDDEN_FLAGS else ""
+    yield Finding("annotation", page, number, f"is a {hidden}{kind.removeprefix('/') or 'nameless'} annotation")
+
+
+def _objects(file: PdfFile) -> Iterator[Finding]:
+    """Find scripts anywhere, and objects that nothing refers to."""
+    reached: set[tuple[int, int]] = set()
+    pending: list[tuple[Any, int]] = [(file.pdf.trailer, 0)]
+    while pending:
+        value, depth = pending.pop()
+        if value.is_indirect:
+            if value.objgen in reached:
+                continue
+            reached.add(value.objgen)
+            depth = 0
+        if depth > MAX_DEPTH:
+            raise BrokenPdf("The document's structure is nested too deeply.", field="document")
+        if isinstance(value, (pikepdf.Dictionary, pikepdf.Stream)):
+            if "/JS" in value:
+                yield Finding("javascript", None, _number(value), "is a script")
+            pending.extend((entry, depth + 1) for entry in value.values() if isinstance(entry, _COMPOSITE))
+        else:
+            pending.extend((entry, depth + 1) for entry in value if isinstance(entry, _COMPOSITE))
+    for entry in file.pdf.objects:
+        if entry.is_indirect and entry.objgen not in reached and not _container(entry):
+            yield Finding("unreferenced object", None, entry.objgen[0], "is reached from nowhere")
+
+
+_COMPOSITE = (pikepdf.Dictionary, pikepdf.Array, pikepdf.Stream)
+
+
+def _container(value: Any) -> bool:  # noqa: ANN401
+    """Tell whether an object belongs to the file's own bookkeeping: object streams, linearisation, nothing at all."""
+    if not isinstance(value, (pikepdf.Dictionary, pikepdf.Stream)):
+        return not isinstance(value, pikepdf.Array)
+    return str(value.get("/Type", "")) in CONTAINERS or "/Linearized" in value
+
+
+def _harmless(action: Any) -> bool:  # noqa: ANN401
+    if isinstance(action, pikepdf.Array):
+        return True  # a destination within the document
+    if not isinstance(action, pikepdf.Dictionary):
+        return False
+    return str(action.get("/S", "")) in HARMLESS_ACTIONS and "/Next" not in action
+
+
+def _field_type(field: Any) -> str:  # noqa: ANN401
+    node = field
+    for _ in range(MAX_DEPTH):
+        if "/FT" in node:
+            return str(node["/FT"])
+        node = node.get("/Parent")
+        if not isinstance(node, pikepdf.Dictionary):
+            return ""
+    return ""
+
+
+def _number(value: Any) -> int | None:  # noqa: ANN401
+    return int(value.objgen[0]) if value.is_indirect else None

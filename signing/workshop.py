@@ -1,0 +1,88 @@
+"""Worker processes in which uploaded documents are examined.
+
+A document that makes a parser run away takes its process with it and nothing else: the process
+has an empty environment, a memory limit and an alarm, and holds no key and no connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from signing.errors import UnexaminablePdf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MEMORY_BYTES = 3 * 1024**3
+SECONDS = 60
+ATTEMPTS = 2
+"""A process may die of its neighbour's document; one's own makes it die twice."""
+
+
+class Workshop:
+    """A small pool of such processes, started at first use and again when one has died."""
+
+    def __init__(self, workers: int = 2) -> None:
+        """Take how many documents may be examined at a time."""
+        self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a module's function in a worker process; its errors come back as they are.
+
+        Raises: UnexaminablePdf when the process does not survive.
+        """
+        for _ in range(ATTEMPTS):
+            pool = self._pool or self._start()
+            future = pool.submit(_within_limits, function, args, kwargs)
+            try:
+                return await asyncio.wrap_future(future)
+            except (BrokenProcessPool, MemoryError):
+                if self._pool is pool:
+                    self._pool = None
+                    pool.shutdown(wait=False, cancel_futures=True)
+        raise UnexaminablePdf("The document takes more time or memory than is allowed.", field="document")
+
+    async def warm(self) -> None:
+        """Start the processes before the first document comes."""
+        await asyncio.gather(*(self.run(os.getpid) for _ in range(self._workers)))
+
+    async def close(self) -> None:
+        """Stop the processes."""
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
+
+    def _start(self) -> ProcessPoolExecutor:
+        # Forked from a process that has loaded the parsers and nothing else: starting one costs milliseconds.
+        context = get_context("forkserver")
+        context.set_forkserver_preload(["signing.preparation"])
+        self._pool = ProcessPoolExecutor(self._workers, context, initializer=_confine)
+        return self._pool
+
+
+def _confine() -> None:
+    """Give up what a parser does not need."""
+    os.environ.clear()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _within_limits(function: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
+    """Call a function; the alarm's default action ends the process."""
+    signal.alarm(SECONDS)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        signal.alarm(0)
