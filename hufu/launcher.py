@@ -44,9 +44,11 @@ class Servers:
 
     def stop(self) -> None:
         """Stop what we started; calling it again does nothing."""
-        for running in (self.redis, self.postgres):
-            if running is not None:
-                running.server.stop()
+        started = [running.server for running in (self.redis, self.postgres) if running is not None]
+        for server in started:
+            server.ask_to_stop()
+        for server in started:
+            server.stop()
         if self.lock is not None:
             self.lock.close()
 

@@ -133,12 +133,16 @@ class GuardedServer:
         """Tell whether the server still runs."""
         return self.guard.poll() is None
 
-    def stop(self) -> None:
-        """Stop the server and wait for it."""
+    def ask_to_stop(self) -> None:
+        """Tell the server to stop."""
         if self.guard.stdin is not None:
             self.guard.stdin.close()
         if self.running():
             self.guard.terminate()
+
+    def stop(self) -> None:
+        """Stop the server and wait for it."""
+        self.ask_to_stop()
         try:
             self.guard.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 READY_SECONDS = 90
-STOP_SECONDS = 4
+STOP_SECONDS = 3
 SEED_SOURCES = ("seed.py", "demo_city.py")
 LOOPBACK = "127.0.0.0/8"
 

@@ -1,0 +1,153 @@
+"""The command line says what is wrong, and processes stop when told to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from foundation.settings import BadSettings, Profile, load_settings
+from hufu.commands import COMMANDS, dispatch
+from hufu.launcher_place import free_port
+from hufu.surroundings import SECRETS_FILE, environment_of, surroundings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+READY_SECONDS = 100
+STOP_SECONDS = 8
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["migrate", "--nonsense"], ["backup"], ["init"]])
+def test_wrong_usage_is_64(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        dispatch(arguments)
+    assert caught.value.code == 64
+    assert "usage: hufu" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_there_and_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        dispatch([name, "--help"])
+    assert caught.value.code == 0
+    assert COMMANDS[name].lower() in capsys.readouterr().out.lower().replace("\n", " ")
+
+
+def test_bad_settings_stop_the_start_and_are_named_without_their_value(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HUFU_ISSUER", "gopher://secret-value")
+    monkeypatch.setenv("HUFU_INDEX_KEY", "c2hvcnQ=")
+    assert dispatch(["migrate"]) == 70
+    error = capsys.readouterr().err
+    assert "HUFU_ISSUER" in error
+    assert "HUFU_INDEX_KEY" in error
+    assert "secret-value" not in error
+    assert "c2hvcnQ" not in error
+
+
+def test_production_refuses_what_only_a_demonstration_may_use() -> None:
+    with pytest.raises(BadSettings) as caught:
+        load_settings(profile=Profile.PRODUCTION)
+    for name in ("issuer", "database_url", "redis_url", "field_keys", "index_key", "keystore_passphrase"):
+        assert name in str(caught.value)
+
+
+class TestSurroundings:
+    """Over the given servers: only the secrets are made."""
+
+    @pytest.fixture
+    def place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setenv("HUFU_DATABASE_URL", "postgresql://db.invalid/x")
+        monkeypatch.setenv("HUFU_REDIS_URL", "redis://db.invalid/0")
+        monkeypatch.setenv("HUFU_DATA_DIRECTORY", str(tmp_path / "data"))
+        return tmp_path / "data"
+
+    def test_development_secrets_are_made_once_and_are_ours_alone(self, place: Path) -> None:
+        with surroundings() as first, surroundings() as second:
+            assert first == second
+            assert len(first.field_key_map()[1]) == 32
+        assert stat.S_IMODE((place / SECRETS_FILE).stat().st_mode) == 0o600
+
+    def test_given_secrets_win(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HUFU_KEYSTORE_PASSPHRASE", "given by hand, long enough")
+        with surroundings() as settings:
+            assert settings.keystore_passphrase.get_secret_value() == "given by hand, long enough"
+        assert place.exists()
+
+    def test_the_issuer_follows_the_port_unless_given(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HUFU_PORT", "8123")
+        with surroundings() as settings:
+            assert settings.issuer == "http://localhost:8123"
+        monkeypatch.setenv("HUFU_ISSUER", "https://id.example")
+        with surroundings() as settings:
+            assert settings.issuer == "https://id.example"
+        assert place.exists()
+
+    def test_a_child_gets_the_same_settings(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with surroundings(outbound_networks=("127.0.0.0/8", "10.0.0.0/8")) as settings:
+            environment = environment_of(settings)
+        for name in [name for name in os.environ if name.startswith("HUFU_")]:
+            monkeypatch.delenv(name)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        assert load_settings() == settings
+        assert place.exists()
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """`hufu run` as a shell starts background jobs: in a session of its own, SIGINT ignored."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HUFU_")}
+    environment |= {"HUFU_DATA_DIRECTORY": str(tmp_path / "data"), "PYTHONPATH": str(ROOT)}
+    arguments = ["--port", str(free_port()), "--portal-port", str(free_port())]
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-m", "hufu", "run", *arguments],
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # noqa: PLW1509 - no threads here
+    )
+    yield process
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+@pytest.mark.timeout(180)
+def test_run_starts_everything_and_stops_on_an_interrupt(running: subprocess.Popen[str], tmp_path: Path) -> None:
+    assert running.stdout is not None
+    began, lines = time.monotonic(), []
+    for line in running.stdout:
+        lines.append(line)
+        if "stop: Ctrl-C" in line:
+            break
+        assert time.monotonic() - began < READY_SECONDS
+    assert any("http://localhost:" in line for line in lines), "".join(lines)
+    os.killpg(running.pid, signal.SIGINT)
+    asked = time.monotonic()
+    assert running.wait(STOP_SECONDS) == 0
+    assert time.monotonic() - asked < STOP_SECONDS
+    left = [path for path in Path("/proc").glob("[0-9]*/environ") if str(tmp_path).encode() in _read(path)]
+    assert left == []
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
