@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from licence_vault.catalogue import Catalogue
 from licence_vault.changing import LicenceChanger
+from licence_vault.checking import RequestChecker
 from licence_vault.issuing import LicenceIssuer
 from licence_vault.qr import QrWriter
 from licence_vault.reading import LicenceReader
@@ -64,16 +65,24 @@ def assemble_vault(
     renderer = renderer or FaceRenderer()
     codes = QrWriter(keys, service_id=settings.service_id, verify_page=settings.verify_page)
     faces = FaceMaker(clock=clock, renderer=renderer, codes=codes, sealing=sealing)
+    checker = RequestChecker(
+        clock=clock,
+        cipher=cipher,
+        directory=directory,
+        catalogue=catalogue,
+        seals=seals,
+        fonts=lambda: faces.fonts,
+    )
+    changer = LicenceChanger(database, clock=clock, audit=audit, cipher=cipher, officers=officers)
     issuer = LicenceIssuer(
         database,
         clock=clock,
         audit=audit,
         cipher=cipher,
-        directory=directory,
-        catalogue=catalogue,
-        seals=seals,
+        checker=checker,
         faces=faces,
         officers=officers,
+        changer=changer,
     )
     reader = LicenceReader(
         database,
@@ -85,6 +94,5 @@ def assemble_vault(
         catalogue=catalogue,
         holders=holders,
     )
-    changer = LicenceChanger(database, clock=clock, audit=audit, cipher=cipher, officers=officers)
     licences = LicenceService(database, issuer=issuer, reader=reader, changer=changer)
     return Vault(catalogue, licences, LicenceRecords(cipher, clock, catalogue), renderer)

@@ -14,6 +14,7 @@ from licence_vault.errors import InvalidLicenceIdentifier
 ROOT = "1.2.156.3005.2"
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MODULUS = 36
+MAX_VERSION = 999
 _FORM = re.compile(
     r"1\.2\.156\.3005\.2\."
     r"(?P<type>[0-9A-Z]{18}[0-9]{3})\.(?P<issuer>[0-9A-Z]{18})\.(?P<serial>[0-9A-Z]{1,20})\."

@@ -123,6 +123,29 @@ class IssueRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Revision:
+    """A new version of a licence: what is None stays as it was.
+
+    An extension gives a new last day and changes nothing else; a change or correction
+    gives holders, face or number. `reason_text` and `legal_basis` go on the old version's record.
+    """
+
+    kind: RevisionKind
+    reason_text: str
+    idempotency_key: str
+    legal_basis: str = ""
+    holders: tuple[Holder, ...] | None = None
+    face: Mapping[str, Any] | None = None
+    licence_number: str | None = None
+    valid_from: date | None = None
+    valid_to: date | None = None
+    issued_on: date | None = None
+    seal_id: str | None = None
+    matter_code: str | None = None
+    case_number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StateChange:
     """A change of state to record: `effective_at` is valid time; recorded time is the clock's."""
 

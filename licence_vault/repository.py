@@ -218,9 +218,8 @@ class LicenceRepository:
     # --- issuing ---
 
     async def reserve(self, values: Mapping[str, Any], holders: Sequence[Holder]) -> bool:
-        """Insert a pending licence with its holders; False when the idempotency key is taken."""
-        statement = upsert(licences).values(**values)
-        statement = statement.on_conflict_do_nothing(index_elements=["issuer_code", "idempotency_key"])
+        """Insert a pending licence with its holders; False when its key or identifier is taken."""
+        statement = upsert(licences).values(**values).on_conflict_do_nothing()
         row = (await self._connection.execute(statement.returning(licences.c.licence_id))).one_or_none()
         if row is None:
             return False

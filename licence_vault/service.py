@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Licence,
         LicenceDocument,
         Purpose,
+        Revision,
         StateChange,
         StateRecord,
     )
@@ -42,6 +43,13 @@ class LicenceService:
             FaceTooLarge, NoUsableSeal, IdempotencyMismatch, IssueInProgress, SerialsExhausted, RenderingFailed.
         """
         return await self._view(await self._issuer.issue(principal, request))
+
+    async def revise(self, principal: Principal, identifier: str, revision: Revision) -> Licence:
+        """Issue a new version (change, extension, correction); the old one becomes superseded with it.
+
+        Raises: what `issue` raises, LicenceNotFound, StateTransitionRefused, Conflict.
+        """
+        return await self._view(await self._issuer.revise(principal, identifier, revision))
 
     async def get(self, principal: Principal, identifier: str, purpose: Purpose | None = None) -> Licence:
         """Return a licence to its holder or an entitled department, leaving a receipt.
