@@ -1,0 +1,76 @@
+"""What a measurement is, and what it may use."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from tests.support.servers import TestServers, clone
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    Operation: TypeAlias = Callable[[], Awaitable[int]]
+    """Does the work once and returns how many units that was (1, or a batch's size)."""
+
+
+@dataclass(slots=True)
+class Bench:
+    """What a case may use; its database is its own and empty."""
+
+    servers: TestServers
+    directory: Path
+    watched: list[int] = field(default_factory=list)
+
+    def database_url(self) -> str:
+        """Return the address of a fresh migrated database."""
+        return clone(self.servers, f"bench_{secrets.token_hex(4)}")
+
+    def redis_url(self) -> str:
+        """Return the address of a Redis database."""
+        return self.servers.redis_url
+
+    def watch(self, pid: int) -> None:
+        """Count the CPU time and memory of a process besides ours, such as a server of ours."""
+        self.watched.append(pid)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One line of the table.
+
+    `make(bench)` yields the operation. `against` names the case it is compared with: a
+    floor (the same effect by the barest means) or a peer (another implementation).
+    `concurrency` operations run at a time. `faster` says what the ratio means.
+    """
+
+    name: str
+    make: Callable[[Bench], AbstractAsyncContextManager[Operation]]
+    against: str = ""
+    concurrency: int = 1
+    seconds: float = 5.0
+    warm_up: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was measured."""
+
+    name: str
+    units: int
+    seconds: float
+    cpu_seconds: float
+    peak_megabytes: float
+
+    @property
+    def per_second(self) -> float:
+        """Return units a second."""
+        return self.units / self.seconds
+
+    @property
+    def cpu_milliseconds(self) -> float:
+        """Return CPU milliseconds a unit, of ours and of the watched processes."""
+        return self.cpu_seconds * 1000 / self.units
