@@ -21,6 +21,7 @@ class Authority(StrEnum):
     COUNTER_VERIFICATION = "counter_verification"
     SEALING = "sealing"
     ISSUING = "issuing"
+    ADMINISTRATION = "administration"
 
 
 ANY = "*"
@@ -52,11 +53,13 @@ class AuthorityGrant:
     valid_from: datetime
     valid_until: datetime
     revoked_at: datetime | None = None
+    approved_at: datetime | None = None
 
     def covers(self, authority: str, district_code: str, matter_code: str, now: datetime) -> bool:
         """Tell whether the grant allows `authority` there, for that, at `now`."""
         return (
             self.revoked_at is None
+            and self.approved_at is not None
             and self.valid_from <= now < self.valid_until
             and self.authority == authority
             and self.district_code == district_code

@@ -96,6 +96,7 @@ class Officers:
                 table.c.officer_id == officer_id,
                 officers.c.ended_at.is_(None),
                 table.c.revoked_at.is_(None),
+                table.c.approved_at.is_not(None),
                 table.c.valid_from <= now,
                 table.c.valid_until > now,
             )
@@ -103,33 +104,62 @@ class Officers:
         )
         return tuple(grant_of(row) for row in await self._connection.execute(statement))
 
-    async def add_grant(
-        self,
-        officer_id: str,
-        authority: Authority,
-        district_code: str,
-        matter_code: str,
-        valid_from: datetime,
-        valid_until: datetime,
-        granted_by: str,
-    ) -> AuthorityGrant:
-        """Insert a grant."""
-        grant = AuthorityGrant(
-            new_id("aut"), officer_id, authority, district_code, matter_code, valid_from, valid_until
-        )
+    async def add_grant(self, grant: AuthorityGrant, granted_by: str, granting_organisation: str | None) -> None:
+        """Insert a grant; one without `approved_at` waits for a second administrator."""
         await self._connection.execute(
             insert(officer_authorities).values(
                 grant_id=grant.grant_id,
-                officer_id=officer_id,
-                authority=authority,
-                district_code=district_code,
-                matter_code=matter_code,
-                valid_from=valid_from,
-                valid_until=valid_until,
+                officer_id=grant.officer_id,
+                authority=grant.authority,
+                district_code=grant.district_code,
+                matter_code=grant.matter_code,
+                valid_from=grant.valid_from,
+                valid_until=grant.valid_until,
                 granted_by=granted_by,
+                granting_organisation=granting_organisation,
+                approved_at=grant.approved_at,
+                approved_by=granted_by if grant.approved_at else None,
             )
         )
-        return grant
+
+    async def grant_row(self, grant_id: str) -> Row[Any] | None:
+        """Return a grant with its officer's organisation, or None."""
+        table = officer_authorities
+        statement = (
+            select(table, officers.c.organisation_code)
+            .join(officers, officers.c.officer_id == table.c.officer_id)
+            .where(table.c.grant_id == grant_id)
+        )
+        return (await self._connection.execute(statement)).first()
+
+    async def awaiting(self, organisation_code: str | None) -> tuple[AuthorityGrant, ...]:
+        """Return the grants that wait for a second administrator, of one organisation's officers or all."""
+        table = officer_authorities
+        statement = (
+            select(table)
+            .join(officers, officers.c.officer_id == table.c.officer_id)
+            .where(table.c.approved_at.is_(None), table.c.revoked_at.is_(None), officers.c.ended_at.is_(None))
+            .order_by(table.c.valid_from, table.c.grant_id)
+        )
+        if organisation_code is not None:
+            statement = statement.where(officers.c.organisation_code == organisation_code)
+        return tuple(grant_of(row) for row in await self._connection.execute(statement))
+
+    async def approve(self, grant_id: str, approved_by: str, now: datetime) -> bool:
+        """Put a waiting grant in force, by somebody else than who granted it."""
+        table = officer_authorities
+        statement = (
+            update(table)
+            .where(
+                table.c.grant_id == grant_id,
+                table.c.approved_at.is_(None),
+                table.c.revoked_at.is_(None),
+                table.c.granted_by != approved_by,
+                table.c.valid_until > now,
+            )
+            .values(approved_at=now, approved_by=approved_by)
+        )
+        return (await self._connection.execute(statement)).rowcount == 1
 
     async def revoke(self, grant_id: str, revoked_by: str, now: datetime) -> str | None:
         """End a grant; return its officer, or None when it was not in force."""
@@ -176,4 +206,5 @@ def grant_of(row: Row[Any]) -> AuthorityGrant:
         valid_from=row.valid_from,
         valid_until=row.valid_until,
         revoked_at=row.revoked_at,
+        approved_at=row.approved_at,
     )

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from foundation.audit import AuditEvent
 from foundation.errors import InvalidInput, NotFound, NotPermitted
 from foundation.identity_numbers import parse_citizen_id_number
+from foundation.ids import new_id
 from foundation.principal import PrincipalKind
 from idp.people import totp
 from idp.people.account import AccountKind, DocumentType, normalise_username
 from idp.people.account_repository import Accounts, Persons
 from idp.people.errors import AuthorityMissing
+from idp.people.granting import administers, needs_second, problem_of_grant
 from idp.people.officer import ANY, Authority, AuthorityGrant, Officer
 from idp.people.officer_repository import Officers
 from idp.people.second_factor_repository import SecondFactors
@@ -69,7 +71,7 @@ class OfficerService:
 
         Raises: InvalidInput, WeakPassword, UsernameTaken, NotPermitted.
         """
-        _only_operators(principal)
+        await self._administers(principal, organisation_code)
         await self._known(organisation_code, district_code)
         if not name.strip() or not post.strip():
             raise InvalidInput("An officer has a name and a post.", field="name" if not name.strip() else "post")
@@ -131,26 +133,66 @@ class OfficerService:
         matter_code: str = ANY,
         valid_until: datetime,
     ) -> AuthorityGrant:
-        """Grant one authority; raises NotFound, NotPermitted, InvalidInput."""
-        _only_operators(principal)
+        """Grant one authority; sealing, issuing and administration hold once a second one approves.
+
+        Raises: NotFound, NotPermitted, InvalidInput.
+        """
         officer = await self.get(officer_id)
         now = self._tools.clock.now()
         if valid_until <= now:
             raise InvalidInput("The period ends before it begins.", field="valid_until")
         if not officer.active:
             raise NotFound("This officer has left the post.")
+        held = await self._held(principal)
+        problem = problem_of_grant(principal, held, officer, authority, await self._owner(matter_code))
+        if problem is not None:
+            raise NotPermitted(problem)
+        approved_at = None if needs_second(principal, authority) else now
+        grant = AuthorityGrant(
+            new_id("aut"), officer_id, authority, district_code, matter_code, now, valid_until, None, approved_at
+        )
         async with self._tools.database.transaction() as connection:
-            grant = await Officers(connection, self._tools.cipher).add_grant(
-                officer_id, authority, district_code, matter_code, now, valid_until, principal.audit_name
-            )
+            repository = Officers(connection, self._tools.cipher)
+            await repository.add_grant(grant, principal.audit_name, principal.organisation_code)
             detail = {"authority": str(authority), "district_code": district_code, "matter_code": matter_code}
-            event = AuditEvent("people.authority_grant", "officer", officer_id, detail)
+            event = AuditEvent("people.authority_grant", "officer", officer_id, {"grant_id": grant.grant_id, **detail})
             await self._tools.audit.record(connection, principal, event)
         return grant
 
+    async def awaiting_approval(self, principal: Principal) -> tuple[AuthorityGrant, ...]:
+        """Return the grants a second administrator may approve; raises NotPermitted."""
+        own = principal.organisation_code
+        await self._administers(principal, own or "")
+        async with self._tools.database.read() as connection:
+            return await Officers(connection, self._tools.cipher).awaiting(own)
+
+    async def approve(self, principal: Principal, grant_id: str) -> None:
+        """Approve a colleague's grant; raises NotFound, NotPermitted (the own grant, or one to himself)."""
+        async with self._tools.database.read() as connection:
+            row = await Officers(connection, self._tools.cipher).grant_row(grant_id)
+        if row is None:
+            raise NotFound("There is no such grant.")
+        await self._administers(principal, row.organisation_code)
+        if principal.subject_id == row.officer_id or principal.audit_name == row.granted_by:
+            raise NotPermitted("Another administrator approves.")
+        async with self._tools.database.transaction() as connection:
+            now = self._tools.clock.now()
+            if not await Officers(connection, self._tools.cipher).approve(grant_id, principal.audit_name, now):
+                raise NotFound("There is no such grant waiting.")
+            event = AuditEvent("people.authority_approve", "officer", row.officer_id, {"grant_id": grant_id})
+            await self._tools.audit.record(connection, principal, event)
+
     async def revoke(self, principal: Principal, grant_id: str) -> None:
-        """Withdraw a grant, at once; raises NotFound, NotPermitted."""
-        _only_operators(principal)
+        """Withdraw a grant, at once, as the organisation that gave it or the officer's own; raises NotFound."""
+        async with self._tools.database.read() as connection:
+            row = await Officers(connection, self._tools.cipher).grant_row(grant_id)
+        if row is None:
+            raise NotFound("There is no such grant in force.")
+        held = await self._held(principal)
+        if not any(
+            administers(principal, held, code or "") for code in (row.organisation_code, row.granting_organisation)
+        ):
+            raise NotPermitted("Only the organisations concerned or an operator withdraw an authority.")
         async with self._tools.database.transaction() as connection:
             now = self._tools.clock.now()
             officer_id = await Officers(connection, self._tools.cipher).revoke(grant_id, principal.audit_name, now)
@@ -159,9 +201,15 @@ class OfficerService:
             event = AuditEvent("people.authority_revoke", "officer", officer_id, {"grant_id": grant_id})
             await self._tools.audit.record(connection, principal, event)
 
+    async def of_organisation(self, principal: Principal, organisation_code: str) -> tuple[Officer, ...]:
+        """Return an organisation's officers in post, for its administrators and operators."""
+        await self._administers(principal, organisation_code)
+        async with self._tools.database.read() as connection:
+            return await Officers(connection, self._tools.cipher).of_organisation(organisation_code)
+
     async def leave(self, principal: Principal, officer_id: str) -> None:
         """End an officer's post: authorities, sessions and sign-in end in the same transaction."""
-        _only_operators(principal)
+        await self._administers(principal, (await self.get(officer_id)).organisation_code)
         now = self._tools.clock.now()
         async with self._tools.database.transaction() as connection:
             officers = Officers(connection, self._tools.cipher)
@@ -182,6 +230,23 @@ class OfficerService:
             if grant.covers(authority, district_code, matter_code, now):
                 return
         raise AuthorityMissing("You were not granted this authority for this district and matter.")
+
+    async def _held(self, principal: Principal) -> tuple[AuthorityGrant, ...]:
+        if principal.kind is not PrincipalKind.OFFICER:
+            return ()
+        return await self.authorities(principal.subject_id)
+
+    async def _administers(self, principal: Principal, organisation_code: str) -> None:
+        if not administers(principal, await self._held(principal), organisation_code):
+            raise NotPermitted("Only an operator or the organisation's administrator does this.")
+
+    async def _owner(self, matter_code: str) -> str | None:
+        if matter_code == ANY:
+            return None
+        try:
+            return (await self._directory.matter(matter_code)).owner_code
+        except NotFound as error:
+            raise InvalidInput(error.detail, field="matter_code") from None
 
     async def _known(self, organisation_code: str, district_code: str) -> None:
         for name, look_up, code in (
@@ -205,7 +270,7 @@ class OfficerService:
 
 def _only_operators(principal: Principal) -> None:
     if principal.kind not in {PrincipalKind.OPERATOR, PrincipalKind.SYSTEM}:
-        raise NotPermitted("Only an operator appoints officers and grants authorities.")
+        raise NotPermitted("Only an operator adds operators.")
 
 
 def _totp_secret(given_base32: str | None) -> bytes:

@@ -180,6 +180,7 @@ officer_authorities = Table(
     _moment("valid_from", nullable=False),
     _moment("valid_until", nullable=False),
     Column("granted_by", Text, nullable=False),
+    Column("granting_organisation", Text),
     Column("approved_by", Text),
     _moment("approved_at"),
     _moment("revoked_at"),

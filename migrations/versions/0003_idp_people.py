@@ -186,6 +186,7 @@ STATEMENTS: tuple[str, ...] = (
         valid_from timestamptz NOT NULL,
         valid_until timestamptz NOT NULL CHECK (valid_until > valid_from),
         granted_by text NOT NULL,
+        granting_organisation text NULL,
         approved_by text NULL,
         approved_at timestamptz NULL,
         revoked_at timestamptz NULL,

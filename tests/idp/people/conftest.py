@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from foundation.directory import Directory, District, Organisation
+from foundation.directory import Directory, District, Matter, Organisation
 from foundation.identity_numbers import complete_credit_code
 from foundation.notices import Notices
 from foundation.principal import ANONYMOUS, SYSTEM, Channel
@@ -37,6 +37,7 @@ PASSWORD = "violet-harbour-27"
 BUREAU = complete_credit_code("1150010100000001")
 OTHER_BUREAU = complete_credit_code("1150010200000002")
 DISTRICT, OTHER_DISTRICT = "500101", "500102"
+MATTER, OTHER_MATTER = "500101-FOOD", "500102-RESIDENCE"
 CHEN_WEI: Citizen = CITIZENS[0]
 
 
@@ -109,6 +110,8 @@ async def people(
             await directory.add_district(connection, District(code, f"演示{code}区"))
         await directory.add_organisation(connection, Organisation(BUREAU, "演示市市场监督管理局", DISTRICT, "city"))
         await directory.add_organisation(connection, Organisation(OTHER_BUREAU, "演示市公安局", OTHER_DISTRICT, "city"))
+        await directory.add_matter(connection, Matter(MATTER, "食品经营许可（新办）", BUREAU))
+        await directory.add_matter(connection, Matter(OTHER_MATTER, "居住证办理", OTHER_BUREAU))
     services = assemble(
         gateway_settings,
         database=database,

@@ -6,17 +6,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 from foundation.errors import InvalidInput, NotFound, NotPermitted
-from foundation.principal import SYSTEM, PrincipalKind
+from foundation.principal import SYSTEM, Principal, PrincipalKind
 from idp.people import totp
 from idp.people.errors import AccountClosed, AuthorityMissing, UsernameTaken, WeakPassword
 from idp.people.officer import Authority
-from tests.idp.people.conftest import BUREAU, DISTRICT, OTHER_DISTRICT, PASSWORD, Join, RecordingObserver
+from tests.idp.people.conftest import (
+    BUREAU,
+    DISTRICT,
+    MATTER,
+    OTHER_BUREAU,
+    OTHER_DISTRICT,
+    OTHER_MATTER,
+    PASSWORD,
+    Join,
+    RecordingObserver,
+)
 
 if TYPE_CHECKING:
     from foundation.clock import FixedClock
     from idp.people.assembly import People
-
-MATTER = "500101-FOOD"
 
 
 async def test_an_authority_holds_for_its_district_matter_and_period(
@@ -34,7 +42,7 @@ async def test_an_authority_holds_for_its_district_matter_and_period(
     for authority, district, matter in (
         ("issuing", DISTRICT, MATTER),
         ("sealing", OTHER_DISTRICT, MATTER),
-        ("sealing", DISTRICT, "500101-LAND"),
+        ("sealing", DISTRICT, OTHER_MATTER),
     ):
         with pytest.raises(AuthorityMissing):
             await people.officers.require(principal, authority, district, matter)
@@ -140,3 +148,80 @@ async def test_an_operator_signs_in_with_both_factors(people: People, join: Join
     assert (await join.sign_in("operator")).pending
     principal = await join.officer_principal("operator", secret, clock)
     assert (principal.kind, principal.amr) == (PrincipalKind.OPERATOR, ("pwd", "otp", "mfa"))
+
+
+async def _administrator(people: People, join: Join, clock: FixedClock, username: str) -> Principal:
+    officer, secret = await join.officer(username)
+    await people.officers.grant(
+        SYSTEM,
+        officer.officer_id,
+        Authority.ADMINISTRATION,
+        district_code=DISTRICT,
+        valid_until=clock.now() + timedelta(days=1),
+    )
+    return await join.officer_principal(username, secret, clock)
+
+
+async def test_a_sealing_authority_holds_once_a_second_administrator_approves(
+    people: People, join: Join, clock: FixedClock
+) -> None:
+    first, second = [await _administrator(people, join, clock, name) for name in ("admin.one", "admin.two")]
+    officer, secret = await join.officer("officer.wang")
+    principal = await join.officer_principal("officer.wang", secret, clock)
+    until = clock.now() + timedelta(days=1)
+    grant = await people.officers.grant(
+        first, officer.officer_id, Authority.SEALING, district_code=DISTRICT, matter_code=MATTER, valid_until=until
+    )
+    with pytest.raises(AuthorityMissing):
+        await people.officers.require(principal, "sealing", DISTRICT, MATTER)
+    assert [waiting.grant_id for waiting in await people.officers.awaiting_approval(second)] == [grant.grant_id]
+    for other in (first, principal):
+        with pytest.raises(NotPermitted):
+            await people.officers.approve(other, grant.grant_id)
+    await people.officers.approve(second, grant.grant_id)
+    await people.officers.require(principal, "sealing", DISTRICT, MATTER)
+    with pytest.raises(NotFound):
+        await people.officers.approve(second, grant.grant_id)
+
+
+async def test_trust_in_officers_elsewhere_never_widens_the_power_to_approve(
+    people: People, join: Join, clock: FixedClock
+) -> None:
+    admin = await _administrator(people, join, clock, "admin.one")
+    elsewhere, _ = await join.officer("officer.west", organisation=OTHER_BUREAU)
+    until = clock.now() + timedelta(days=1)
+
+    async def grant(officer_id: str, authority: Authority, matter: str) -> str:
+        made = await people.officers.grant(
+            admin, officer_id, authority, district_code=OTHER_DISTRICT, matter_code=matter, valid_until=until
+        )
+        return made.grant_id
+
+    trusted = await grant(elsewhere.officer_id, Authority.REMOTE_ACCEPTANCE, MATTER)
+    for officer_id, authority, matter in (
+        (elsewhere.officer_id, Authority.SEALING, MATTER),
+        (elsewhere.officer_id, Authority.REMOTE_ACCEPTANCE, OTHER_MATTER),
+        (elsewhere.officer_id, Authority.REMOTE_ACCEPTANCE, "*"),
+        (admin.subject_id, Authority.DELIVERY, MATTER),
+    ):
+        with pytest.raises(NotPermitted):
+            await grant(officer_id, authority, matter)
+    with pytest.raises(InvalidInput):
+        await grant(elsewhere.officer_id, Authority.REMOTE_ACCEPTANCE, "NO-SUCH-MATTER")
+    await people.officers.revoke(admin, trusted)
+    assert await people.officers.authorities(elsewhere.officer_id) == ()
+
+
+async def test_an_administrator_keeps_to_the_own_organisation(people: People, join: Join, clock: FixedClock) -> None:
+    admin = await _administrator(people, join, clock, "admin.one")
+    elsewhere, _ = await join.officer("officer.west", organisation=OTHER_BUREAU)
+    new = {"password": PASSWORD, "name": "新人", "district_code": DISTRICT, "post": "窗口"}
+    added = await people.officers.add(admin, username="officer.new", organisation_code=BUREAU, **new)
+    assert added.officer in await people.officers.of_organisation(admin, BUREAU)
+    with pytest.raises(NotPermitted):
+        await people.officers.add(admin, username="officer.bad", organisation_code=OTHER_BUREAU, **new)
+    with pytest.raises(NotPermitted):
+        await people.officers.leave(admin, elsewhere.officer_id)
+    with pytest.raises(NotPermitted):
+        await people.officers.of_organisation(admin, OTHER_BUREAU)
+    await people.officers.leave(admin, added.officer.officer_id)
