@@ -57,6 +57,7 @@ PROBLEMS: dict[type[base.TrustServiceError], Problem] = {
         410, "interaction-expired", "本次登录已过期，请回到应用重新开始", "Sign-in expired"
     ),
     oauth.InvalidAccessToken: Problem(401, "invalid-access-token", "访问令牌无效或已过期", "Access token not valid"),
+    oauth.DpopNonceNeeded: Problem(401, "invalid-access-token", "访问令牌无效或已过期", "Access token not valid"),
     oauth.InsufficientScope: Problem(403, "insufficient-scope", "访问令牌没有所需的权限范围", "Scope missing"),
     people.AccountClosed: Problem(401, "account-closed", "账号已停用", "Account closed"),
     people.AuthorityMissing: Problem(403, "authority-missing", "没有这项授权", "Authority missing"),
@@ -81,6 +82,7 @@ PROBLEMS: dict[type[base.TrustServiceError], Problem] = {
     ),
     keys.CertificateNotFound: Problem(404, "certificate-not-found", "没有这张证书", "Certificate not found"),
     keys.ClockNotTrusted: Problem(503, "clock-not-trusted", "时钟异常，暂停签发时间戳", "Clock not trusted"),
+    keys.FileNotWritten: Problem(409, "file-not-written", "文件无法写入", "File not written"),
     keys.IntentionMissing: Problem(403, "intention-missing", "没有对应的用章意图", "No matching intention"),
     keys.KeyNotFound: Problem(404, "key-not-found", "没有可用的密钥", "Key not found"),
     keys.KeyNotUsable: Problem(409, "key-not-usable", "密钥当前状态不可用", "Key not usable"),

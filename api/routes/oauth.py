@@ -232,6 +232,7 @@ async def _back_channel(
                 url=_own_address(request),
                 dpop=tuple(request.headers.getlist("dpop")),
                 source=source_of(request),
+                accept=request.headers.get("accept", ""),
                 certificate_der=client_certificate(request),
             )
         )

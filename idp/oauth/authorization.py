@@ -17,6 +17,7 @@ from foundation.audit import AuditEvent
 from foundation.errors import NotAuthenticated
 from foundation.ids import new_id, new_secret
 from idp.oauth.authorization_request import AuthorizationRequest, check, client_id_of
+from idp.oauth.claims_request import named_subject
 from idp.oauth.errors import AuthorizationRefused, InteractionExpired, InvalidAccessToken
 from idp.oauth.grant import CODE_LIFETIME, GRANT_LIFETIME, USER_TOKEN_LIFETIME, Grant, digest
 from idp.oauth.model import AuthorizationResponse, ConsentNeeded, ConsentPage, SignInNeeded
@@ -83,7 +84,7 @@ class Authorization:
             client_name=request.client.client_name,
             organisation_code=request.client.organisation_code,
             redirect_host=urlsplit(request.target.redirect_uri).hostname or "",
-            scopes=tuple(sorted(request.scopes)),
+            scopes=tuple(sorted(request.asks)),
         )
 
     async def decide(self, interaction_id: str, principal: Principal, *, approved: bool) -> AuthorizationOutcome:
@@ -100,8 +101,8 @@ class Authorization:
         async with self._parts.database.transaction() as connection:
             grants = Grants(connection)
             before = await grants.consented_scopes(principal.subject_id, request.client.client_id)
-            await grants.remember_consent(principal.subject_id, request.client.client_id, before | request.scopes, now)
-            event = AuditEvent("idp.consent", "client", request.client.client_id, {"scopes": sorted(request.scopes)})
+            await grants.remember_consent(principal.subject_id, request.client.client_id, before | request.asks, now)
+            event = AuditEvent("idp.consent", "client", request.client.client_id, {"scopes": sorted(request.asks)})
             await self._parts.audit.record(connection, principal, event)
         return await self._issue(request, principal, now)
 
@@ -171,15 +172,17 @@ class Authorization:
         return None
 
     def _hint_differs(self, request: AuthorizationRequest, principal: Principal) -> bool:
-        """Tell whether id_token_hint names somebody else; a hint that is not ours is refused."""
+        """Tell whether the client names somebody else; a hint that is not ours is refused."""
+        own = self._parts.loaded_mint().subject(request.client.sector_identifier, principal.subject_id)
+        if named_subject(request.claims) not in {None, own}:
+            return True
         if request.id_token_hint is None:
             return False
         try:
             hinted = self._parts.verifier.id_token_hint(request.id_token_hint)
         except InvalidAccessToken as error:
             raise request.target.refuse("invalid_request", "The id_token_hint is not ours.") from error
-        mint = self._parts.loaded_mint()
-        return bool(hinted.get("sub") != mint.subject(request.client.sector_identifier, principal.subject_id))
+        return bool(hinted.get("sub") != own)
 
     async def _consent_needed(self, request: AuthorizationRequest, principal: Principal) -> bool:
         if "consent" in request.prompts:
@@ -188,7 +191,7 @@ class Authorization:
             return False
         async with self._parts.database.read() as connection:
             allowed = await Grants(connection).consented_scopes(principal.subject_id, request.client.client_id)
-        return not request.scopes <= allowed
+        return not request.asks <= allowed
 
     async def _issue(self, request: AuthorizationRequest, principal: Principal, now: datetime) -> AuthorizationResponse:
         """Let Authlib decide over the facts, then store the grant and its code in one insert."""

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.base import OAuth2Error
 
+from idp.oauth.claims_request import BadClaimsRequest, asked_levels, check_claims_request, scopes_needed
 from idp.oauth.errors import AuthorizationRefused
 from idp.oauth.model import SIGNED_MODES, USER_SCOPES, AuthorizationResponse, ResponseMode
 from idp.oauth.server import Facts, Request, Server
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from idp.oauth.client import Client
@@ -92,6 +93,11 @@ class AuthorizationRequest:
         """Return the requested scopes."""
         return frozenset(self.scope.split())
 
+    @property
+    def asks(self) -> frozenset[str]:
+        """Return everything a consent must cover: the scopes, and those of claims asked for by name."""
+        return self.scopes | scopes_needed(self.claims)
+
 
 def client_id_of(parameters: Parameters) -> str:
     """Return the one client_id of a request that is not oversized; raises AuthorizationRefused."""
@@ -125,6 +131,9 @@ def check(received: Received, client: Client | None, mint: Mint, now: datetime) 
         )
     except OAuth2Error as error:
         raise target.refuse(error.error, error.get_error_description() or "") from error
+    claims = _claims(data, target)
+    if not scopes_needed(claims) <= client.scopes:
+        raise target.refuse("invalid_request", "The claims parameter exceeds the registration of the client.")
     return AuthorizationRequest(
         target=target,
         received=received,
@@ -133,11 +142,11 @@ def check(received: Received, client: Client | None, mint: Mint, now: datetime) 
         code_challenge=data["code_challenge"],
         prompts=_prompts(data, target),
         max_age=_max_age(data, target),
-        acr=_acr(data.get("acr_values", "")),
+        acr=_acr((*data.get("acr_values", "").split(), *asked_levels(claims))),
         login_hint=data.get("login_hint"),
         ui_locales=data.get("ui_locales"),
         id_token_hint=data.get("id_token_hint"),
-        claims=_claims(data, target),
+        claims=claims,
         dpop_jkt=received.jkt or _thumbprint(data, target),
     )
 
@@ -195,9 +204,9 @@ def _max_age(data: Mapping[str, str], target: Target) -> int | None:
     return int(data["max_age"])
 
 
-def _acr(acr_values: str) -> str | None:
+def _acr(acr_values: Iterable[str]) -> str | None:
     """Return the least of the wanted levels we know; the others are voluntary and ignored."""
-    return min((value for value in acr_values.split() if value in LEVELS), default=None)
+    return min((value for value in acr_values if value in LEVELS), default=None)
 
 
 def _claims(data: Mapping[str, str], target: Target) -> Mapping[str, Any] | None:
@@ -207,7 +216,7 @@ def _claims(data: Mapping[str, str], target: Target) -> Mapping[str, Any] | None
         claims = json.loads(data["claims"])
     except (ValueError, RecursionError) as error:
         raise target.refuse("invalid_request", "The claims parameter is not JSON.") from error
-    members = claims.values() if isinstance(claims, dict) else [None]
-    if any(not isinstance(member, dict) for member in members):
-        raise target.refuse("invalid_request", "The claims parameter must be an object of objects.")
-    return dict(claims)
+    try:
+        return check_claims_request(claims)
+    except BadClaimsRequest as error:
+        raise target.refuse("invalid_request", str(error)) from error

@@ -17,6 +17,7 @@ from idp.oauth.client_metadata import (
     check_address,
     read_metadata,
 )
+from idp.oauth.jwe import encryption_key
 from idp.oauth.model import CLIENT_SCOPES, USER_SCOPES
 
 if TYPE_CHECKING:
@@ -233,6 +234,9 @@ def _check_profile(registration: ClientRegistration, metadata: ClientMetadata) -
     )
     if needs_keys and registration.jwks is None:
         raise InvalidInput("Encryption and signed requests need the client's public keys.", field="jwks")
+    for algorithm in (metadata.id_token_encrypted_response_alg, metadata.userinfo_encrypted_response_alg):
+        if algorithm is not None:
+            encryption_key(registration.jwks, algorithm)
 
 
 def _sector(registration: ClientRegistration) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from idp.oauth.authorization_request import LEVELS, PROMPTS
 from idp.oauth.client import AuthenticationMethod, GrantType
 from idp.oauth.client_authentication import ASSERTION_ALGORITHMS
-from idp.oauth.client_metadata import FAPI_ALGORITHMS
+from idp.oauth.client_metadata import ENCRYPTION_ALGORITHMS, ENCRYPTION_METHODS, FAPI_ALGORITHMS
 from idp.oauth.model import CLIENT_SCOPES, SIGNED_MODES, USER_SCOPES, ResponseMode
 
 if TYPE_CHECKING:
@@ -73,7 +73,13 @@ def metadata(issuer: str, id_token_algorithms: Sequence[str], *, certificates: b
         "evidence_supported": ["electronic_record"],
         "authorization_response_iss_parameter_supported": True,
         "tls_client_certificate_bound_access_tokens": certificates,
-        "claims_parameter_supported": False,
+        "claims_parameter_supported": True,
+        "userinfo_signing_alg_values_supported": list(id_token_algorithms),
+        "id_token_encryption_alg_values_supported": list(ENCRYPTION_ALGORITHMS),
+        "id_token_encryption_enc_values_supported": list(ENCRYPTION_METHODS),
+        "userinfo_encryption_alg_values_supported": list(ENCRYPTION_ALGORITHMS),
+        "userinfo_encryption_enc_values_supported": list(ENCRYPTION_METHODS),
+        "introspection_signing_alg_values_supported": list(id_token_algorithms),
         "request_parameter_supported": True,
         "request_object_signing_alg_values_supported": list(FAPI_ALGORITHMS),
         "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",

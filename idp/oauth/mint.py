@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from foundation.ids import new_secret
 from idp.oauth.grant import CLIENT_TOKEN_LIFETIME, ID_TOKEN_LIFETIME, USER_TOKEN_LIFETIME
+from idp.oauth.jwe import encrypt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,10 +87,20 @@ class Mint:
         claims = {"iss": self.issuer, "aud": client.client_id, "exp": expires_at, **told}
         return self.signer.sign(claims, typ="JWT", algorithm=client.metadata.authorization_signed_response_alg)
 
-    def id_token(self, client: Client, grant: Grant, access_token: str, *, nonce: str | None, now: datetime) -> str:
-        """Return an ID token in the client's algorithm (OpenID Connect Core, section 2)."""
+    def id_token(
+        self,
+        client: Client,
+        grant: Grant,
+        access_token: str,
+        *,
+        nonce: str | None,
+        now: datetime,
+        extra: Mapping[str, Any],
+    ) -> str:
+        """Return an ID token in the client's algorithm, encrypted if it asked for that (Core, section 2)."""
         issued_at = int(now.timestamp())
         claims: dict[str, Any] = {
+            **extra,
             "iss": self.issuer,
             "sub": self.subject(client.sector_identifier, grant.account_id),
             "aud": client.client_id,
@@ -105,7 +116,35 @@ class Mint:
             claims["sid"] = self.session(client.client_id, grant.session_id)
         if nonce is not None:
             claims["nonce"] = nonce
-        return self.signer.sign(claims, typ="JWT", algorithm=client.id_token_algorithm)
+        token = self.signer.sign(claims, typ="JWT", algorithm=client.id_token_algorithm)
+        metadata = client.metadata
+        if metadata.id_token_encrypted_response_alg is None:
+            return token
+        algorithm, method = metadata.id_token_encrypted_response_alg, metadata.id_token_encrypted_response_enc
+        return encrypt(token, client.jwks, algorithm, method)
+
+    def userinfo(self, client: Client, told: Mapping[str, Any]) -> str | None:
+        """Return userinfo as a signed, perhaps encrypted JWT for clients that want one (Core, section 5.3.2)."""
+        metadata = client.metadata
+        if not (metadata.userinfo_signed_response_alg or metadata.userinfo_encrypted_response_alg):
+            return None
+        claims = {**told, "iss": self.issuer, "aud": client.client_id}
+        token = self.signer.sign(claims, typ="JWT", algorithm=metadata.userinfo_signed_response_alg)
+        if metadata.userinfo_encrypted_response_alg is None:
+            return token
+        algorithm, method = metadata.userinfo_encrypted_response_alg, metadata.userinfo_encrypted_response_enc
+        return encrypt(token, client.jwks, algorithm, method)
+
+    def introspection(self, client: Client, told: Mapping[str, Any], now: datetime) -> str:
+        """Return an introspection answer as a signed JWT (RFC 9701)."""
+        claims = {
+            "iss": self.issuer,
+            "aud": client.client_id,
+            "iat": int(now.timestamp()),
+            "token_introspection": dict(told),
+        }
+        algorithm = client.metadata.introspection_signed_response_alg
+        return self.signer.sign(claims, typ="token-introspection+jwt", algorithm=algorithm)
 
     def _actor(self, client: Client, grant: Grant) -> dict[str, Any]:
         """Return `act` (RFC 8693) when somebody signed in for an enterprise."""

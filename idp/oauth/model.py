@@ -50,6 +50,7 @@ class EndpointRequest:
     dpop: tuple[str, ...] = ()
     certificate_der: bytes | None = None
     source: str = ""
+    accept: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from authlib.oauth2.rfc6749 import (
@@ -54,6 +54,7 @@ class Facts:
     refresh_token: RefreshToken | None = None
     new_code: str | None = None
     confirmation: Mapping[str, str] | None = None
+    id_token_claims: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def rotates(self) -> bool:
@@ -191,7 +192,9 @@ class IdTokens(OpenIDToken):  # type: ignore[misc] # Authlib ships no types
             message = "an ID token needs a grant"
             raise RuntimeError(message)
         nonce = grant.nonce if facts.refresh_token is None else None
-        return facts.mint.id_token(facts.client, grant, token["access_token"], nonce=nonce, now=facts.now)
+        return facts.mint.id_token(
+            facts.client, grant, token["access_token"], nonce=nonce, now=facts.now, extra=facts.id_token_claims
+        )
 
 
 class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc] # Authlib ships no types

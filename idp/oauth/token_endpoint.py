@@ -14,6 +14,7 @@ from authlib.oauth2.base import OAuth2Error
 
 from foundation.audit import AuditEvent
 from foundation.principal import Principal, PrincipalKind
+from idp.oauth.claims_request import scopes_needed, select, wanted
 from idp.oauth.client import GrantType
 from idp.oauth.dpop import current_nonce
 from idp.oauth.errors import OAuthError
@@ -94,12 +95,13 @@ class TokenEndpoint:
         if grant is not None and grant.client_id == facts.client.client_id and grant.code_consumed_at is not None:
             await self._end_family(grant, facts.now, "idp.code_reused")
             raise OAuthError("invalid_grant", "The code was used before.")
-        body, pure = self._decide(parameters, replace(facts, grant=grant))
+        told = await self._id_token_claims(grant)
+        body, pure = self._decide(parameters, replace(facts, grant=grant, id_token_claims=told or {}))
         if pure.effects.consume_code is None or grant is None:
             raise OAuthError("invalid_grant", "The code is not valid.")
         if not grant.accepts(facts.confirmation):
             raise OAuthError("invalid_grant", "The code is bound to another key.")
-        if not await self._still_welcome(grant):
+        if told is None:
             raise OAuthError("invalid_grant", "The account may no longer sign in.")
         if not await self._write_redemption(grant, pure.effects.refresh_token, facts):
             await self._lost_race(grant, facts)
@@ -134,10 +136,11 @@ class TokenEndpoint:
         if token is not None and token.check_client(facts.client) and self._reused(token, facts):
             await self._end_family(token.grant, facts.now, "idp.refresh_token_reused")
             raise OAuthError("invalid_grant", "The refresh token was used before.")
-        body, pure = self._decide(parameters, replace(facts, refresh_token=token))
+        told = await self._id_token_claims(token.grant if token else None)
+        body, pure = self._decide(parameters, replace(facts, refresh_token=token, id_token_claims=told or {}))
         if token is None or not token.grant.accepts_refresh(facts.confirmation):
             raise OAuthError("invalid_grant", "The refresh token is bound to another key.")
-        if not await self._still_welcome(token.grant):
+        if told is None:
             raise OAuthError("invalid_grant", "The refresh token is not valid.")
         if not await self._write_refresh(token, pure, facts):
             raise OAuthError("invalid_grant", "The refresh token is no longer valid.")
@@ -162,8 +165,12 @@ class TokenEndpoint:
             await grants.add_refresh_token(digest(successor), token.grant.grant_id, generation, facts.now, lifetime)
         return True
 
-    async def _still_welcome(self, grant: Grant) -> bool:
-        return await self._parts.subjects.claims(grant, frozenset()) is not None
+    async def _id_token_claims(self, grant: Grant | None) -> dict[str, Any] | None:
+        """Return the claims asked for in the ID token; None when the subject may no longer sign in."""
+        if grant is None:
+            return None
+        known = await self._parts.subjects.claims(grant, scopes_needed(grant.claims, "id_token"))
+        return None if known is None else select(known, frozenset(), wanted(grant.claims, "id_token"))
 
     async def _end_family(self, grant: Grant, now: datetime, action: str) -> None:
         """End a grant and everything it gave, and commit that before the refusal is told."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from idp.oauth.model import EndpointRequest
     from idp.oauth.parts import Parts
 
+INTROSPECTION_TYPE = "application/token-introspection+jwt"
 INACTIVE = {"active": False}
 TOLD = ("iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "acr", "amr", "act", "cnf")
 
@@ -44,7 +45,11 @@ class TokenStatus:
         if client.public:
             raise OAuthError("invalid_client", "A public client may not introspect.")
         access = await self._access_token(client, token)
-        return EndpointResponse(access or await self._refresh_token(client, token) or INACTIVE)
+        told = access or await self._refresh_token(client, token) or INACTIVE
+        if client.metadata.introspection_signed_response_alg or INTROSPECTION_TYPE in endpoint_request.accept:
+            signed = (await self._parts.mint()).introspection(client, told, self._parts.clock.now())
+            return EndpointResponse(signed, media_type=INTROSPECTION_TYPE)
+        return EndpointResponse(told)
 
     async def revoke(self, endpoint_request: EndpointRequest) -> EndpointResponse:
         """End a token; an unknown one is as good as ended. Raises OAuthError.
@@ -95,7 +100,7 @@ class TokenStatus:
         if stored is None or not stored.active:
             return None
         told = {name: claims[name] for name in TOLD if name in claims}
-        return {"active": True, "token_type": "Bearer", **told}
+        return {"active": True, "token_type": "DPoP" if "jkt" in told.get("cnf", {}) else "Bearer", **told}
 
     async def _refresh_token(self, client: Client, token: str) -> dict[str, Any] | None:
         async with self._parts.database.read() as connection:

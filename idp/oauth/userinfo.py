@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from idp.oauth.claims_request import scopes_needed, select, wanted
 from idp.oauth.errors import InsufficientScope, InvalidAccessToken
 from idp.oauth.model import EndpointResponse
 from idp.oauth.repository import Grants
@@ -34,7 +35,11 @@ class UserInfo:
             standing = grant is not None and await Grants(connection).stands(grant, self._parts.clock.now())
         if grant is None or not standing:
             raise InvalidAccessToken("The access token was revoked.")
-        told = await self._parts.subjects.claims(grant, scopes)
-        if told is None:
-            raise InvalidAccessToken("The account may no longer sign in.")
-        return EndpointResponse({"sub": claims["sub"], **told})
+        asked = wanted(grant.claims, "userinfo")
+        known = await self._parts.subjects.claims(grant, scopes | scopes_needed(grant.claims, "userinfo"))
+        client = await self._parts.clients.get(grant.client_id)
+        if known is None or client is None:
+            raise InvalidAccessToken("The account or client may no longer sign in.")
+        told = {**select(known, scopes, asked), "sub": claims["sub"]}
+        signed = (await self._parts.mint()).userinfo(client, told)
+        return EndpointResponse(told) if signed is None else EndpointResponse(signed, media_type="application/jwt")

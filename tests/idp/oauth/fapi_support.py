@@ -28,11 +28,10 @@ if TYPE_CHECKING:
 CLIENT_KEY = ECKey.generate_key("P-256", {"kid": "client"})
 
 
-def signed(claims: dict[str, Any], key: ECKey = CLIENT_KEY, **header: Any) -> str:  # noqa: ANN401 - any header
+def signed(claims: dict[str, Any], key: ECKey = CLIENT_KEY, /, **header: Any) -> str:  # noqa: ANN401 - any header
     protected = {"alg": "ES256", "kid": key.kid, **header}
-    return jws.serialize_compact(
-        {k: v for k, v in protected.items() if v is not None}, json.dumps(claims), key, ["ES256"]
-    )
+    present = {name: value for name, value in protected.items() if value is not None}
+    return jws.serialize_compact(present, json.dumps(claims), key, ["ES256"])
 
 
 def fapi_registration(**changes: Any) -> Any:  # noqa: ANN401 - any field
