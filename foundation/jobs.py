@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,6 +28,9 @@ from pgqueuer.domain.settings import DBSettings
 from pgqueuer.domain.types import Channel, QueueExecutionMode
 from sqlalchemy import text
 
+from foundation.errors import ServiceUnavailable
+from foundation.metrics import WorkerMetrics
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from foundation.database import Database
 
 logger = logging.getLogger("hufu.jobs")
+DEPTH_SECONDS = 10
 
 Payload: TypeAlias = "Mapping[str, Any]"
 Handler: TypeAlias = "Callable[[Payload], Awaitable[None]]"
@@ -150,8 +155,10 @@ class Worker:
         periodic: Mapping[str, PeriodicJob] | None = None,
         *,
         concurrency: int = 20,
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         """Take what runs each kind of job; `concurrency` bounds jobs at a time."""
+        self.metrics = metrics or WorkerMetrics()
         self._database = database
         self._url = "postgresql://" + database_url.partition("://")[2]
         self._handlers = {
@@ -165,6 +172,7 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop`, through losses of the database; running jobs end first."""
         periodic = [asyncio.create_task(self._repeat(name, job)) for name, job in self._periodic.items()]
+        periodic.append(asyncio.create_task(self._measure()))
         try:
             while not self._stopping.is_set():
                 try:
@@ -190,7 +198,7 @@ class Worker:
             for name, handler in self._handlers.items():
                 manager.entrypoint(
                     name, concurrency_limit=handler.concurrency, accepts_context=False, on_failure="hold"
-                )(_guarded(name, handler))
+                )(_guarded(name, handler, self.metrics))
             watcher = asyncio.create_task(self._forward_stop(manager))
             try:
                 await manager.run(
@@ -215,6 +223,14 @@ class Worker:
             except Exception as error:  # noqa: BLE001 - one bad turn must not end the repetition
                 logger.warning("periodic job failed", extra={"job": name, "error": type(error).__name__})
             await self._pause(job.interval.total_seconds() / 4)
+
+    async def _measure(self) -> None:
+        """Keep the queue's depth in the metrics; every worker tells it, since any may be scraped."""
+        while not self._stopping.is_set():
+            with suppress(ServiceUnavailable):
+                async with self._database.read() as connection:
+                    self.metrics.depth(await Jobs().depths(connection))
+            await self._pause(DEPTH_SECONDS)
 
     async def _due(self, name: str, interval: timedelta) -> bool:
         """Take the turn if it is due; of several workers the WHERE clause lets one through."""
@@ -251,18 +267,22 @@ def _queries(driver: AsyncpgDriver | AsyncpgPoolDriver) -> Queries:
     return Queries(driver, QueryBuilderEnvironment(_NAMES), QueryQueueBuilder(_NAMES), QuerySchedulerBuilder(_NAMES))
 
 
-def _guarded(name: str, handler: JobHandler) -> Callable[[Job], Awaitable[None]]:
+def _guarded(name: str, handler: JobHandler, metrics: WorkerMetrics) -> Callable[[Job], Awaitable[None]]:
     """Return an entrypoint that retries by plan and tells the queue's log no more than a class name."""
 
     async def run(job: Job) -> None:
+        began = time.perf_counter()
         try:
             await handler.run(json.loads(job.payload or b"{}"))
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is retried, then held
             reason = type(error).__name__
             logger.warning("job failed", extra={"job": name, "attempt": job.attempts + 1, "error": reason})
-            if job.attempts + 1 >= handler.attempts:
+            held = job.attempts + 1 >= handler.attempts
+            metrics.ran(name, "held" if held else "retried", time.perf_counter() - began)
+            if held:
                 raise JobFailed(reason) from None
             pause = min(handler.first_pause * 2**job.attempts, handler.longest_pause)
             raise RetryRequested(delay=pause, reason=reason) from None
+        metrics.ran(name, "done", time.perf_counter() - began)
 
     return run

@@ -36,4 +36,10 @@ async def work(settings: Settings, *, once: bool) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, worker.stop)
-        await (worker.drain() if once else worker.run())
+        port = settings.worker_metrics_port
+        end_metrics = worker.metrics.serve(settings.host, port) if port and not once else None
+        try:
+            await (worker.drain() if once else worker.run())
+        finally:
+            if end_metrics is not None:
+                await asyncio.to_thread(end_metrics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.request
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import text
 from foundation.batches import Batches
 from foundation.errors import InvalidInput, ServiceUnavailable
 from foundation.jobs import Handler, JobHandler, Jobs, PeriodicJob, QueueDepth, Schedule, Worker
+from hufu.launcher_place import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -178,3 +180,30 @@ class TestBatches:
         assert seen == list(range(8))
         assert progress is not None
         assert progress.finished
+
+
+async def test_a_worker_tells_what_it_ran_and_what_waits(database: Database, migrated_database_url: str) -> None:
+    jobs, recorder = Jobs(), Recorder(failures=1)
+    async with database.transaction() as connection:
+        await jobs.enqueue_many(connection, "demo.counted", [{}, {}])
+        await jobs.enqueue(connection, "demo.other", {})
+    handler = JobHandler(recorder, first_pause=SOON)
+    running = worker(database, migrated_database_url, {"demo.counted": handler})
+    await running.drain()
+    async with database.read() as connection:
+        running.metrics.depth(await jobs.depths(connection))
+    end = running.metrics.serve("127.0.0.1", port := free_port())
+    try:
+        async with asyncio.timeout(5):
+            text = (await asyncio.to_thread(scrape, port)).splitlines()
+    finally:
+        await asyncio.to_thread(end)
+    assert 'hufu_jobs_total{job="demo.counted",outcome="done"} 2.0' in text
+    assert 'hufu_jobs_total{job="demo.counted",outcome="retried"} 1.0' in text
+    assert 'hufu_queue_depth{job="demo.other",state="queued"} 1.0' in text
+
+
+def scrape(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=3) as answer:
+        body: bytes = answer.read()
+        return body.decode()
