@@ -32,7 +32,6 @@ class Way(StrEnum):
 
     HOLDER = "holder"
     ISSUER = "issuer"
-    SHARED = "shared"
     EX_OFFICIO = "ex_officio"
     SHOWN = "shown"
     MANDATE = "mandate"
@@ -81,18 +80,37 @@ def entitlement(
     return shared(principal, licence_type, purpose)
 
 
+def reads_ex_officio(principal: Principal) -> bool:
+    """Tell whether a principal may read other departments' licences at all.
+
+    An officer may, and a client with the scope whose tokens are bound to its key.
+    """
+    if principal.kind is PrincipalKind.OFFICER:
+        return principal.organisation_code is not None
+    return (
+        principal.kind is PrincipalKind.CLIENT
+        and principal.organisation_code is not None
+        and READ_SCOPE in principal.scopes
+        and principal.sender_constrained
+    )
+
+
+def complete(principal: Principal, purpose: Purpose) -> bool:
+    """Tell whether a purpose names matter, case and reason, and for a client the operator."""
+    named = bool(purpose.matter_code and purpose.case_number and purpose.reason)
+    return named and (principal.kind is PrincipalKind.OFFICER or bool(purpose.operator))
+
+
 def shared(principal: Principal, licence_type: LicenceType, purpose: Purpose) -> Entitlement | None:
     """Return what the type's sharing list allows a department, for a matter and with a case behind it."""
-    organisation = principal.organisation_code
-    if organisation is None or not works_for(principal, organisation):
+    organisation, matter = principal.organisation_code, purpose.matter_code
+    if organisation is None or matter is None or not reads_ex_officio(principal) or not complete(principal, purpose):
         return None
-    if not purpose.matter_code or not purpose.case_number:
-        return None
-    rules = [rule for rule in licence_type.sharing if rule.covers(organisation, purpose.matter_code)]
+    rules = [rule for rule in licence_type.sharing if rule.covers(organisation, matter)]
     if not rules:
         return None
     named = {name for rule in rules for name in rule.fields}
-    return Entitlement(Way.SHARED, None if ANY in named else frozenset(named))
+    return Entitlement(Way.EX_OFFICIO, None if ANY in named else frozenset(named))
 
 
 def masked(licence: Licence, granted: Entitlement) -> Licence:

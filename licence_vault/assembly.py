@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from foundation.notices import Notices
+from keys.jws import TokenSigner
+from keys.model import KeyPurpose
 from licence_vault.catalogue import Catalogue
 from licence_vault.changing import LicenceChanger
 from licence_vault.checking import RequestChecker
 from licence_vault.issuing import LicenceIssuer
 from licence_vault.qr import QrWriter
+from licence_vault.quota import ReadQuota
 from licence_vault.reading import LicenceReader
 from licence_vault.records import LicenceRecords
 from licence_vault.rendering import FaceRenderer
 from licence_vault.rendition import FaceMaker
 from licence_vault.service import LicenceService
+from licence_vault.shows import ShowService
 
 if TYPE_CHECKING:
     from foundation.audit import Audit
@@ -36,6 +41,7 @@ class Vault:
 
     catalogue: Catalogue
     licences: LicenceService
+    shows: ShowService
     records: LicenceRecords
     renderer: FaceRenderer
 
@@ -93,6 +99,20 @@ def assemble_vault(
         directory=directory,
         catalogue=catalogue,
         holders=holders,
+        quota=ReadQuota(database, clock, audit),
+        notices=Notices(cipher, clock),
     )
     licences = LicenceService(database, issuer=issuer, reader=reader, changer=changer)
-    return Vault(catalogue, licences, LicenceRecords(cipher, clock, catalogue), renderer)
+    shows = ShowService(
+        database,
+        clock=clock,
+        audit=audit,
+        cipher=cipher,
+        directory=directory,
+        catalogue=catalogue,
+        holders=holders,
+        reader=reader,
+        receipts=TokenSigner(keys, KeyPurpose.RECEIPT),
+        issuer=settings.issuer,
+    )
+    return Vault(catalogue, licences, shows, LicenceRecords(cipher, clock, catalogue), renderer)

@@ -63,3 +63,11 @@ class AccessQuotaExceeded(TooManyRequests):
 
 class RenderingFailed(ServiceUnavailable):
     """The face could not be rendered within its limits."""
+
+
+class ShowNotFound(NotFound):
+    """The code or show is unknown, spent, expired, or somebody else's."""
+
+
+class ShowNotReleased(Conflict):
+    """The holder has not released the show, or it is over or was collected before."""

@@ -172,11 +172,16 @@ class StateRecord:
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """Why a licence is read: matter, case number at the reader, and a sentence for the holder."""
+    """Why a licence is read: matter, case number at the reader, and a sentence for the holder.
+
+    `operator` is the staff number of whoever reads through a department's system; a client that
+    reads another department's licence must name it.
+    """
 
     matter_code: str | None = None
     case_number: str = ""
     reason: str = ""
+    operator: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,3 +245,4 @@ class AccessReceipt:
     case_number: str
     reason: str
     fields: tuple[str, ...] = field(default=())
+    operator: str = ""

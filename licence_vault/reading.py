@@ -5,13 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from foundation.errors import NotFound, NotPermitted
-from licence_vault.access import Entitlement, Way, entitlement, is_holder, masked, works_for
+from foundation.errors import InvalidInput, NotFound, NotPermitted
+from foundation.principal import PrincipalKind
+from licence_vault.access import (
+    Entitlement,
+    Way,
+    entitlement,
+    is_holder,
+    masked,
+    reads_ex_officio,
+    shared,
+    works_for,
+)
 from licence_vault.errors import LicenceNotFound
+from licence_vault.holders import code_type_of, normalise_code
 from licence_vault.identifier import parse_identifier
 from licence_vault.model import AccessReceipt, Licence, LicenceDocument, LicenceState, Purpose
 from licence_vault.receipts import Access, Receipts
-from licence_vault.repository import LicenceRepository
+from licence_vault.repository import HOLDER_INDEX_CONTEXT, LicenceRepository
 from licence_vault.states import state_at
 from licence_vault.texts import check_text
 
@@ -26,15 +37,19 @@ if TYPE_CHECKING:
     from foundation.database import Database
     from foundation.directory import Directory
     from foundation.encryption import FieldCipher
+    from foundation.notices import Notices
     from foundation.principal import Principal
     from licence_vault.catalogue import Catalogue
-    from licence_vault.model import StateRecord
+    from licence_vault.model import Holder, StateRecord
     from licence_vault.ports import HolderIndexes
+    from licence_vault.quota import ReadQuota
     from licence_vault.repository import StoredDocument, StoredLicence
 
 MAX_LIST = 200
 MAX_CASE_NUMBER = 64
 MAX_REASON = 200
+MAX_OPERATOR = 64
+READ_NOTICE = "licence_vault.read"
 NO_PURPOSE = Purpose()
 
 
@@ -52,6 +67,8 @@ class LicenceReader:
         directory: Directory,
         catalogue: Catalogue,
         holders: HolderIndexes,
+        quota: ReadQuota,
+        notices: Notices,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -61,10 +78,13 @@ class LicenceReader:
         self._directory = directory
         self._catalogue = catalogue
         self._holders = holders
+        self._quota = quota
+        self._notices = notices
 
     async def get(self, principal: Principal, identifier: str, purpose: Purpose | None) -> Licence:
         """Return one licence with its receipt's id; raises LicenceNotFound."""
-        reason = _checked(purpose)
+        reason = checked_purpose(purpose)
+        await self._count(principal, identifier, reason)
         async with self._database.transaction() as connection:
             stored, granted = await self._entitled(connection, principal, identifier, reason)
             access_id = await self._leave(connection, principal, stored, granted, reason)
@@ -76,7 +96,8 @@ class LicenceReader:
 
         Raises: LicenceNotFound, NotPermitted.
         """
-        reason = _checked(purpose)
+        reason = checked_purpose(purpose)
+        await self._count(principal, identifier, reason)
         async with self._database.transaction() as connection:
             stored, granted = await self._entitled(connection, principal, identifier, reason)
             if granted.fields is not None:
@@ -107,6 +128,32 @@ class LicenceReader:
             repository = LicenceRepository(connection, self._cipher)
             found = await repository.of_issuer(organisation, limit=min(limit, MAX_LIST))
             return await self._list(connection, principal, found, Entitlement(Way.ISSUER))
+
+    async def of_holder_ex_officio(
+        self, principal: Principal, holder: Holder, type_code: str, purpose: Purpose
+    ) -> tuple[Licence, ...]:
+        """Return a holder's licences of one type to a department with a case; every attempt counts.
+
+        Raises: NotPermitted, InvalidInput, UnknownLicenceType, AccessQuotaExceeded.
+        """
+        reason = checked_purpose(purpose)
+        if not reads_ex_officio(principal):
+            raise NotPermitted("Needs an officer, or a sender-constrained client with scope licence:read.")
+        require_complete(principal, reason)
+        code_type = code_type_of(holder.code_type, "code_type")
+        code = normalise_code(code_type, holder.code, "code")
+        licence_type = await self._catalogue.get(type_code)
+        granted = shared(principal, licence_type, reason)
+        if granted is None:
+            raise NotPermitted("该事项不在共享清单中 / the matter is not on the sharing list.")
+        await self._quota.spend(principal, reason)
+        index = self._cipher.blind_index(code, HOLDER_INDEX_CONTEXT)
+        async with self._database.transaction() as connection:
+            found = await LicenceRepository(connection, self._cipher).of_holder([index], limit=MAX_LIST)
+            wanted = [one for one in found if one.type_code == type_code]
+            views = await self.views(connection, wanted)
+            ids = [await self._leave(connection, principal, one, granted, reason) for one in wanted]
+        return tuple(replace(masked(view, granted), access_id=one) for view, one in zip(views, ids, strict=True))
 
     async def history(self, principal: Principal, identifier: str) -> tuple[StateRecord, ...]:
         """Return every recorded state to holder or issuer; raises LicenceNotFound."""
@@ -145,6 +192,11 @@ class LicenceReader:
             views.append(_view(one, licence_type.name, state.state, reason, documents[one.licence_id], previous))
         return views
 
+    async def _count(self, principal: Principal, identifier: str, purpose: Purpose) -> None:
+        """Count the attempt of a department that reaches for a licence it did not issue."""
+        if reads_ex_officio(principal) and parse_identifier(identifier).issuer_code != principal.organisation_code:
+            await self._quota.spend(principal, purpose)
+
     async def _entitled(
         self, connection: AsyncConnection, principal: Principal, identifier: str, purpose: Purpose
     ) -> tuple[StoredLicence, Entitlement]:
@@ -171,8 +223,25 @@ class LicenceReader:
         granted: Entitlement,
         purpose: Purpose,
     ) -> str:
+        """Write the receipt, and for an ex officio reading tell the holders, in the same transaction."""
         access = Access(principal, stored, granted, purpose, self._clock.now())
-        return await Receipts(connection, self._cipher, self._audit).leave(access)
+        access_id = await Receipts(connection, self._cipher, self._audit).leave(access)
+        if granted.way is Way.EX_OFFICIO:
+            await self._tell_holders(connection, access, access_id)
+        return access_id
+
+    async def _tell_holders(self, connection: AsyncConnection, access: Access, access_id: str) -> None:
+        parameters = {
+            "access_id": access_id,
+            "identifier": access.stored.identifier,
+            "type_code": access.stored.type_code,
+            "reader_code": access.principal.organisation_code,
+            "matter_code": access.purpose.matter_code,
+            "reason": access.purpose.reason,
+        }
+        for index in sorted(access.stored.holder_indexes):
+            for account_id in await self._holders.accounts_of(connection, index):
+                await self._notices.send(connection, account_id, READ_NOTICE, parameters)
 
     async def _list(
         self,
@@ -197,12 +266,27 @@ class LicenceReader:
         return replace(receipt, type_name=type_name, reader_name=reader_name)
 
 
-def _checked(purpose: Purpose | None) -> Purpose:
+def checked_purpose(purpose: Purpose | None) -> Purpose:
+    """Return a purpose whose texts hold nothing hidden; raises InvalidInput naming the field."""
     if purpose is None:
         return NO_PURPOSE
-    case = purpose.case_number and check_text(purpose.case_number, "case_number", max_length=MAX_CASE_NUMBER)
-    reason = purpose.reason and check_text(purpose.reason, "reason", max_length=MAX_REASON)
-    return Purpose(purpose.matter_code, case, reason)
+    limits = {"case_number": MAX_CASE_NUMBER, "reason": MAX_REASON, "operator": MAX_OPERATOR}
+    texts = {
+        name: check_text(getattr(purpose, name), name, max_length=limit)
+        for name, limit in limits.items()
+        if getattr(purpose, name)
+    }
+    return replace(purpose, **texts)
+
+
+def require_complete(principal: Principal, purpose: Purpose) -> None:
+    """Raise InvalidInput for the first part of a purpose that an ex officio reading must name."""
+    needed = ["matter_code", "case_number", "reason"]
+    if principal.kind is PrincipalKind.CLIENT:
+        needed.append("operator")
+    for name in needed:
+        if not getattr(purpose, name):
+            raise InvalidInput("依职权查询须填写 / needed for reading ex officio.", field=name)
 
 
 def _current(documents: Sequence[StoredDocument]) -> StoredDocument:

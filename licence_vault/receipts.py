@@ -67,6 +67,7 @@ class Receipts:
                 accessed_at=access.at,
                 reader=access.principal.audit_name,
                 reader_code=access.principal.organisation_code,
+                operator=purpose.operator,
                 way=granted.way,
                 matter_code=purpose.matter_code,
                 case_number=self._cipher.encrypt(purpose.case_number, CASE_CONTEXT),
@@ -107,4 +108,5 @@ class Receipts:
             case_number=self._cipher.decrypt(row.case_number, CASE_CONTEXT),
             reason=self._cipher.decrypt(row.reason, REASON_CONTEXT),
             fields=tuple(row.fields),
+            operator=row.operator,
         )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from licence_vault.issuing import LicenceIssuer
     from licence_vault.model import (
         AccessReceipt,
+        Holder,
         IssueRequest,
         Licence,
         LicenceDocument,
@@ -54,7 +55,10 @@ class LicenceService:
     async def get(self, principal: Principal, identifier: str, purpose: Purpose | None = None) -> Licence:
         """Return a licence to its holder or an entitled department, leaving a receipt.
 
-        Raises: InvalidLicenceIdentifier; LicenceNotFound, also for another department's licence.
+        A department reading another's licence needs a complete purpose that the type's sharing list covers;
+        it gets the fields listed there, within its quota, and the holder is told.
+
+        Raises: InvalidLicenceIdentifier; LicenceNotFound, also for another department's licence; AccessQuotaExceeded.
         """
         return await self._reader.get(principal, identifier, purpose)
 
@@ -65,6 +69,16 @@ class LicenceService:
     async def of_holder(self, principal: Principal, *, limit: int = 100) -> tuple[Licence, ...]:
         """Return the licences of the signed-in person, newest first."""
         return await self._reader.of_holder(principal, limit=limit)
+
+    async def of_holder_ex_officio(
+        self, principal: Principal, holder: Holder, type_code: str, purpose: Purpose
+    ) -> tuple[Licence, ...]:
+        """Return a holder's licences of a type to a department with a case, within its quota; the holder is told.
+
+        Of `holder` only code type and code count. Raises: NotPermitted, InvalidInput, UnknownLicenceType,
+        AccessQuotaExceeded.
+        """
+        return await self._reader.of_holder_ex_officio(principal, holder, type_code, purpose)
 
     async def of_issuer(self, principal: Principal, *, limit: int = 50) -> tuple[Licence, ...]:
         """Return the newest licences of the officer's or client's own organisation; raises NotPermitted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Date, DateTime, Identity, Integer, LargeBinary, Table, Text
+from sqlalchemy import JSON, Boolean, Column, Date, DateTime, Identity, Integer, LargeBinary, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from foundation.database import metadata
@@ -117,6 +117,7 @@ licence_accesses = Table(
     Column("accessed_at", DateTime(timezone=True), nullable=False),
     Column("reader", Text, nullable=False),
     Column("reader_code", Text, nullable=True),
+    Column("operator", Text, nullable=False),
     Column("way", Text, nullable=False),
     Column("matter_code", Text, nullable=True),
     Column("case_number", LargeBinary, nullable=False),
@@ -124,4 +125,36 @@ licence_accesses = Table(
     Column("fields", ARRAY(Text), nullable=False),
     Column("own", Boolean, nullable=False),
     Column("commitment", LargeBinary, nullable=False),
+)
+
+licence_read_quotas = Table(
+    "licence_read_quotas",
+    metadata,
+    Column("reader", Text, primary_key=True),
+    Column("window_start", DateTime(timezone=True), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("exceeded_at", DateTime(timezone=True), nullable=True),
+)
+
+licence_shows = Table(
+    "licence_shows",
+    metadata,
+    Column("show_id", Text, primary_key=True),
+    Column("code_hash", LargeBinary, nullable=False, unique=True),
+    Column("licence_ids", ARRAY(Text), nullable=False),
+    Column("person_id", Text, nullable=False),
+    Column("offered_by", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("reader", Text, nullable=True),
+    Column("reader_code", Text, nullable=True),
+    Column("operator", Text, nullable=False, server_default=text("''")),
+    Column("matter_code", Text, nullable=True),
+    Column("case_number", LargeBinary, nullable=True),
+    Column("reason", LargeBinary, nullable=True),
+    Column("fields", ARRAY(Text), nullable=True),
+    Column("scanned_at", DateTime(timezone=True), nullable=True),
+    Column("decision", Text, nullable=True),
+    Column("decided_at", DateTime(timezone=True), nullable=True),
+    Column("collected_at", DateTime(timezone=True), nullable=True),
 )

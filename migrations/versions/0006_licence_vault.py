@@ -134,6 +134,7 @@ STATEMENTS: tuple[str, ...] = (
         accessed_at timestamptz NOT NULL,
         reader text NOT NULL,
         reader_code text NULL,
+        operator text NOT NULL,
         way text NOT NULL,
         matter_code text NULL,
         case_number bytea NOT NULL,
@@ -144,6 +145,38 @@ STATEMENTS: tuple[str, ...] = (
     )
     """,
     "CREATE INDEX ix_licence_accesses_licence ON licence_accesses (licence_id, accessed_at DESC)",
+    """
+    CREATE TABLE licence_read_quotas (
+        reader text NOT NULL,
+        window_start timestamptz NOT NULL,
+        count integer NOT NULL,
+        exceeded_at timestamptz NULL,
+        PRIMARY KEY (reader, window_start)
+    )
+    """,
+    """
+    CREATE TABLE licence_shows (
+        show_id text PRIMARY KEY,
+        code_hash bytea NOT NULL UNIQUE CHECK (octet_length(code_hash) = 32),
+        licence_ids text[] NOT NULL,
+        person_id text NOT NULL,
+        offered_by text NOT NULL,
+        created_at timestamptz NOT NULL,
+        expires_at timestamptz NOT NULL,
+        reader text NULL,
+        reader_code text NULL,
+        operator text NOT NULL DEFAULT '',
+        matter_code text NULL,
+        case_number bytea NULL,
+        reason bytea NULL,
+        fields text[] NULL,
+        scanned_at timestamptz NULL,
+        decision text NULL CHECK (decision IN ('released', 'refused')),
+        decided_at timestamptz NULL,
+        collected_at timestamptz NULL
+    )
+    """,
+    "CREATE INDEX ix_licence_shows_person ON licence_shows (person_id, created_at DESC)",
     """
     CREATE TRIGGER licence_accesses_append_only BEFORE UPDATE OR DELETE ON licence_accesses
     FOR EACH ROW EXECUTE FUNCTION refuse_change()

@@ -89,22 +89,6 @@ async def test_a_malformed_identifier_is_named(vault: Vault) -> None:
     assert caught.value.field == "identifier"
 
 
-async def test_the_sharing_list_gives_its_fields_for_a_matter_and_a_case(vault: Vault, database: Database) -> None:
-    issued = await vault.licences.issue(BUREAU, food_request())
-    seen = await vault.licences.get(STRANGER, issued.identifier, CASE)
-    assert seen.masked
-    assert set(seen.face) == {"business_premises", "main_business_format", "business_items"}
-    assert seen.holders[0].code == "5" + "*" * 15 + citizen()[-2:]
-    assert seen.qr_text == ""
-    assert await receipts(database) == [("client:other-bureau", "shared")]
-    with pytest.raises(NotPermitted):
-        await vault.licences.face_pdf(STRANGER, issued.identifier, CASE)
-    for incomplete in (Purpose(MATTER), Purpose(case_number="CASE-2026-7"), None):
-        with pytest.raises(LicenceNotFound):
-            await vault.licences.get(STRANGER, issued.identifier, incomplete)
-    assert len(await receipts(database)) == 1
-
-
 async def test_no_receipt_no_data(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     issued = await vault.licences.issue(BUREAU, food_request())
 
