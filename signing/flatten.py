@@ -21,6 +21,8 @@ from signing.pdf_file import DAMAGE
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from PIL.Image import Image
+
 DOTS_PER_INCH = 200
 MAX_PAINTED_PAGES = 200
 REMOVED_FROM_CATALOG = ("/AcroForm", "/OpenAction", "/AA", "/Collection", "/OCProperties", "/NeedsRendering")
@@ -100,32 +102,31 @@ def _paint(pdf: pikepdf.Pdf, pages: Iterable[int]) -> None:
     shown = pypdfium2.PdfDocument(snapshot.getvalue())
     try:
         for number in wanted:
-            bitmap = shown[number - 1].render(scale=DOTS_PER_INCH / 72, rev_byteorder=True)
-            picture = bitmap.to_pil().convert("RGB")
-            _replace(pdf, pdf.pages[number - 1], picture.width, picture.height, picture.tobytes())
+            page = shown[number - 1]
+            picture = page.render(scale=DOTS_PER_INCH / 72, rev_byteorder=True).to_pil().convert("RGB")
+            _replace(pdf, pdf.pages[number - 1], page.get_size(), picture)
     finally:
         shown.close()
 
 
-def _replace(pdf: pikepdf.Pdf, page: pikepdf.Page, width: int, height: int, pixels: bytes) -> None:
+def _replace(pdf: pikepdf.Pdf, page: pikepdf.Page, size: tuple[float, float], picture: Image) -> None:
     colours = pikepdf.Object.parse(b"<<" + COLOUR_SPACE + b">>").ColorSpace.C0
     image = pikepdf.Stream(
         pdf,
-        zlib.compress(pixels, 6),
+        zlib.compress(picture.tobytes(), 6),
         Type=pikepdf.Name.XObject,
         Subtype=pikepdf.Name.Image,
-        Width=width,
-        Height=height,
+        Width=picture.width,
+        Height=picture.height,
         BitsPerComponent=8,
         ColorSpace=colours,
         Filter=pikepdf.Name.FlateDecode,
     )
-    right, top = width * 72 / DOTS_PER_INCH, height * 72 / DOTS_PER_INCH
-    for key in ("/Annots", "/StructParents", "/CropBox", "/Rotate", "/UserUnit", "/Group"):
+    for key in ("/Annots", "/StructParents", "/UserUnit", "/Group"):
         if key in page.obj:
             del page.obj[key]
-    page.obj.MediaBox = pikepdf.Array([0, 0, round(right, 3), round(top, 3)])
+    # Said of the page itself, so that nothing is inherited.
+    page.obj.MediaBox = page.obj.CropBox = pikepdf.Array([0, 0, round(size[0], 3), round(size[1], 3)])
     page.obj.Rotate = 0
-    page.obj.CropBox = page.obj.MediaBox
     page.obj.Resources = pikepdf.Dictionary(XObject=pikepdf.Dictionary(P=pdf.make_indirect(image)))
-    page.obj.Contents = pdf.make_stream(b"q %.3f 0 0 %.3f 0 0 cm /P Do Q" % (right, top))
+    page.obj.Contents = pdf.make_stream(b"q %.3f 0 0 %.3f 0 0 cm /P Do Q" % size)

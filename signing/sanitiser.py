@@ -48,7 +48,7 @@ def _catalog(file: PdfFile) -> Iterator[Finding]:
         yield Finding("action", None, number, "runs on events of the document")
     names = root.get("/Names")
     if isinstance(names, pikepdf.Dictionary) and "/JavaScript" in names:
-        yield Finding("javascript", None, _number(names), "runs when the document opens")
+        yield Finding("javascript", None, _number(names) or number, "runs when the document opens")
     if "/OCProperties" in root:
         yield Finding("optional content", None, number, "layers can be switched on and off")
     if "/Collection" in root:
@@ -56,9 +56,9 @@ def _catalog(file: PdfFile) -> Iterator[Finding]:
     form = root.get("/AcroForm")
     if isinstance(form, pikepdf.Dictionary):
         if "/XFA" in form:
-            yield Finding("form", None, _number(form), "is an XFA form, drawn by the reader")
+            yield Finding("form", None, _number(form) or number, "is an XFA form, drawn by the reader")
         if "/NeedAppearances" in form and bool(form["/NeedAppearances"]):
-            yield Finding("form", None, _number(form), "has fields drawn by the reader")
+            yield Finding("form", None, _number(form) or number, "has fields drawn by the reader")
 
 
 def _annotations(file: PdfFile) -> Iterator[Finding]:
@@ -109,9 +109,9 @@ def _annotation(annotation: Any, page: int, *, signed: bool) -> Iterator[Finding
 def _objects(file: PdfFile) -> Iterator[Finding]:
     """Find scripts anywhere, and objects that nothing refers to."""
     reached: set[tuple[int, int]] = set()
-    pending: list[tuple[Any, int]] = [(file.pdf.trailer, 0)]
+    pending: list[tuple[Any, int, int | None]] = [(file.pdf.trailer, 0, None)]
     while pending:
-        value, depth = pending.pop()
+        value, depth, owner = pending.pop()
         if value.is_indirect:
             if value.objgen in reached:
                 continue
@@ -121,10 +121,11 @@ def _objects(file: PdfFile) -> Iterator[Finding]:
             raise BrokenPdf("The document's structure is nested too deeply.", field="document")
         if isinstance(value, (pikepdf.Dictionary, pikepdf.Stream)):
             if "/JS" in value:
-                yield Finding("javascript", None, _number(value), "is a script")
-            pending.extend((entry, depth + 1) for entry in value.values() if isinstance(entry, _COMPOSITE))
+                yield Finding("javascript", None, owner, "is a script")
+            entries = value.values()
         else:
-            pending.extend((entry, depth + 1) for entry in value if isinstance(entry, _COMPOSITE))
+            entries = value
+        pending.extend((entry, depth + 1, owner) for entry in entries if isinstance(entry, _COMPOSITE))
     for entry in file.pdf.objects:
         if entry.is_indirect and entry.objgen not in reached and not _container(entry):
             yield Finding("unreferenced object", None, entry.objgen[0], "is reached from nowhere")
