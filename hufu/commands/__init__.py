@@ -31,6 +31,7 @@ COMMANDS = {
     "init": "hold the key ceremony",
     "keys": "list, rotate and retire keys",
     "clients": "list and register department systems",
+    "accounts": "import accounts of existing systems",
     "licences": "import licences issued elsewhere",
     "verify": "judge a sealed PDF or a code",
     "log": "audit the transparency log",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from foundation.audit import AuditEvent
 from foundation.errors import NotAuthenticated, NotFound
 from foundation.principal import Channel, Principal, PrincipalKind
-from idp.people.account import AccountKind, Person, masked_name, normalise_mobile, normalise_username
+from idp.people.account import AccountKind, AccountState, Person, masked_name, normalise_mobile, normalise_username
 from idp.people.account_repository import Accounts, Persons
 from idp.people.errors import SignInRefused
 from idp.people.proof import level_at
@@ -71,6 +71,12 @@ class AccountService:
         if account is None:
             raise NotFound("There is no such account.")
         return account
+
+    async def find(self, name: str) -> str | None:
+        """Return the active account that signs in with a name or proven mobile number, or None."""
+        async with self._tools.database.read() as connection:
+            row = await Accounts(connection, self._tools.cipher).sign_in_row(name.strip().casefold())
+        return None if row is None or row.state != AccountState.ACTIVE else str(row.account_id)
 
     async def person(self, account_id: str) -> Person | None:
         """Return the proven person behind an account, or None."""

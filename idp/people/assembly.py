@@ -10,6 +10,7 @@ from idp.people.accounts import AccountService, PersonService
 from idp.people.assisted import AssistedMandates
 from idp.people.counter import CounterService
 from idp.people.gateway import ANSWER_SECONDS, RealNameGateway
+from idp.people.importing import AccountImport
 from idp.people.legal_persons import LegalPersonService
 from idp.people.mandates import MandateService
 from idp.people.mobile_codes import MobileCodeService
@@ -65,6 +66,7 @@ class People:
     passkeys: PasskeyService
     qr_sign_in: QrSignIn
     own_data: OwnData
+    importing: AccountImport
     sms: SmsGateway
     gateway: RealNameGateway
     passwords: Passwords
@@ -143,6 +145,7 @@ def assemble(
         passkeys=PasskeyService(tools, sessions, cache, issuer=settings.issuer, name=name),
         qr_sign_in=QrSignIn(tools, sessions, cache),
         own_data=OwnData(tools),
+        importing=AccountImport(tools),
         sms=sms,
         gateway=gateway,
         passwords=passwords,

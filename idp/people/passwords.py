@@ -17,6 +17,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from zxcvbn import zxcvbn
 
 from foundation.errors import ServiceUnavailable
+from idp.people import foreign_hashes
 from idp.people.errors import WeakPassword
 
 if TYPE_CHECKING:
@@ -101,6 +102,9 @@ class Passwords:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _verify(self, stored: str | None, unverified_password: str) -> Verification:
+        if stored is not None and foreign_hashes.is_foreign(stored):
+            correct = foreign_hashes.verify(stored, unverified_password)
+            return Verification(correct, outdated=correct)
         try:
             self._hasher.verify(stored or self._decoy, normalised(unverified_password))
         except (VerificationError, InvalidHashError):

@@ -329,3 +329,18 @@ passkeys = Table(
     _moment("created_at", nullable=False),
     _moment("last_used_at"),
 )
+
+account_imports = Table(
+    "account_imports",
+    metadata,
+    Column("import_id", Text, primary_key=True),
+    Column("system", Text, nullable=False),
+    Column("file_sha256", LargeBinary, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("inserted", BigInteger, nullable=False),
+    Column("unchanged", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    Column("rejects_bytes", BigInteger, nullable=False),
+    _moment("started_at", nullable=False),
+    _moment("finished_at"),
+)

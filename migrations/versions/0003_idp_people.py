@@ -43,6 +43,7 @@ STATEMENTS: tuple[str, ...] = (
         last_sign_in_at timestamptz NULL
     )
     """,
+    "CREATE UNIQUE INDEX uq_accounts_origin ON accounts (origin) WHERE origin IS NOT NULL",
     "CREATE INDEX ix_accounts_person_id ON accounts (person_id) WHERE person_id IS NOT NULL",
     # A mobile belongs to one account, but only once it is proven: typing a number in claims nothing.
     """
@@ -343,6 +344,21 @@ STATEMENTS: tuple[str, ...] = (
     )
     """,
     "CREATE INDEX ix_passkeys_account_id ON passkeys (account_id)",
+    """
+    CREATE TABLE account_imports (
+        import_id text PRIMARY KEY,
+        system text NOT NULL,
+        file_sha256 bytea NOT NULL,
+        rows bigint NOT NULL,
+        inserted bigint NOT NULL,
+        unchanged bigint NOT NULL,
+        rejected bigint NOT NULL,
+        rejects_bytes bigint NOT NULL,
+        started_at timestamptz NOT NULL,
+        finished_at timestamptz NULL,
+        CONSTRAINT uq_account_imports_file UNIQUE (system, file_sha256)
+    )
+    """,
 )
 
 
