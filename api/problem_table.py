@@ -119,7 +119,9 @@ PROBLEMS: dict[type[base.TrustServiceError], Problem] = {
     vault.RenderingFailed: Problem(503, "rendering-failed", "证照暂时无法生成", "Rendering failed"),
     vault.SerialsExhausted: Problem(409, "serials-exhausted", "流水号已用完", "Serial numbers exhausted"),
     vault.ShowNotFound: Problem(404, "show-not-found", "亮证码无效、已使用或已过期", "Code unknown, spent or expired"),
-    vault.ShowNotReleased: Problem(409, "show-not-released", "持证人尚未同意或亮证已结束", "Not released by the holder"),
+    vault.ShowNotReleased: Problem(
+        409, "show-not-released", "持证人尚未同意或亮证已结束", "Not released by the holder"
+    ),
     vault.StateTransitionRefused: Problem(
         409, "state-transition-refused", "当前状态不允许这样变更", "State change refused"
     ),

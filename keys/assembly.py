@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from foundation.audit import Audit
+from foundation.clock import SystemClock
+from foundation.encryption import FieldCipher
+from foundation.jobs import PeriodicJob
 from foundation.settings import BadSettings, Profile
 from keys.ca import CertificateAuthority
 from keys.certificates import Addresses
+from keys.clock_watch import ClockWatch, seconds_since_boot
+from keys.dual_control import DualControl
 from keys.issuing import CertificateIssuer
 from keys.jws import TokenSigner
 from keys.keyring import KeyRing
@@ -25,12 +31,16 @@ from keys.signer.status_book import StatusBook
 from keys.tsa import TimestampAuthority
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from foundation.clock import Clock
     from foundation.database import Database
-    from foundation.encryption import FieldCipher
     from foundation.settings import Settings
     from keys.ports import SealIntentions
     from keys.signer.port import Signer
+
+
+MAINTENANCE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +53,28 @@ class Keys:
     ca: CertificateAuthority
     tsa: TimestampAuthority
     ocsp: OcspResponder
+    maintain: Callable[[], Awaitable[None]] | None
+    """What has to be done again and again where this process is its own signer; None beside a signer process."""
+
+    def periodic_jobs(self) -> dict[str, PeriodicJob]:
+        """Return the jobs of a worker; the signer process does them itself."""
+        return {} if self.maintain is None else {"keys.maintain": PeriodicJob(self.maintain, MAINTENANCE)}
 
     async def close(self) -> None:
         """Close the connection to the signer or the token session."""
         await self.service.close()
+
+
+def certificate_cipher(settings: Settings) -> FieldCipher:
+    """Return the cipher of the stored certificates, for commands that load no other package.
+
+    Raises: BadSettings.
+    """
+    keys, index_key = settings.field_key_map(), settings.index_key_bytes()
+    if not keys or index_key is None:
+        message = "HUFU_FIELD_KEYS and HUFU_INDEX_KEY must be set"
+        raise BadSettings(message)
+    return FieldCipher(keys, index_key)
 
 
 def assemble(
@@ -64,14 +92,18 @@ def assemble(
     `intentions` every seal signature is refused.
     """
     signer: Signer
+    maintain = None
     if settings.signer_socket:
         _refuse_signer_secret(settings)
         signer = SignerClient(settings.signer_socket)
     else:
-        signer = assemble_signer(settings, database, clock, cipher, intentions)
+        signer = core = assemble_signer(settings, database, clock, cipher, intentions)
+        maintain = core.maintain
     online = KeyRing(Custody.ONLINE, settings)
-    lifecycle = Lifecycle(database, clock, Audit(clock), online, "software")
-    service = KeyService(database, cipher, Register(database), online, lifecycle, signer)
+    audit = Audit(clock)
+    lifecycle = Lifecycle(database, clock, audit, online, "software")
+    control = DualControl(clock, audit)
+    service = KeyService(database, cipher, Register(database), online, lifecycle, signer, control)
     return Keys(
         service,
         TokenSigner(service),
@@ -79,6 +111,7 @@ def assemble(
         CertificateAuthority(database, cipher, service, signer),
         TimestampAuthority(signer),
         OcspResponder(signer),
+        maintain,
     )
 
 
@@ -108,8 +141,12 @@ def assemble_signer(
         lifecycle,
         Addresses(settings.pki_base),
         settings.city_name,
+        intentions,
     )
     book = StatusBook(database, clock, issuer)
-    stamper = Stamper(clock, ring, register, settings.timestamp_policy)
+    # Only the machine's own clock can be compared with the machine's counter.
+    counter = seconds_since_boot if isinstance(clock, SystemClock) else None
+    watch = ClockWatch(clock, database, counter=counter)
+    stamper = Stamper(watch, ring, register, settings.timestamp_policy)
     responder = Responder(clock, ring, register, book)
     return SignerCore(database, clock, ring, register, lifecycle, issuer, stamper, responder, book, intentions)

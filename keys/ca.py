@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keys.certificate_repository import CertificateRecord, CertificateRepository
-from keys.certificates import Issuer
+from keys.certificates import TSA_NAME, Issuer, ocsp_name
 from keys.errors import CertificateNotFound
 from keys.model import KeyPurpose
 from keys.revocation import RevocationReason
@@ -39,8 +39,8 @@ class CertificateAuthority:
     ) -> KeyInfo:
         """Certify a pending seal key and make it active; return it with its chain.
 
-        For an active key this renews the certificate.
-        Raises: KeyNotFound, WrongPurpose, KeyNotUsable, InvalidInput (a name over 64 characters).
+        For an active key this renews the certificate. The signer looks at the seal's approval itself.
+        Raises: KeyNotFound, WrongPurpose, KeyNotUsable, IntentionMissing, InvalidInput (a name over 64 characters).
         """
         subject = SubjectFacts("seal", credit_code, seal_name, organisation_name, credit_code)
         return await self._signer.certify(principal, key_id, subject)
@@ -66,9 +66,26 @@ class CertificateAuthority:
     async def issue_tls_client(
         self, principal: Principal, csr_der: bytes, *, client_id: str, organisation_name: str, credit_code: str
     ) -> bytes:
-        """Return a TLS client certificate (DER) for the public key of a PKCS #10 request."""
+        """Return a TLS client certificate (DER) for the public key of a PKCS #10 request.
+
+        Another operator has asked for it: `KeyService.request(other, Act.CERTIFY_CLIENT, client_id)`.
+        Raises: SecondOperatorRequired, InvalidInput.
+        """
         subject = SubjectFacts("tls_client", client_id, client_id, organisation_name, credit_code)
         return await self._signer.certify_request(principal, csr_der, subject)
+
+    async def issue_tsa(self, principal: Principal, key_id: str) -> KeyInfo:
+        """Certify a pending TSA key; it stamps from now on, and the one before it retires."""
+        return await self._certify_service(principal, key_id, SubjectFacts("tsa", "tsa", TSA_NAME))
+
+    async def issue_ocsp(self, principal: Principal, key_id: str, issuer: Issuer) -> KeyInfo:
+        """Certify a pending OCSP key of one issuing CA."""
+        return await self._certify_service(principal, key_id, SubjectFacts("ocsp", issuer, ocsp_name(issuer)))
+
+    async def _certify_service(self, principal: Principal, key_id: str, subject: SubjectFacts) -> KeyInfo:
+        info = await self._signer.certify(principal, key_id, subject)
+        await self._service.refresh(force=True)
+        return info
 
     async def revoke(
         self,
@@ -99,6 +116,12 @@ class CertificateAuthority:
     async def crl_der(self, issuer: Issuer) -> bytes:
         """Return the newest full revocation list of one CA, issuing it when the last has aged."""
         return await self._signer.crl(issuer)
+
+    async def delta_crl_der(self, issuer: Issuer) -> bytes:
+        """Return what was revoked since the newest full list; the offline root has none (CertificateNotFound)."""
+        if issuer is Issuer.ROOT:
+            raise CertificateNotFound("The root publishes full lists only.")
+        return await self._signer.delta_crl(issuer)
 
     async def certificate_der(self, issuer: Issuer) -> bytes:
         """Return a CA's own certificate; raises CertificateNotFound."""

@@ -19,17 +19,20 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from foundation.audit import Audit, AuditEvent
 from foundation.ids import new_id
 from foundation.settings import Profile
-from keys import sealed_file
+from keys import offline_root, sealed_file
 from keys.algorithms import ED25519, P256_SHA256, for_jws, profile_for
 from keys.certificate_repository import CertificateRepository
 from keys.certificates import (
+    DELEGATED,
     PROFILES,
+    TSA_NAME,
     Addresses,
     Issuer,
     IssuerFacts,
     build_certificate,
     common_name,
     der_of,
+    ocsp_name,
     serial_text,
 )
 from keys.errors import KeystoreExists, KeystoreLocked, SecondOperatorRequired
@@ -53,12 +56,9 @@ if TYPE_CHECKING:
     from foundation.encryption import FieldCipher
     from foundation.principal import Principal
     from foundation.settings import Settings
-    from keys.providers.base import CertificateSigner, Provider
+    from keys.providers.base import CertificateSigner
 
-ROOT_LIST_LIFETIME = timedelta(days=365)
 ISSUING_LIST_LIFETIME = timedelta(hours=24)
-ROOT_KIND = "root-key"
-_ISSUING = (Issuer.PERSONS, Issuer.SEALS, Issuer.INFRASTRUCTURE)
 _PLAIN = (KeyPurpose.QR, KeyPurpose.STATUS_LIST, KeyPurpose.TRUST_LIST)
 _NAMES = {
     Issuer.ROOT: "Hufu Root CA",
@@ -99,7 +99,6 @@ async def initialise(
     root_passphrase: str = "",
     algorithm: str = P256_SHA256,
     token_algorithms: tuple[str, ...] = ("ES256",),
-    devices: dict[str, Provider] | None = None,
 ) -> CeremonyRecord:
     """Hold the ceremony: what `hufu init` runs.
 
@@ -113,21 +112,31 @@ async def initialise(
     _check_operators(settings, operators)
     ceremony = _Ceremony(settings, clock, algorithm, token_algorithms)
     export = settings.data_directory / "keystore" / "root-key.json"
-    async with database.transaction() as connection:
-        repository = KeyRepository(connection)
-        await repository.hold_ceremony_lock()
-        if await repository.lock_of(Custody.SIGNER) is not None:
-            raise KeystoreExists("The key ceremony has been held already.")
-        locks = await asyncio.to_thread(ceremony.fasten, devices or {})
-        for custody, lock in locks.items():
-            await repository.add_lock(custody, lock)
-        root = ceremony.make()
-        record = ceremony.record(operators, export)
-        await _store(connection, cipher, ceremony, record)
-        await _audit(connection, clock, operators, record)
-        # Before the commit: a root that signed and is lost would be worse than a file without a root.
-        await asyncio.to_thread(_export_root, settings, export, root, root_passphrase)
+    try:
+        async with database.transaction() as connection:
+            repository = KeyRepository(connection)
+            await repository.hold_ceremony_lock()
+            await _refuse_second(repository)
+            locks = await asyncio.to_thread(ceremony.fasten)
+            for custody, lock in locks.items():
+                await repository.add_lock(custody, lock)
+            root = ceremony.make()
+            record = ceremony.record(operators, export)
+            await _store(connection, cipher, ceremony, record)
+            await _audit(connection, clock, operators, record)
+            # Before the commit: a root that signed and is lost would be worse than a file without a root.
+            await asyncio.to_thread(_export_root, settings, export, root, root_passphrase)
+    except BaseException:
+        await asyncio.to_thread(ceremony.discard)
+        raise
+    finally:
+        ceremony.close()
     return CeremonyRecord(record, export)
+
+
+async def _refuse_second(repository: KeyRepository) -> None:
+    if await repository.lock_of(Custody.SIGNER) is not None:
+        raise KeystoreExists("The key ceremony has been held already.")
 
 
 def _check_operators(settings: Settings, operators: tuple[Principal, ...]) -> None:
@@ -148,7 +157,7 @@ class _Ceremony:
         self._rings: dict[Custody, KeyRing] = {}
         self.made = _Made()
 
-    def fasten(self, devices: dict[str, Provider]) -> dict[Custody, KeystoreLock]:
+    def fasten(self) -> dict[Custody, KeystoreLock]:
         """Derive the KEKs of both custodies; slow, runs in a thread."""
         locks, testing = {}, self._settings.profile is Profile.TEST
         for custody in Custody:
@@ -156,7 +165,7 @@ class _Ceremony:
             lock, kek = KeystoreLock.fasten(
                 custody, passphrase, key_file_of(self._settings, custody), ARGON2_TEST if testing else ARGON2
             )
-            ring = KeyRing(custody, self._settings, devices=lambda: devices)
+            ring = KeyRing(custody, self._settings)
             ring.use(kek)
             locks[custody], self._rings[custody] = lock, ring
         return locks
@@ -171,10 +180,10 @@ class _Ceremony:
         root = generate_private_key(self._algorithm)
         certificate = self._certify_root(root)
         root_facts = IssuerFacts(Issuer.ROOT, certificate, root)
-        issuers = {issuer: self._issuing_ca(issuer, root_facts) for issuer in _ISSUING}
-        self._certified(KeyPurpose.TSA, "", "tsa", "Hufu Timestamp Authority", issuers[Issuer.INFRASTRUCTURE])
+        issuers = {issuer: self._issuing_ca(issuer, root_facts) for issuer in DELEGATED}
+        self._certified(KeyPurpose.TSA, "", "tsa", TSA_NAME, issuers[Issuer.INFRASTRUCTURE])
         for issuer, facts in issuers.items():
-            self._certified(KeyPurpose.OCSP, issuer, "ocsp", f"Hufu OCSP {issuer}", facts)
+            self._certified(KeyPurpose.OCSP, issuer, "ocsp", ocsp_name(issuer), facts)
         for purpose in _PLAIN:
             self._plain(Custody.SIGNER, purpose, P256_SHA256)
         # Readers of signed log checkpoints (C2SP signed-note) expect Ed25519.
@@ -247,9 +256,21 @@ class _Ceremony:
         self.made.certificates.append((issuer, certificate, profile, key, key.info.owner or key.info.purpose))
 
     def _first_list(self, facts: IssuerFacts) -> None:
-        lifetime = ROOT_LIST_LIFETIME if facts.issuer is Issuer.ROOT else ISSUING_LIST_LIFETIME
+        lifetime = offline_root.LIST_LIFETIME if facts.issuer is Issuer.ROOT else ISSUING_LIST_LIFETIME
         times = ListTimes(1, self._now, self._now + lifetime)
-        self.made.lists.append((facts.issuer, times, build_crl(facts, (), times)))
+        delta = None if facts.issuer is Issuer.ROOT else self._addresses.delta_crl(facts.issuer)
+        self.made.lists.append((facts.issuer, times, build_crl(facts, (), times, delta_address=delta)))
+
+    def discard(self) -> None:
+        """Take back what a failed ceremony left in a device."""
+        for key in self.made.keys:
+            if key.stored is not None:
+                self._rings[key.custody].provider(key.provider).destroy(key.identity, key.stored)
+
+    def close(self) -> None:
+        """Leave the devices and drop the KEKs."""
+        for ring in self._rings.values():
+            ring.close()
 
     def record(self, operators: tuple[Principal, ...], export: Path) -> dict[str, Any]:
         """Return the ceremony's record."""
@@ -331,7 +352,7 @@ def _export_root(settings: Settings, export: Path, root: CertificateSigner, pass
         sealed_file.write_private(export.with_suffix(".passphrase"), passphrase.encode())
     costs = ARGON2_TEST if settings.profile is Profile.TEST else sealed_file.ARGON2
     pkcs8 = root.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    sealed = sealed_file.seal(pkcs8, ROOT_KIND, passphrase, costs)
+    sealed = sealed_file.seal(pkcs8, offline_root.KIND, passphrase, costs)
     if settings.profile is not Profile.PRODUCTION:
         # A demonstration's database may be thrown away and its ceremony held again in the same directory.
         export.unlink(missing_ok=True)

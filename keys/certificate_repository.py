@@ -168,6 +168,11 @@ class CertificateRepository:
         rows = await self._connection.execute(query)
         return tuple(found for row in rows.all() if (found := _revocation(row)) is not None)
 
+    async def count_revoked(self, issuer: Issuer) -> int:
+        """Return how many entries a full list has, roughly: expired certificates are counted too."""
+        query = select(func.count()).where(certificates.c.issuer == issuer, certificates.c.revoked_at.is_not(None))
+        return int((await self._connection.execute(query)).scalar_one())
+
     async def hold_list_lock(self, issuer: Issuer) -> None:
         """Let one process at a time number a CA's lists; released with the transaction."""
         await self._connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"hufu.crl.{issuer}"))))

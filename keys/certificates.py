@@ -42,6 +42,18 @@ class Issuer(StrEnum):
     INFRASTRUCTURE = "infrastructure"
 
 
+DELEGATED = (Issuer.PERSONS, Issuer.SEALS, Issuer.INFRASTRUCTURE)
+"""The CAs that are online: they have responders, and lists made anew by themselves."""
+
+
+TSA_NAME = "Hufu Timestamp Authority"
+
+
+def ocsp_name(issuer: Issuer) -> str:
+    """Return the common name of a CA's responder."""
+    return f"Hufu OCSP {issuer}"
+
+
 @dataclass(frozen=True, slots=True)
 class CertificateProfile:
     """One kind of certificate.

@@ -59,3 +59,7 @@ class ClockNotTrusted(ServiceUnavailable):
 
 class BackupUnreadable(TrustServiceError):
     """The backup file is damaged, or the passphrase does not open it."""
+
+
+class FileNotWritten(Conflict):
+    """An export could not be written: the file exists already, or the disk is full or not writable."""

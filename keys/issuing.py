@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -14,19 +15,23 @@ from foundation.errors import InvalidInput
 from keys.certificate_repository import CertificateRecord, CertificateRepository
 from keys.certificates import (
     PROFILES,
+    TSA_NAME,
     Issuer,
     IssuerFacts,
     build_certificate,
     common_name,
     der_of,
+    ocsp_name,
     organisation_subject,
     person_subject,
     serial_text,
 )
-from keys.errors import KeyNotUsable, WrongPurpose
+from keys.dual_control import Act, DualControl
+from keys.errors import IntentionMissing, KeyNotUsable, WrongPurpose
 from keys.model import KeyPurpose, KeyState
 from keys.repository import KeyRepository
 from keys.revocation import ListTimes, Revocation, build_crl
+from keys.signer.port import SubjectFacts
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -40,8 +45,8 @@ if TYPE_CHECKING:
     from keys.keyring import KeyRing
     from keys.lifecycle import Lifecycle
     from keys.model import KeyInfo
+    from keys.ports import SealIntentions
     from keys.register import Register
-    from keys.signer.port import SubjectFacts
 
 ISSUER_OF = {
     "seal": Issuer.SEALS,
@@ -58,6 +63,11 @@ PURPOSE_OF = {
     "ocsp": KeyPurpose.OCSP,
 }
 LIST_LIFETIME = timedelta(hours=24)
+DELTA_LIFETIME, DELTA_RENEWAL = timedelta(hours=6), timedelta(hours=1)
+FULL_LIST_AT_ONCE = 2_000
+"""Up to so many entries a revocation makes a new full list; beyond, a delta, and full lists by schedule."""
+COMMIT_SKEW = timedelta(minutes=2)
+"""Transactions commit in another order than their dates; a delta reaches back this far before its base."""
 LIST_RENEWAL = timedelta(hours=6)
 """A list is made anew once it is this old, so that a holder of the last one always has most of a day."""
 
@@ -96,6 +106,7 @@ class CertificateIssuer:
         lifecycle: Lifecycle,
         addresses: Addresses,
         city: str,
+        intentions: SealIntentions | None,
     ) -> None:
         """Join the parts."""
         self._database = database
@@ -107,6 +118,10 @@ class CertificateIssuer:
         self._lifecycle = lifecycle
         self._addresses = addresses
         self._city = city
+        self._intentions = intentions
+        self._control = DualControl(clock, audit)
+        self._turns: dict[Issuer, asyncio.Lock] = {}
+        self._waiting: dict[Issuer, asyncio.Task[bytes]] = {}
 
     def certificates(self, connection: AsyncConnection) -> CertificateRepository:
         """Return the repository on a connection."""
@@ -121,7 +136,9 @@ class CertificateIssuer:
 
     async def certify(self, principal: Principal, key_id: str, subject: SubjectFacts) -> KeyInfo:
         """Issue for a pending key and activate it, or renew an active key's certificate."""
-        profile = PROFILES[subject.profile]
+        profile = PROFILES.get(subject.profile)
+        if profile is None or subject.profile not in PURPOSE_OF:
+            raise InvalidInput("Keys of ours get no such certificate.", field="profile")
         issuer = Issuer(subject.subject_id) if subject.profile == "ocsp" else ISSUER_OF[subject.profile]
         name = subject_name(subject, self._city)
         await self._register.refresh()
@@ -133,6 +150,8 @@ class CertificateIssuer:
                 raise WrongPurpose(f"A {info.purpose} key gets no {subject.profile} certificate.")
             if info.state not in (KeyState.PENDING, KeyState.ACTIVE):
                 raise KeyNotUsable(f"Key {key_id} is {info.state}.")
+            if info.purpose is KeyPurpose.SEAL:
+                await self._require_approval(connection, info.owner, subject)
             certificate = self._build(profile, facts, name, info.public_key_der)
             await self._store(connection, principal, facts.issuer, certificate, subject, key_id)
             chain = (der_of(certificate), *self._upper(facts))
@@ -143,8 +162,25 @@ class CertificateIssuer:
         await self._register.refresh(force=True)
         return with_chain(info, chain)
 
+    async def _require_approval(self, connection: AsyncConnection, seal_id: str, subject: SubjectFacts) -> None:
+        """Look at the stored approval: whoever asks for the certificate of a seal nobody approved gets none."""
+        approved = self._intentions is not None and await self._intentions.approves_certificate(
+            connection,
+            seal_id=seal_id,
+            credit_code=subject.credit_code,
+            organisation_name=subject.organisation_name,
+            seal_name=subject.name,
+        )
+        if not approved:
+            raise IntentionMissing("No approved seal has this name and organisation.")
+
     async def certify_request(self, principal: Principal, csr_der: bytes, subject: SubjectFacts) -> bytes:
-        """Issue for the public key of a PKCS #10 request whose signature proves possession."""
+        """Issue for the public key of a PKCS #10 request whose signature proves possession.
+
+        The key is a stranger's to us, so another operator has asked for it (`Act.CERTIFY_CLIENT`).
+        """
+        if subject.profile != "tls_client":
+            raise InvalidInput("Only TLS clients bring keys of their own.", field="profile")
         try:
             request = x509.load_der_x509_csr(csr_der)
             proven = request.is_signature_valid
@@ -159,6 +195,7 @@ class CertificateIssuer:
         facts = self.facts(ISSUER_OF[subject.profile])
         certificate = self._build(profile, facts, name, public_key_der)
         async with self._database.transaction() as connection:
+            await self._control.spend(connection, principal, Act.CERTIFY_CLIENT, subject.subject_id)
             await self._store(connection, principal, facts.issuer, certificate, subject, None)
         return der_of(certificate)
 
@@ -206,7 +243,7 @@ class CertificateIssuer:
             issuer = await certificates.issuer_of(revocation.serial)
             record = await certificates.revoke(issuer, revocation)
             await self._record_revocation(connection, principal, record)
-        await self.publish(issuer)
+        await self.publish_revocation(issuer)
         return record
 
     async def revoke_all_of(self, principal: Principal, key_id: str, revocation: Revocation) -> None:
@@ -220,7 +257,7 @@ class CertificateIssuer:
                     await self._record_revocation(connection, principal, await certificates.revoke(record.issuer, one))
                     issuers.add(record.issuer)
         for issuer in sorted(issuers - {Issuer.ROOT}):
-            await self.publish(issuer)
+            await self.publish_revocation(issuer)
 
     async def _record_revocation(
         self, connection: AsyncConnection, principal: Principal, record: CertificateRecord
@@ -232,15 +269,38 @@ class CertificateIssuer:
         await self._audit.record(connection, principal, event)
 
     async def publish(self, issuer: Issuer) -> bytes:
-        """Sign and store a new full list."""
+        """Sign and store a new full list that has every revocation committed before this call.
+
+        Calls that come while one list is being made share the next one, so that a
+        thousand revocations at once make a few lists and not a thousand.
+        """
+        waiting = self._waiting.get(issuer)
+        if waiting is None:
+            waiting = asyncio.get_running_loop().create_task(self._publish_in_turn(issuer))
+            self._waiting[issuer] = waiting
+        return await asyncio.shield(waiting)
+
+    async def _publish_in_turn(self, issuer: Issuer) -> bytes:
+        async with self._turns.setdefault(issuer, asyncio.Lock()):
+            self._waiting.pop(issuer, None)
+            return await self._publish(issuer, delta=False)
+
+    async def _publish(self, issuer: Issuer, *, delta: bool) -> bytes:
         await self._register.refresh()
         facts = self.facts(issuer)
         async with self._database.transaction() as connection:
             certificates = self.certificates(connection)
             await certificates.hold_list_lock(issuer)
-            now = self._clock.now()
-            times = ListTimes(await certificates.next_list_number(issuer), now, now + LIST_LIFETIME)
-            crl_der = build_crl(facts, await certificates.revoked(issuer, unexpired_at=now), times)
+            number, now, base = await certificates.next_list_number(issuer), self._clock.now(), None
+            if delta and (newest := await certificates.newest_list(issuer)) is not None:
+                base = newest[0]
+            since = None if base is None else base.this_update - COMMIT_SKEW
+            revoked = await certificates.revoked(issuer, unexpired_at=now, since=since)
+            lifetime = LIST_LIFETIME if base is None else DELTA_LIFETIME
+            times = ListTimes(number, now, now + lifetime, None if base is None else base.number)
+            address = self._addresses.delta_crl(issuer)
+            # Long lists take a while to encode, and a device a while to sign.
+            crl_der = await asyncio.to_thread(build_crl, facts, revoked, times, delta_address=address)
             await certificates.add_list(issuer, times, crl_der)
         return crl_der
 
@@ -251,6 +311,36 @@ class CertificateIssuer:
         if newest is not None and (issuer is Issuer.ROOT or self._clock.now() < newest[0].this_update + LIST_RENEWAL):
             return newest[1]
         return await self.publish(issuer)
+
+    async def delta_crl(self, issuer: Issuer) -> bytes:
+        """Return a delta to the newest full list, made anew when it has aged or has another base."""
+        async with self._database.read() as connection:
+            certificates = self.certificates(connection)
+            full, newest = await certificates.newest_list(issuer), await certificates.newest_list(issuer, delta=True)
+        fits = full is not None and newest is not None and newest[0].base_number == full[0].number
+        if newest is not None and fits and self._clock.now() < newest[0].this_update + DELTA_RENEWAL:
+            return newest[1]
+        if full is None:
+            await self.publish(issuer)
+        async with self._turns.setdefault(issuer, asyncio.Lock()):
+            return await self._publish(issuer, delta=True)
+
+    async def publish_revocation(self, issuer: Issuer) -> None:
+        """Make a revocation known at once: by a full list, or by a delta where full lists are long."""
+        async with self._database.read() as connection:
+            count = await self.certificates(connection).count_revoked(issuer)
+        if count <= FULL_LIST_AT_ONCE:
+            await self.publish(issuer)
+        else:
+            async with self._turns.setdefault(issuer, asyncio.Lock()):
+                await self._publish(issuer, delta=True)
+
+
+def service_subject(info: KeyInfo) -> SubjectFacts:
+    """Return whom the certificate of a TSA or OCSP key names."""
+    if info.purpose is KeyPurpose.TSA:
+        return SubjectFacts("tsa", "tsa", TSA_NAME)
+    return SubjectFacts("ocsp", info.owner, ocsp_name(Issuer(info.owner)))
 
 
 def with_chain(info: KeyInfo, chain: tuple[bytes, ...]) -> KeyInfo:

@@ -44,20 +44,23 @@ def key_file_of(settings: Settings, custody: Custody) -> Path:
     return settings.data_directory / "keystore" / f"{custody}.kek"
 
 
+def open_token(settings: Settings) -> Provider:
+    """Log in to the settings' PKCS #11 token; raises KeystoreLocked, ProviderUnavailable."""
+    # Loading the binding loads a C library, which processes without a token do without.
+    from keys.providers.pkcs11 import Pkcs11Provider, TokenAddress  # noqa: PLC0415
+
+    address = TokenAddress(settings.pkcs11_module, settings.pkcs11_token)
+    refused = settings.data_directory / "keystore" / "pkcs11-pin-refused.json"
+    return Pkcs11Provider(address, settings.pkcs11_pin.get_secret_value(), refused)
+
+
 class KeyRing:
     """Opens keys once and keeps them; one for each custody this process has."""
 
-    def __init__(
-        self,
-        custody: Custody,
-        settings: Settings,
-        *,
-        devices: Callable[[], dict[str, Provider]] = dict,
-    ) -> None:
-        """Take the custody, the settings with its secret, and how to open further providers."""
+    def __init__(self, custody: Custody, settings: Settings) -> None:
+        """Take the custody, and the settings with its secret."""
         self.custody = custody
         self._settings = settings
-        self._devices = devices
         self._providers: dict[str, Provider] = {}
         self._opened: dict[str, PrivateKey] = {}
 
@@ -76,11 +79,15 @@ class KeyRing:
             raise KeystoreMissing("The key ceremony has not been held: run `hufu init`.")
         passphrase, key_file = passphrase_of(self._settings, self.custody), key_file_of(self._settings, self.custody)
         # Argon2id takes 0.15 s, which would hold the loop.
-        self.use(await asyncio.to_thread(lock.open, self.custody, passphrase, key_file))
+        kek = await asyncio.to_thread(lock.open, self.custody, passphrase, key_file)
+        await asyncio.to_thread(self.use, kek)
 
     def use(self, kek: KeyEncryptionKey) -> None:
-        """Start with an opened KEK."""
-        self._providers = {"software": SoftwareProvider(kek), **self._devices()}
+        """Start with an opened KEK, and log in to the device if the keys of this custody are in one."""
+        providers: dict[str, Provider] = {"software": SoftwareProvider(kek)}
+        if self._settings.key_provider == "pkcs11" and self.custody is Custody.SIGNER:
+            providers["pkcs11"] = open_token(self._settings)
+        self._providers = providers
 
     def provider(self, name: str) -> Provider:
         """Return a provider; raises ProviderUnavailable."""

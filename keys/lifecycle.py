@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from foundation.audit import AuditEvent
 from foundation.ids import new_id
 from keys.algorithms import profile_for
+from keys.dual_control import Act, DualControl
 from keys.errors import UnsupportedAlgorithm
 from keys.model import TRANSITIONS, KeyInfo, KeyState, custody_of
 from keys.providers.base import KeyIdentity
@@ -52,6 +53,7 @@ class Lifecycle:
         self._audit = audit
         self._ring = ring
         self._provider = provider
+        self._control = DualControl(clock, audit)
 
     async def create(self, principal: Principal, purpose: KeyPurpose, owner: str, algorithm: str) -> KeyInfo:
         """Make and store a pending key."""
@@ -87,14 +89,22 @@ class Lifecycle:
         return info
 
     async def destroy(self, principal: Principal, key_id: str) -> KeyInfo:
-        """Erase the private part; the public facts stay for verifiers."""
-        async with self._database.read() as connection:
-            before = await KeyRepository(connection).get(key_id)
-        info = await self._move(principal, key_id, KeyState.DESTROYED, "keys.destroy")
+        """Erase the private part, for which another operator has asked; the public facts stay for verifiers.
+
+        Raises: SecondOperatorRequired, KeyNotUsable.
+        """
+        async with self._database.transaction() as connection:
+            await self._control.spend(connection, principal, Act.DESTROY, key_id)
+            repository = KeyRepository(connection)
+            before = await repository.get(key_id)
+            key = await repository.change_state(
+                key_id, sources_of(KeyState.DESTROYED), KeyState.DESTROYED, self._clock.now()
+            )
+            await self.record(connection, principal, "keys.destroy", key.info)
         self._ring.forget(key_id)
         if before.stored is not None:
             self._ring.provider(before.provider).destroy(before.identity, before.stored)
-        return info
+        return key.info
 
     async def _move(
         self, principal: Principal, key_id: str, target: KeyState, action: str, **columns: object

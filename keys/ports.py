@@ -18,3 +18,8 @@ class SealIntentions(Protocol):
         signed attributes). The signer calls this on a connection of its own, so a row
         not yet committed does not count.
         """
+
+    async def approves_certificate(
+        self, connection: AsyncConnection, *, seal_id: str, credit_code: str, organisation_name: str, seal_name: str
+    ) -> bool:
+        """Tell whether a seal of exactly this name and organisation was approved by a second person."""

@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from foundation.errors import InvalidInput
-from keys.errors import BackupUnreadable
+from keys.errors import BackupUnreadable, FileNotWritten
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,13 +66,23 @@ def unseal(data: bytes, kind: str, passphrase: str) -> bytes:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a new file for its owner alone, durably; an existing one is never overwritten (FileExistsError)."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    """Write a new file for its owner alone, whole and durably, or nothing; an existing one is never overwritten.
+
+    Raises: FileNotWritten.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise FileNotWritten(f"{path} cannot be created: {error.strerror}.") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise FileNotWritten(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def _derive(passphrase: str, salt: bytes, costs: dict[str, int]) -> bytes:

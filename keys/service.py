@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from foundation.database import Database
     from foundation.encryption import FieldCipher
     from foundation.principal import Principal
+    from keys.dual_control import Act, DualControl
     from keys.keyring import KeyRing
     from keys.lifecycle import Lifecycle
     from keys.providers.base import PrivateKey
@@ -59,6 +60,7 @@ class KeyService:
         online: KeyRing,
         lifecycle: Lifecycle,
         signer: Signer,
+        control: DualControl,
     ) -> None:
         """Hold the online keys here (`online`, `lifecycle`) and ask `signer` for the rest."""
         self._database = database
@@ -67,6 +69,7 @@ class KeyService:
         self._online = online
         self._lifecycle = lifecycle
         self._signer = signer
+        self._control = control
         self._kept: dict[str, tuple[float, KeyInfo]] = {}
 
     async def load(self) -> None:
@@ -91,9 +94,9 @@ class KeyService:
             except ServiceUnavailable:
                 _log.warning("the key store cannot be read; going on with the keys known")
 
-    async def refresh(self) -> None:
+    async def refresh(self, *, force: bool = False) -> None:
         """Look at the store now if the last look has aged, where no `watch` runs."""
-        await self._register.refresh()
+        await self._register.refresh(force=force)
 
     async def create(
         self, principal: Principal, purpose: KeyPurpose, owner: str, algorithm: str = P256_SHA256
@@ -129,8 +132,16 @@ class KeyService:
         act = self._lifecycle.compromise if online else self._signer.compromise_key
         return await self._changed(await act(principal, key_id, not_trusted_from))
 
+    async def request(self, principal: Principal, act: Act, object_id: str) -> str:
+        """Ask, as the first of two operators, for what another one then does; returns the request's id."""
+        async with self._database.transaction() as connection:
+            return await self._control.request(connection, principal, act, object_id)
+
     async def destroy(self, principal: Principal, key_id: str) -> KeyInfo:
-        """Erase the private part of a key that is out of use. Raises: KeyNotUsable."""
+        """Erase the private part of a key that is out of use; another operator has asked for it.
+
+        Raises: SecondOperatorRequired, KeyNotUsable.
+        """
         online = (await self.get(key_id)).purpose in ONLINE_PURPOSES
         act = self._lifecycle.destroy if online else self._signer.destroy_key
         return await self._changed(await act(principal, key_id))

@@ -83,3 +83,24 @@ ceremonies = Table(
     Column("held_at", DateTime(timezone=True), nullable=False),
     Column("record", JSONB, nullable=False),
 )
+
+operator_requests = Table(
+    "operator_requests",
+    metadata,
+    Column("request_id", Text, primary_key=True),
+    Column("act", Text, nullable=False),
+    Column("object_id", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("done_by", Text, nullable=True),
+    Column("done_at", DateTime(timezone=True), nullable=True),
+    Index("ix_operator_requests_open", "act", "object_id", postgresql_where=text("done_at IS NULL")),
+)
+
+timestamp_clock = Table(
+    "timestamp_clock",
+    metadata,
+    Column("singleton", Boolean, primary_key=True),
+    Column("stamped_until", DateTime(timezone=True), nullable=False),
+)

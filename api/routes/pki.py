@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.context import services_of
+from api.schemas.common import binary, problems
 from api.strict import StrictRoute
 from foundation.errors import InvalidInput, LimitExceeded, NotFound
 from keys.ca import Issuer
@@ -18,14 +19,13 @@ router = APIRouter(route_class=StrictRoute, tags=["trust"])
 OCSP_REQUEST, OCSP_RESPONSE = "application/ocsp-request", "application/ocsp-response"
 TSA_REQUEST, TSA_RESPONSE = "application/timestamp-query", "application/timestamp-reply"
 MAX_REQUEST_BYTES = 16 * 1024
-BINARY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 
 
 @router.get(
     "/api/v1/trust-anchors",
     summary="Root and issuing certificates with their revocation lists, PEM",
     response_class=Response,
-    responses={200: {"content": {"application/x-pem-file": {"schema": {"type": "string"}}}}},
+    responses=binary("application/x-pem-file", "Certificates, then revocation lists.") | problems(422, 503),
 )
 async def trust_anchors(request: Request) -> Response:
     """Return what a verifier needs offline: roots, issuing CAs, then the newest list of each."""
@@ -45,14 +45,20 @@ def pem_block(label: str, der: bytes) -> str:
     "/crl/{issuer}",
     summary="Certificate revocation list of one CA, DER",
     response_class=Response,
-    responses={200: {"content": {"application/pkix-crl": {"schema": {"type": "string", "format": "binary"}}}}},
+    responses=binary("application/pkix-crl", "The list, DER.") | problems(404, 422, 503),
 )
 async def revocation_list(request: Request, issuer: str) -> Response:
-    """Return the newest full list; `issuer` is root, persons, seals or infrastructure, with or without `.crl`."""
-    name = issuer.removesuffix(".crl")
+    """Return the newest list; `issuer` is root, persons, seals or infrastructure, with or without `.crl`.
+
+    With `-delta` after an online CA's name: what was revoked since its newest full list.
+    """
+    name, delta = issuer.removesuffix(".crl"), False
+    if name.endswith("-delta"):
+        name, delta = name.removesuffix("-delta"), True
     if name not in set(Issuer):
         raise NotFound("There is no such issuing CA.")
-    der = await services_of(request).authority.crl_der(Issuer(name))
+    authority = services_of(request).authority
+    der = await (authority.delta_crl_der if delta else authority.crl_der)(Issuer(name))
     return Response(der, media_type="application/pkix-crl", headers={"cache-control": "public, max-age=60"})
 
 
@@ -61,7 +67,7 @@ async def revocation_list(request: Request, issuer: str) -> Response:
     summary="OCSP",
     response_class=Response,
     openapi_extra={"requestBody": {"content": {OCSP_REQUEST: {"schema": {"type": "string", "format": "binary"}}}}},
-    responses={200: {"content": {OCSP_RESPONSE: {"schema": {"type": "string", "format": "binary"}}}}},
+    responses=binary(OCSP_RESPONSE, "OCSPResponse, DER.") | problems(413, 422, 503),
 )
 async def ocsp_post(request: Request) -> Response:
     """Answer one OCSPRequest; a malformed one gets OCSP's own error response."""
@@ -73,7 +79,7 @@ async def ocsp_post(request: Request) -> Response:
     "/ocsp/{request_b64:path}",
     summary="OCSP by GET",
     response_class=Response,
-    responses={200: {"content": {OCSP_RESPONSE: {"schema": {"type": "string", "format": "binary"}}}}},
+    responses=binary(OCSP_RESPONSE, "OCSPResponse, DER.") | problems(413, 422, 503),
 )
 async def ocsp_get(request: Request, request_b64: str) -> Response:
     """Answer one OCSPRequest given as base64 in the address (RFC 6960 appendix A.1)."""
@@ -92,7 +98,7 @@ async def ocsp_get(request: Request, request_b64: str) -> Response:
     summary="Timestamps (RFC 3161)",
     response_class=Response,
     openapi_extra={"requestBody": {"content": {TSA_REQUEST: {"schema": {"type": "string", "format": "binary"}}}}},
-    responses={200: {"content": {TSA_RESPONSE: {"schema": {"type": "string", "format": "binary"}}}}},
+    responses=binary(TSA_RESPONSE, "TimeStampResp, DER.") | problems(413, 422, 503),
 )
 async def timestamp(request: Request) -> Response:
     """Answer one TimeStampReq; a bad one gets a rejection in the protocol's own form."""

@@ -8,6 +8,7 @@ are given `HUFU_SIGNER_SOCKET` and no secret of the signer's.
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
 import signal
 from pathlib import Path
@@ -16,10 +17,10 @@ from typing import TYPE_CHECKING
 from foundation import logs
 from foundation.clock import SystemClock
 from foundation.database import Database
-from foundation.encryption import FieldCipher
+from foundation.errors import TrustServiceError
 from foundation.settings import BadSettings
 from hufu.surroundings import surroundings
-from keys.assembly import assemble_signer
+from keys.assembly import MAINTENANCE, assemble_signer, certificate_cipher
 from keys.signer.server import SignerServer
 from signing.intentions import SealIntentions
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     import argparse
 
     from foundation.settings import Settings
+    from keys.signer.core import SignerCore
+
+_log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,19 +56,20 @@ def _leave_no_core() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _cipher(settings: Settings) -> FieldCipher:
-    """Return the cipher of the stored certificates; built here so that the signer loads no other package's code."""
-    keys, index_key = settings.field_key_map(), settings.index_key_bytes()
-    if not keys or index_key is None:
-        message = "HUFU_FIELD_KEYS and HUFU_INDEX_KEY must be set"
-        raise BadSettings(message)
-    return FieldCipher(keys, index_key)
+async def maintain(signer: SignerCore) -> None:
+    """Publish lists and renew certificates in time; a failure is tried again at the next turn."""
+    while True:
+        try:
+            await signer.maintain()
+        except TrustServiceError as error:
+            _log.warning("the signer's maintenance failed", extra={"error": type(error).__name__})
+        await asyncio.sleep(MAINTENANCE.total_seconds())
 
 
 async def answer(settings: Settings) -> None:
     """Open the keys, listen, and close in order."""
     clock, database = SystemClock(), Database(settings.database_url, pool_size=settings.database_pool_size)
-    signer = assemble_signer(settings, database, clock, _cipher(settings), SealIntentions())
+    signer = assemble_signer(settings, database, clock, certificate_cipher(settings), SealIntentions())
     server = SignerServer(signer, Path(settings.signer_socket), allowed_uids=frozenset(settings.signer_clients) or None)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -73,7 +78,9 @@ async def answer(settings: Settings) -> None:
     try:
         await server.start()
         print(f"The signer listens at {settings.signer_socket}.", flush=True)
+        maintenance = asyncio.create_task(maintain(signer), name="signer.maintain")
         await stopped.wait()
+        maintenance.cancel()
     finally:
         await server.close()
         await database.close()

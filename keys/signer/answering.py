@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from keys.certificates import Issuer
+from keys.certificates import DELEGATED
 from keys.der import MalformedDer
 from keys.errors import CertificateNotFound, KeyNotFound, KeystoreMissing, ProviderUnavailable
 from keys.model import KeyPurpose
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from foundation.clock import Clock
+    from keys.certificates import Issuer
     from keys.keyring import KeyRing
     from keys.register import Register
     from keys.repository import StoredKey
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 LIFETIME = timedelta(hours=1)
 PRESIGNED_LIFETIME = timedelta(minutes=5)
 PRESIGNED_COUNT = 10_000
-_DELEGATED = (Issuer.PERSONS, Issuer.SEALS, Issuer.INFRASTRUCTURE)
 
 _Hashes = tuple[bytes, bytes, bytes]
 
@@ -59,7 +59,7 @@ class Responder:
     async def _by_hashes(self) -> dict[_Hashes, tuple[StoredKey, ResponseBuilder]]:
         await self._register.refresh()
         if self._version != self._register.version:
-            self._builders = {hashes: one for issuer in _DELEGATED for hashes, one in self._builders_of(issuer)}
+            self._builders = {hashes: one for issuer in DELEGATED for hashes, one in self._builders_of(issuer)}
             self._presigned.clear()
             self._version = self._register.version
         return self._builders

@@ -75,7 +75,8 @@ class _Link(asyncio.Protocol):
         self.transport.write(frame([number, name, arguments]))
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                return await future
+                answer: list[Any] = await future
+                return answer
         finally:
             self._waiting.pop(number, None)
 
@@ -185,6 +186,11 @@ class SignerClient:
     async def crl(self, issuer: Issuer) -> bytes:
         """Return a list that is current."""
         crl: bytes = await self._call("crl", issuer)
+        return crl
+
+    async def delta_crl(self, issuer: Issuer) -> bytes:
+        """Return a delta to the newest list."""
+        crl: bytes = await self._call("delta_crl", issuer)
         return crl
 
     async def timestamp(self, digest: bytes, nonce: int | None) -> bytes:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from cryptography import x509
+
 from foundation.errors import InvalidInput
+from foundation.principal import SYSTEM
 from keys.algorithms import profile
+from keys.certificates import DELEGATED
 from keys.errors import IntentionMissing, UnsupportedAlgorithm, WrongPurpose
-from keys.model import DIGEST_PURPOSES, INTENDED_PURPOSES, KeyState, require_use
+from keys.issuing import service_subject
+from keys.model import DIGEST_PURPOSES, INTENDED_PURPOSES, KeyPurpose, KeyState, require_use
 from keys.repository import KeyRepository
 from keys.revocation import Revocation, RevocationReason
 
@@ -21,7 +27,7 @@ if TYPE_CHECKING:
     from keys.issuing import CertificateIssuer
     from keys.keyring import KeyRing
     from keys.lifecycle import Lifecycle
-    from keys.model import KeyInfo, KeyPurpose
+    from keys.model import KeyInfo
     from keys.ports import SealIntentions
     from keys.register import Register
     from keys.repository import StoredKey
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
     from keys.signer.status_book import StatusBook
 
 DIGEST_BYTES = 32
+RENEW_BEFORE = timedelta(days=30)
 USED_STATES = frozenset({KeyState.ACTIVE, KeyState.RETIRING})
 
 
@@ -58,6 +65,7 @@ class SignerCore:
         self._issuer = issuer
         self._intentions = intentions
         self._book = book
+        self._stamper = stamper
         self.timestamp = stamper.timestamp
         self.timestamp_response = stamper.respond
         self.ocsp_response = responder.respond
@@ -70,6 +78,7 @@ class SignerCore:
         """Unlock the keystore and read the service's keys."""
         await self._ring.unlock(self._database)
         await self._register.refresh(force=True)
+        await self._stamper.load()
 
     async def close(self) -> None:
         """Drop every opened key."""
@@ -170,3 +179,22 @@ class SignerCore:
     async def crl(self, issuer: Issuer) -> bytes:
         """Return a list that is current."""
         return await self._issuer.crl(issuer)
+
+    async def delta_crl(self, issuer: Issuer) -> bytes:
+        """Return a delta to the newest list."""
+        return await self._issuer.delta_crl(issuer)
+
+    async def maintain(self) -> None:
+        """Publish the lists that are due and renew the service's certificates before they end."""
+        await self._register.refresh()
+        for issuer in DELEGATED:
+            await self._issuer.crl(issuer)
+            await self._issuer.delta_crl(issuer)
+        for purpose in (KeyPurpose.OCSP, KeyPurpose.TSA):
+            for key in self._register.all(purpose):
+                if key.info.state is KeyState.ACTIVE and self._ends_soon(key.info):
+                    await self._issuer.certify(SYSTEM, key.info.key_id, service_subject(key.info))
+
+    def _ends_soon(self, info: KeyInfo) -> bool:
+        certificate = x509.load_der_x509_certificate(info.certificate_chain_der[0])
+        return certificate.not_valid_after_utc - self._clock.now() < RENEW_BEFORE

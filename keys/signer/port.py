@@ -66,6 +66,9 @@ class Signer(Protocol):
     async def crl(self, issuer: Issuer) -> bytes:
         """Return a list that is current."""
 
+    async def delta_crl(self, issuer: Issuer) -> bytes:
+        """Return a delta to the newest list."""
+
     async def timestamp(self, digest: bytes, nonce: int | None) -> bytes:
         """Return a TimeStampToken over a SHA-256 digest."""
 

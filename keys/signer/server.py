@@ -10,7 +10,7 @@ import stat
 import struct
 from typing import TYPE_CHECKING, Any
 
-from foundation.errors import InvalidInput, TrustServiceError
+from foundation.errors import InvalidInput, NotPermitted, TrustServiceError
 from keys.errors import ProviderUnavailable
 from keys.signer.wire import MAX_CALL_BYTES, OPERATIONS, BadFrame, FrameReader, frame, pack_error
 
@@ -40,6 +40,7 @@ class _Connection(asyncio.Protocol):
         self._server = server
         self._reader = FrameReader(MAX_CALL_BYTES)
         self._transport: asyncio.Transport | None = None
+        self._administrative = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -50,6 +51,7 @@ class _Connection(asyncio.Protocol):
             transport.close()
             self._transport = None
             return
+        self._administrative = uid == os.geteuid()
         self._server.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -80,7 +82,9 @@ class _Connection(asyncio.Protocol):
 
     async def _answer(self, call: list[Any]) -> None:
         try:
-            answer = frame([call[0], 0, await self._server.perform(call[1], call[2])])
+            answer = frame(
+                [call[0], 0, await self._server.perform(call[1], call[2], administrative=self._administrative)]
+            )
         except TrustServiceError as error:
             answer = pack_error(call[0], error)
         except Exception:  # noqa: BLE001 - one call's fault must neither go unanswered nor show the signer's inside
@@ -106,7 +110,7 @@ class SignerServer:
         self._signer = signer
         self._path = path
         self._server: asyncio.Server | None = None
-        self.allowed_uids = allowed_uids or frozenset({os.geteuid()})
+        self.allowed_uids = (allowed_uids or frozenset()) | {os.geteuid()}
         self.connections: set[_Connection] = set()
 
     async def start(self) -> None:
@@ -133,12 +137,14 @@ class SignerServer:
         writer.close()
         raise ProviderUnavailable(f"Another signer answers at {self._path}.")
 
-    async def perform(self, name: object, arguments: object) -> object:
+    async def perform(self, name: object, arguments: object, *, administrative: bool) -> object:
         """Run one named operation over checked arguments."""
         operation = OPERATIONS.get(name) if isinstance(name, str) else None
         if operation is None or not isinstance(arguments, list) or len(arguments) != len(operation.arguments):
             raise InvalidInput("The signer knows no such operation.")
         values = [codec.unpack(part) for codec, part in zip(operation.arguments, arguments, strict=True)]
+        if not administrative and operation.administrative(values):
+            raise NotPermitted("This is done at the signer's machine, by its own user.")
         if name == "ping":
             return None
         method: Callable[..., Coroutine[Any, Any, object]] = getattr(self._signer, str(name))

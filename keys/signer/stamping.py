@@ -21,7 +21,7 @@ from keys.timestamps import (
 )
 
 if TYPE_CHECKING:
-    from foundation.clock import Clock
+    from keys.clock_watch import ClockWatch
     from keys.keyring import KeyRing
     from keys.register import Register
     from keys.repository import StoredKey
@@ -30,13 +30,17 @@ if TYPE_CHECKING:
 class Stamper:
     """Stamps digests with the active TSA key and the signer's own clock."""
 
-    def __init__(self, clock: Clock, ring: KeyRing, register: Register, policy: str) -> None:
+    def __init__(self, watch: ClockWatch, ring: KeyRing, register: Register, policy: str) -> None:
         """Use the active TSA key of the register under one policy."""
-        self._clock = clock
+        self._watch = watch
         self._ring = ring
         self._register = register
         self._policy = policy
         self._current: tuple[StoredKey, TokenBuilder] | None = None
+
+    async def load(self) -> None:
+        """Read what was stamped last, so that an earlier time is refused."""
+        await self._watch.load()
 
     async def _builder(self) -> tuple[StoredKey, TokenBuilder]:
         await self._register.refresh()
@@ -48,9 +52,11 @@ class Stamper:
     async def _token(self, request: TimestampRequest) -> bytes:
         key, builder = await self._builder()
         builder.check(request)
+        at = self._watch.now()
+        await self._watch.mark(at)
         # The serial is unique without a table: time in front keeps restarts apart, 64 random bits the rest.
         serial = (time.time_ns() << 64) | int.from_bytes(os.urandom(8), "big")
-        return await self._ring.run(key, lambda: builder.token(request, self._clock.now(), serial))
+        return await self._ring.run(key, lambda: builder.token(request, at, serial))
 
     async def timestamp(self, digest: bytes, nonce: int | None) -> bytes:
         """Return a token over a SHA-256 digest; raises ClockNotTrusted, KeyNotFound, ProviderUnavailable."""

@@ -124,27 +124,49 @@ SUBJECT = _record(
 )
 
 
+def _never(_: list[Any]) -> bool:
+    return False
+
+
+def _always(_: list[Any]) -> bool:
+    return True
+
+
+def _makes_a_service_key(values: list[Any]) -> bool:
+    return values[1] not in (KeyPurpose.SEAL, KeyPurpose.PERSON)
+
+
+def _certifies_a_service_key(values: list[Any]) -> bool:
+    return values[2].profile in ("tsa", "ocsp")
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation: its arguments, its result, and whether asking twice does no harm."""
+    """One operation: its arguments and result, whether asking twice does no harm, and who may ask.
+
+    A call that `administrative` picks out is for the signer's own user: an operator at the
+    signer's machine, and not a web process that runs as somebody else.
+    """
 
     arguments: tuple[Codec, ...]
     result: Codec
     repeatable: bool = False
+    administrative: Callable[[list[Any]], bool] = _never
 
 
 OPERATIONS = {
-    "create_key": Operation((PRINCIPAL, PURPOSE, TEXT, TEXT), KEY_INFO),
-    "activate_key": Operation((PRINCIPAL, TEXT), KEY_INFO),
+    "create_key": Operation((PRINCIPAL, PURPOSE, TEXT, TEXT), KEY_INFO, administrative=_makes_a_service_key),
+    "activate_key": Operation((PRINCIPAL, TEXT), KEY_INFO, administrative=_always),
     "retire_key": Operation((PRINCIPAL, TEXT), KEY_INFO),
     "compromise_key": Operation((PRINCIPAL, TEXT, MOMENT), KEY_INFO),
-    "destroy_key": Operation((PRINCIPAL, TEXT), KEY_INFO),
+    "destroy_key": Operation((PRINCIPAL, TEXT), KEY_INFO, administrative=_always),
     "sign_digest": Operation((TEXT, PURPOSE, BYTES, _optional(TEXT)), BYTES, repeatable=True),
     "sign_message": Operation((TEXT, PURPOSE, BYTES), BYTES, repeatable=True),
-    "certify": Operation((PRINCIPAL, TEXT, SUBJECT), KEY_INFO),
-    "certify_request": Operation((PRINCIPAL, BYTES, SUBJECT), BYTES),
+    "certify": Operation((PRINCIPAL, TEXT, SUBJECT), KEY_INFO, administrative=_certifies_a_service_key),
+    "certify_request": Operation((PRINCIPAL, BYTES, SUBJECT), BYTES, administrative=_always),
     "revoke": Operation((PRINCIPAL, NUMBER, _enumeration(RevocationReason), _optional(MOMENT)), NOTHING),
     "crl": Operation((_enumeration(Issuer),), BYTES, repeatable=True),
+    "delta_crl": Operation((_enumeration(Issuer),), BYTES, repeatable=True),
     "timestamp": Operation((BYTES, _optional(NUMBER)), BYTES, repeatable=True),
     "timestamp_response": Operation((BYTES,), BYTES, repeatable=True),
     "ocsp_response": Operation((BYTES,), BYTES, repeatable=True),

@@ -90,6 +90,25 @@ STATEMENTS: tuple[str, ...] = (
     CREATE TRIGGER ceremonies_append_only BEFORE UPDATE OR DELETE ON ceremonies
     FOR EACH ROW EXECUTE FUNCTION refuse_change()
     """,
+    """
+    CREATE TABLE operator_requests (
+        request_id text PRIMARY KEY,
+        act text NOT NULL,
+        object_id text NOT NULL,
+        requested_by text NOT NULL,
+        requested_at timestamptz NOT NULL,
+        expires_at timestamptz NOT NULL,
+        done_by text NULL CHECK (done_by <> requested_by),
+        done_at timestamptz NULL
+    )
+    """,
+    "CREATE INDEX ix_operator_requests_open ON operator_requests (act, object_id) WHERE done_at IS NULL",
+    """
+    CREATE TABLE timestamp_clock (
+        singleton boolean PRIMARY KEY CHECK (singleton),
+        stamped_until timestamptz NOT NULL
+    )
+    """,
 )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 
 from foundation.principal import Channel, Principal, PrincipalKind
 from keys.assembly import Keys, assemble
 from keys.ceremony import CeremonyRecord, initialise
-from tests.keys.support import StoredIntentions
+from tests.keys.support import PIN, SOFTHSM, StoredIntentions, make_token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,10 +22,36 @@ if TYPE_CHECKING:
     from foundation.settings import Settings
 
 
+@pytest.fixture(scope="session")
+def token(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the label of a fresh SoftHSM2 token; the library reads its configuration once a process."""
+    directory = tmp_path_factory.mktemp("softhsm")
+    (directory / "tokens").mkdir()
+    configuration = directory / "softhsm2.conf"
+    configuration.write_text(
+        f"directories.tokendir = {directory}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n"
+    )
+    os.environ["SOFTHSM2_CONF"] = str(configuration)
+    return make_token("hufu-tests")
+
+
+@pytest.fixture(params=["software", "pkcs11"])
+def provider(request: pytest.FixtureRequest) -> str:
+    """Run what uses keys once with each provider."""
+    return str(request.param)
+
+
 @pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """Name a public host: linters refuse certificates that point to localhost."""
-    return settings.model_copy(update={"pki_url": "http://pki.example.gov.cn"})
+def settings(settings: Settings, provider: str, request: pytest.FixtureRequest) -> Settings:
+    """Name a public host, since linters refuse certificates that point to localhost, and the provider."""
+    update: dict[str, object] = {"pki_url": "http://pki.example.gov.cn", "key_provider": provider}
+    if provider == "pkcs11":
+        update |= {
+            "pkcs11_module": SOFTHSM,
+            "pkcs11_token": request.getfixturevalue("token"),
+            "pkcs11_pin": SecretStr(PIN),
+        }
+    return settings.model_copy(update=update)
 
 
 @pytest.fixture

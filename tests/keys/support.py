@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from keys.assembly import Keys
     from keys.model import KeyInfo
 
+SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
+PIN = "246813"
+
+
+def make_token(label: str) -> str:
+    """Initialise a token where SOFTHSM2_CONF says."""
+    command = ["softhsm2-util", "--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", "135724"]
+    subprocess.run(command, capture_output=True, check=True)  # noqa: S603 - fixed program, test data
+    return label
+
+
 CREDIT_CODE = "11500100MB1A2B3C4X"
 
 
@@ -25,10 +36,17 @@ class StoredIntentions:
 
     def __init__(self) -> None:
         self.stored: set[tuple[str, str, bytes]] = set()
+        self.unapproved: set[str] = set()
 
     async def covers(self, connection: AsyncConnection, *, intention_id: str, key_id: str, digest: bytes) -> bool:
         del connection
         return (intention_id, key_id, digest) in self.stored
+
+    async def approves_certificate(
+        self, connection: AsyncConnection, *, seal_id: str, credit_code: str, organisation_name: str, seal_name: str
+    ) -> bool:
+        del connection, credit_code, organisation_name, seal_name
+        return seal_id not in self.unapproved
 
 
 def digest_of(text: str) -> bytes:

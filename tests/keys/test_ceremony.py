@@ -9,9 +9,10 @@ from foundation.settings import Profile
 from foundation.tables import audit_log
 from keys import sealed_file
 from keys.assembly import assemble
-from keys.ceremony import ROOT_KIND, initialise
+from keys.ceremony import initialise
 from keys.errors import BackupUnreadable, KeystoreExists, KeystoreLocked, KeystoreMissing, SecondOperatorRequired
 from keys.model import KeyPurpose
+from keys.offline_root import KIND as ROOT_KIND
 from keys.tables import keys as keys_table
 
 if TYPE_CHECKING:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
+import contextlib
+import importlib
+import io
 import sys
 from datetime import timedelta
-from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 from cryptography import x509
@@ -17,25 +20,41 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from foundation.errors import InvalidInput
 from keys.ca import Issuer, RevocationReason
-from keys.errors import CertificateAlreadyRevoked, CertificateNotFound, KeyNotUsable, WrongPurpose
+from keys.dual_control import Act
+from keys.errors import (
+    CertificateAlreadyRevoked,
+    CertificateNotFound,
+    IntentionMissing,
+    KeyNotUsable,
+    SecondOperatorRequired,
+    WrongPurpose,
+)
 from keys.model import KeyPurpose, KeyState
+from tests.conftest import NOW
 from tests.keys.support import CREDIT_CODE, make_seal, openssl
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from foundation.clock import FixedClock
     from foundation.principal import Principal
     from keys.assembly import Keys
+    from tests.keys.support import StoredIntentions
 
-TOOLS = Path(sys.executable).parent
+
+class Input(io.BytesIO):
+    """A standard input as argparse hands it out."""
+
+    name = "stdin.der"
 
 
-def lint(tool: str, der: bytes, directory: Path, *options: str) -> str:
-    file = directory / "linted.der"
-    file.write_bytes(der)
-    result = subprocess.run(  # noqa: S603 - the linter beside this interpreter, on data of ours
-        [str(TOOLS / tool), "lint", "-s", "ERROR", *options, str(file)], capture_output=True, text=True, check=False
-    )
-    return result.stdout.strip() + (result.stderr if result.returncode not in (0, 1) else "")
+def lint(tool: str, der: bytes, *options: str) -> str:
+    """Run one of pkilint's commands in this process, since each start costs seconds; return its findings."""
+    output, stdin = io.StringIO(), SimpleNamespace(buffer=Input(der))
+    main = importlib.import_module(f"pkilint.bin.{tool}").main
+    with contextlib.redirect_stdout(output), mock.patch.object(sys, "stdin", stdin):
+        main(["lint", "-s", "ERROR", *options, "-"])
+    return output.getvalue().strip()
 
 
 async def write_pki(keys: Keys, directory: Path) -> None:
@@ -90,7 +109,16 @@ async def test_a_seal_certificate_says_whose_it_is_and_signs_only(keys: Keys, op
     assert (seal.state, seal.owner) == (KeyState.ACTIVE, "sel_one")
 
 
-async def test_linters_find_no_error_in_any_certificate(keys: Keys, operator: Principal, tmp_path: Path) -> None:
+def test_the_linter_would_find_an_error() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(NOW).not_valid_after(NOW)
+    bare = builder.sign(key, SHA256()).public_bytes(Encoding.DER)
+    assert "ERROR" in lint("lint_pkix_cert", bare)
+
+
+async def test_linters_find_no_error_in_any_certificate(keys: Keys, operator: Principal) -> None:
     seal = await make_seal(keys, operator)
     rsa_seal = await make_seal(keys, operator, "sel_rsa", "RS256")
     person_key = await keys.service.create(operator, KeyPurpose.PERSON, "per_1")
@@ -112,22 +140,22 @@ async def test_linters_find_no_error_in_any_certificate(keys: Keys, operator: Pr
     ]
     leaves = [info.certificate_chain_der[0] for info in (seal, rsa_seal, person, officer)]
     for der in (*leaves, *chains, *anchors.roots_der, *anchors.intermediates_der):
-        assert lint("lint_pkix_cert", der, tmp_path) == ""
+        assert lint("lint_pkix_cert", der) == ""
     for info in (seal, rsa_seal):
         options = ("-t", "NCP-LEGAL-PERSON-CERTIFICATE")
-        assert lint("lint_etsi_cert", info.certificate_chain_der[0], tmp_path, *options) == ""
+        assert lint("lint_etsi_cert", info.certificate_chain_der[0], *options) == ""
     for info in (person, officer):
         options = ("-t", "NCP-NATURAL-PERSON-CERTIFICATE")
-        assert lint("lint_etsi_cert", info.certificate_chain_der[0], tmp_path, *options) == ""
+        assert lint("lint_etsi_cert", info.certificate_chain_der[0], *options) == ""
 
 
-async def test_linter_finds_no_error_in_any_list(keys: Keys, operator: Principal, tmp_path: Path) -> None:
+async def test_linter_finds_no_error_in_any_list(keys: Keys, operator: Principal) -> None:
     seal = await make_seal(keys, operator)
     serial = x509.load_der_x509_certificate(seal.certificate_chain_der[0]).serial_number
     await keys.ca.revoke(operator, serial, RevocationReason.KEY_COMPROMISE)
     for issuer in Issuer:
         crl_der = await keys.ca.crl_der(issuer)
-        assert lint("lint_crl", crl_der, tmp_path, "-t", "CRL", "-p", "PKIX") == ""
+        assert lint("lint_crl", crl_der, "-t", "CRL", "-p", "PKIX") == ""
     assert len(list(x509.load_der_x509_crl(await keys.ca.crl_der(Issuer.SEALS)))) == 1
 
 
@@ -159,12 +187,24 @@ async def test_lists_are_numbered_upwards_and_made_anew_in_time(keys: Keys, cloc
     assert later.last_update_utc == clock.now()
 
 
-async def test_a_key_gets_certificates_of_its_purpose_only(keys: Keys, operator: Principal) -> None:
+async def test_a_seal_nobody_approved_gets_no_certificate(
+    keys: Keys, operator: Principal, intentions: StoredIntentions
+) -> None:
+    intentions.unapproved.add("sel_one")
+    with pytest.raises(IntentionMissing):
+        await make_seal(keys, operator)
+    assert await keys.ca.search(subject_id=CREDIT_CODE) == ()
+
+
+async def test_a_key_gets_certificates_of_its_purpose_only(
+    keys: Keys, operator: Principal, second_operator: Principal
+) -> None:
     key = await keys.service.create(operator, KeyPurpose.PERSON, "per_2")
     with pytest.raises(WrongPurpose):
         await keys.ca.issue_organisation_seal(
             operator, key.key_id, organisation_name="演示市", credit_code=CREDIT_CODE, seal_name="演示市"
         )
+    await keys.service.request(second_operator, Act.DESTROY, key.key_id)
     destroyed = await keys.service.destroy(operator, key.key_id)
     assert destroyed.state is KeyState.DESTROYED
     with pytest.raises(KeyNotUsable):
@@ -201,13 +241,16 @@ async def test_a_persons_name_lies_in_no_column_in_the_clear(keys: Keys, operato
 
 
 async def test_a_tls_client_certificate_comes_from_a_request_that_proves_its_key(
-    keys: Keys, operator: Principal
+    keys: Keys, operator: Principal, second_operator: Principal
 ) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ignored")])
     request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, SHA256())
     der = request.public_bytes(Encoding.DER)
     facts = {"client_id": "cli_food", "organisation_name": "演示市食品药品监督管理局", "credit_code": CREDIT_CODE}
+    with pytest.raises(SecondOperatorRequired):
+        await keys.ca.issue_tls_client(operator, der, **facts)
+    await keys.service.request(second_operator, Act.CERTIFY_CLIENT, "cli_food")
     certificate = x509.load_der_x509_certificate(await keys.ca.issue_tls_client(operator, der, **facts))
     assert certificate.public_key() == key.public_key()
     assert certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value == "cli_food"

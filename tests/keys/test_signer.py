@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+from asyncio.subprocess import PIPE
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,10 +39,10 @@ from keys.repository import KeyRepository
 from keys.signer.client import SignerClient
 from keys.signer.port import Signer
 from keys.signer.server import SignerServer, peer_uid
-from keys.signer.wire import OPERATIONS, frame
+from keys.signer.wire import OPERATIONS, PRINCIPAL, frame
 from keys.tables import keys as keys_table
 from signing.intentions import SealIntentions
-from tests.keys.support import digest_of, make_seal
+from tests.keys.support import CREDIT_CODE, digest_of, make_seal
 from tests.keys.test_use import check
 
 if TYPE_CHECKING:
@@ -52,6 +53,13 @@ if TYPE_CHECKING:
     from foundation.principal import Principal
     from foundation.settings import Settings
 
+WEB_USER = 65533
+SEALS = """
+INSERT INTO seals (seal_id, organisation_code, organisation_name, kind, name, lower_text, state, algorithm, applied_by,
+    applied_at, approved_by, approved_at, state_changed_at)
+VALUES (:seal_id, :code, '演示市食品药品监督管理局', 'business', '演示市食品药品监督管理局', '', 'approved', 'ES256',
+    'operator:opr_first', now(), 'operator:opr_second', now(), now())
+"""
 INTENTION = """
 INSERT INTO seal_intentions (intention_id, seal_id, key_id, organisation_code, requested_by, channel, level,
     placement, document_digest, signed_bytes_digest, to_be_signed_digest, challenge, state, layout,
@@ -72,7 +80,7 @@ def separate(settings: Settings, tmp_path: Path) -> Settings:
 @pytest.fixture
 def web(separate: Settings) -> Settings:
     """Return what a web process is told: everything but the signer's passphrase."""
-    return separate.model_copy(update={"signer_passphrase": SecretStr("")})
+    return separate.model_copy(update={"signer_passphrase": SecretStr(""), "pkcs11_pin": SecretStr("")})
 
 
 @asynccontextmanager
@@ -90,10 +98,13 @@ async def signer_process(settings: Settings) -> AsyncIterator[asyncio.subprocess
         "HUFU_SIGNER_PASSPHRASE": settings.signer_passphrase.get_secret_value(),
         "HUFU_SIGNER_SOCKET": settings.signer_socket,
         "HUFU_PKI_URL": settings.pki_url,
+        "HUFU_KEY_PROVIDER": settings.key_provider,
+        "HUFU_PKCS11_MODULE": settings.pkcs11_module,
+        "HUFU_PKCS11_TOKEN": settings.pkcs11_token,
+        "HUFU_PKCS11_PIN": settings.pkcs11_pin.get_secret_value(),
+        "SOFTHSM2_CONF": os.environ.get("SOFTHSM2_CONF", ""),
     }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hufu", "signer", env=environment, stdout=asyncio.subprocess.PIPE
-    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "hufu", "signer", env=environment, stdout=PIPE)
     assert process.stdout is not None
     try:
         async with asyncio.timeout(60):
@@ -119,20 +130,25 @@ async def behind_socket(
     """Return the keys as a web process sees them; the signer runs in this process, behind its socket."""
     del opened
     signer = assemble_signer(separate, database, SystemClock(), cipher, SealIntentions())
-    server = SignerServer(signer, Path(separate.signer_socket))
+    server = SignerServer(signer, Path(separate.signer_socket), allowed_uids=frozenset({WEB_USER}))
     await server.start()
     keys = assemble(web, database, SystemClock(), cipher)
     await keys.service.load()
+    await approve_seals(database)
     yield keys
     await keys.close()
     await server.close()
 
 
+async def approve_seals(database: Database) -> None:
+    async with database.transaction() as connection:
+        for seal_id in ("sel_one", "sel_two"):
+            await connection.execute(text(SEALS), {"seal_id": seal_id, "code": CREDIT_CODE})
+
+
 async def intend(database: Database, key_id: str, digest: bytes, intention_id: str = "int_1") -> None:
     """Store a confirmed intention as `signing` does."""
     async with database.transaction() as connection:
-        # The seal's own row is not what is tested here.
-        await connection.execute(text("SET LOCAL session_replication_role = replica"))
         values = {"intention_id": intention_id, "key_id": key_id, "digest": digest, "state": "intended"}
         await connection.execute(text(INTENTION), values)
 
@@ -245,25 +261,55 @@ async def test_a_peer_that_speaks_something_else_is_cut_off(
     assert await behind_socket.tsa.timestamp(digest_of("still there"))
 
 
-async def test_another_user_is_not_let_in(behind_socket: Keys, separate: Settings) -> None:
-    """The kernel tells who connects; needs root, as the container of the tests has, to become somebody else."""
+async def call_as(uid: int, path: str, sent: bytes) -> bytes:
+    """Send one frame as another user and return what comes back; needs root, as the tests' container has."""
     assert os.geteuid() == 0
-    del behind_socket
-    os.chmod(separate.signer_socket, 0o666)  # noqa: S103, PTH101 - so that only the peer check stands in the way
-    for parent in Path(separate.signer_socket).parents:
+    for parent in Path(path).parents:
         if parent.name.startswith(("pytest-", "test_")):
             parent.chmod(0o755)
     script = (
-        "import os, socket, sys; os.setuid(65534); s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]);"
-        "s.sendall(bytes.fromhex(sys.argv[2])); print(s.recv(100))"
+        "import os, socket, sys; os.setuid(int(sys.argv[3])); s = socket.socket(socket.AF_UNIX);"
+        "s.connect(sys.argv[1]); s.sendall(bytes.fromhex(sys.argv[2])); print(s.recv(1000).hex())"
     )
-    ping = frame([1, "ping", []]).hex()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", script, separate.signer_socket, ping, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", script, path, sent.hex(), str(uid), stdout=PIPE, stderr=PIPE
     )
     output, _ = await process.communicate()
-    assert output in (b"b''\n", b"")
     process._transport.close()  # type: ignore[attr-defined]  # see signer_process
+    return bytes.fromhex(output.decode().strip())
+
+
+async def test_another_user_is_not_let_in(behind_socket: Keys, separate: Settings) -> None:
+    del behind_socket
+    ping = frame([1, "ping", []])
+    assert await call_as(WEB_USER, separate.signer_socket, ping) == frame([1, 0, None])
+    assert await call_as(WEB_USER + 1, separate.signer_socket, ping) == b""
+
+
+async def test_a_web_user_administers_nothing(behind_socket: Keys, separate: Settings, operator: Principal) -> None:
+    seal = await make_seal(behind_socket, operator)
+    who = PRINCIPAL.pack(operator)
+    attempts = (
+        ("destroy_key", [who, seal.key_id]),
+        ("activate_key", [who, seal.key_id]),
+        ("create_key", [who, "tsa", "", "ecdsa-p256-sha256"]),
+        ("certify", [who, seal.key_id, ["tsa", "tsa", "x", "", ""]]),
+        ("certify_request", [who, b"csr", ["tls_client", "cli_x", "cli_x", "x", CREDIT_CODE]]),
+    )
+    for name, arguments in attempts:
+        answer = cbor2.loads((await call_as(WEB_USER, separate.signer_socket, frame([1, name, arguments])))[4:])
+        assert answer[1:3] == [1, "NotPermitted"]
+
+
+async def test_a_web_process_has_no_certificate_made_for_a_seal_nobody_approved(
+    behind_socket: Keys, database: Database, operator: Principal
+) -> None:
+    with pytest.raises(IntentionMissing):
+        await make_seal(behind_socket, operator, "sel_invented")
+    async with database.transaction() as connection:
+        await connection.execute(text("UPDATE seals SET state = 'cancelled'"))
+    with pytest.raises(IntentionMissing):
+        await make_seal(behind_socket, operator)
 
 
 async def test_a_second_signer_does_not_take_the_socket(
@@ -283,6 +329,7 @@ async def test_the_process_killed_in_the_middle_loses_no_work(
     del opened
     keys = assemble(web, database, SystemClock(), cipher)
     digests = [digest_of(str(number)) for number in range(200)]
+    await approve_seals(database)
     async with signer_process(separate) as process:
         await keys.service.load()
         seal = await make_seal(keys, operator)

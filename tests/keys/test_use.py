@@ -16,14 +16,17 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from jose import jwt as jose_jwt  # type: ignore[import-untyped]
 from sqlalchemy import select, text
 
-from foundation.errors import InvalidInput
+from foundation.errors import InvalidInput, NotPermitted
+from foundation.principal import ANONYMOUS, SYSTEM, Principal, PrincipalKind
 from foundation.tables import audit_log
 from keys.assembly import assemble
+from keys.dual_control import Act
 from keys.errors import (
     IntentionMissing,
     KeyNotFound,
     KeyNotUsable,
     KeystoreLocked,
+    SecondOperatorRequired,
     UnsupportedAlgorithm,
     WrongPurpose,
 )
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
     from foundation.clock import FixedClock
     from foundation.database import Database
     from foundation.encryption import FieldCipher
-    from foundation.principal import Principal
     from foundation.settings import Settings
     from keys.assembly import Keys
     from keys.model import KeyInfo
@@ -125,8 +127,11 @@ async def test_a_key_out_of_use_signs_no_more(
     assert certificate.revocation.invalid_from == since
 
 
-async def test_a_destroyed_key_is_gone_from_the_database(keys: Keys, operator: Principal, database: Database) -> None:
+async def test_a_destroyed_key_is_gone_from_the_database(
+    keys: Keys, operator: Principal, second_operator: Principal, database: Database
+) -> None:
     seal = await make_seal(keys, operator)
+    await keys.service.request(second_operator, Act.DESTROY, seal.key_id)
     with pytest.raises(KeyNotUsable):
         await keys.service.destroy(operator, seal.key_id)
     await keys.service.retire(operator, seal.key_id)
@@ -137,6 +142,32 @@ async def test_a_destroyed_key_is_gone_from_the_database(keys: Keys, operator: P
         actions = select(audit_log.c.action).where(audit_log.c.object_id == seal.key_id).order_by(audit_log.c.audit_id)
         found = list((await connection.execute(actions)).scalars())
     assert found == ["keys.create", "keys.activate", "keys.retire", "keys.destroy"]
+
+
+async def test_nobody_destroys_a_key_alone(
+    keys: Keys, operator: Principal, second_operator: Principal, clock: FixedClock
+) -> None:
+    seal = await make_seal(keys, operator)
+    await keys.service.retire(operator, seal.key_id)
+    with pytest.raises(SecondOperatorRequired):
+        await keys.service.destroy(operator, seal.key_id)
+    await keys.service.request(operator, Act.DESTROY, seal.key_id)
+    with pytest.raises(SecondOperatorRequired):
+        await keys.service.destroy(operator, seal.key_id)
+    for stranger in (SYSTEM, ANONYMOUS, Principal(PrincipalKind.OFFICER, "ofc_1")):
+        with pytest.raises(NotPermitted):
+            await keys.service.destroy(stranger, seal.key_id)
+        with pytest.raises(NotPermitted):
+            await keys.service.request(stranger, Act.DESTROY, seal.key_id)
+    clock.advance(timedelta(hours=25))
+    with pytest.raises(SecondOperatorRequired):
+        await keys.service.destroy(second_operator, seal.key_id)
+    await keys.service.request(operator, Act.DESTROY, seal.key_id)
+    results = await asyncio.gather(
+        *(keys.service.destroy(second_operator, seal.key_id) for _ in range(5)), return_exceptions=True
+    )
+    assert sum(not isinstance(result, BaseException) for result in results) == 1
+    assert (await keys.service.get(seal.key_id)).state is KeyState.DESTROYED
 
 
 def test_no_way_leads_back_from_compromised_or_destroyed() -> None:
