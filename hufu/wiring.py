@@ -26,6 +26,7 @@ from idp.oauth.subjects import AccountSubjects
 from idp.people.assembly import assemble as assemble_people
 from keys.assembly import assemble as assemble_keys
 from licence_vault.assembly import assemble_vault
+from licence_vault.rendition import DocumentFollower
 from signing.assembly import assemble_signing
 from signing.intentions import SealIntentions
 from verification.assembly import assemble_verification
@@ -138,6 +139,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             keys=keys,
             self_check=FastSelfCheck(),
             second_factors=SealSecondFactors(people.second_factors, people.passkeys),
+            replaced=DocumentFollower(cipher, clock),
         )
         vault = assemble_vault(
             settings,
@@ -171,6 +173,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             timestamps=keys.tsa,
             ocsp=keys.ocsp,
             anchors=await keys.service.trust_anchors(),
+            people=people,
             accounts=people.accounts,
             persons=people.persons,
             real_name=people.real_name,

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 from licence_vault.definitions import POINTS_PER_MILLIMETRE
 from licence_vault.faces import metadata, template_values
 from licence_vault.qr import QrLicence, symbol
-from licence_vault.repository import StoredDocument
+from licence_vault.repository import LicenceRepository, StoredDocument
 from signing.model import SealRequest
 from signing.placement import Rectangle
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from foundation.blobs import BlobRef
     from foundation.clock import Clock
+    from foundation.encryption import FieldCipher
     from foundation.principal import Principal
     from licence_vault.definitions import LicenceType
     from licence_vault.faces import CopyFacts, FaceFacts
@@ -114,3 +118,18 @@ def qr_licence(
         issuer_name=facts.issuer_name,
         purpose_bound=purpose_bound,
     )
+
+
+class DocumentFollower:
+    """Keeps up with documents that get a later timestamp or are renewed; joined to `signing`."""
+
+    def __init__(self, cipher: FieldCipher, clock: Clock) -> None:
+        self._cipher = cipher
+        self._clock = clock
+
+    async def replaced(
+        self, connection: AsyncConnection, document_id: str, previous_sha256: bytes, blob: BlobRef
+    ) -> None:
+        """Take note of a licence document's next revision; documents of others are none of ours."""
+        repository = LicenceRepository(connection, self._cipher)
+        await repository.follow_document(document_id, previous_sha256, str(blob), blob.sha256, self._clock.now())

@@ -36,6 +36,8 @@ QR_CONTEXT = "licences.qr_text"
 NAME_CONTEXT = "licence_holders.name"
 CODE_CONTEXT = "licence_holders.code"
 REASON_CONTEXT = "licence_states.reason_text"
+COPY = "copy"
+"""The kind of a purpose-bound copy among the documents of a licence."""
 HOLDER_INDEX_CONTEXT = "holder_code"
 """Shared with the register of people, so that a person's licences are found without either reading the other."""
 
@@ -309,6 +311,18 @@ class LicenceRepository:
             )
         )
 
+    async def follow_document(
+        self, document_id: str, previous_sha256: bytes, blob_ref: str, sha256: bytes, now: datetime
+    ) -> None:
+        """Add the next revision of a sealed PDF beside the one it continues; both stay known."""
+        known = licence_documents
+        statement = select(known).where(known.c.document_id == document_id, known.c.sha256 == previous_sha256)
+        row = (await self._connection.execute(statement)).one_or_none()
+        if row is not None:
+            kind = row.kind if row.kind == COPY else "upgrade"
+            revised = StoredDocument(kind, document_id, blob_ref, sha256, row.rendition, now)
+            await self.add_document(row.licence_id, revised)
+
     async def documents(self, licence_id: str) -> tuple[StoredDocument, ...]:
         """Return every sealed PDF of a licence, oldest first."""
         return (await self.documents_of([licence_id]))[licence_id]
@@ -317,7 +331,9 @@ class LicenceRepository:
         """Return the sealed PDFs of several licences."""
         result: dict[str, list[StoredDocument]] = {licence_id: [] for licence_id in licence_ids}
         statement = select(licence_documents).where(licence_documents.c.licence_id.in_(licence_ids))
-        for row in await self._connection.execute(statement.order_by(licence_documents.c.created_at)):
+        for row in await self._connection.execute(
+            statement.order_by(licence_documents.c.created_at, licence_documents.c.kind)
+        ):
             result[row.licence_id].append(
                 StoredDocument(row.kind, row.document_id, row.blob_ref, row.sha256, row.rendition, row.created_at)
             )
