@@ -70,7 +70,11 @@ class Application:
             **self.services.provider.job_handlers(),
             **self.people.job_handlers(),
         }
-        periodic = {**self.services.provider.periodic_jobs(), **self.people.periodic_jobs()}
+        periodic = {
+            **self.keys.periodic_jobs(),
+            **self.services.provider.periodic_jobs(),
+            **self.people.periodic_jobs(),
+        }
         return Worker(self.services.database, self.settings.database_url, handlers, periodic)
 
 
