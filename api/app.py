@@ -14,7 +14,7 @@ from api.metrics import Metrics
 from api.middleware import BodyLimit, LastResort, Observe, SecurityHeaders
 from api.routes import health, licences, oauth, pki, seals, verification
 from api.web.guard import page_guard
-from api.web.pages import account, citizen, consent, desk, desk_records, provider, public
+from api.web.pages import account, citizen, consent, desk, desk_records, provider, public, real_name
 from api.web.rendering import STATIC, catalogue_ready
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def json_routers() -> list[APIRouter]:
 
 def page_routers() -> list[APIRouter]:
     """Return the routers of the pages."""
-    pages = (public, account, citizen, consent, provider, desk, desk_records)
+    pages = (public, account, citizen, real_name, consent, provider, desk, desk_records)
     return [module.router for module in pages]
 
 

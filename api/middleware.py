@@ -82,7 +82,8 @@ class Observe:
             self._finish(scope, status, seconds)
 
     def _finish(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
+        unmatched = "/static" if scope["path"].startswith("/static/") else "unmatched"
+        route = getattr(scope.get("route"), "path", unmatched)
         method = scope["method"] if scope["method"] in METHODS else "OTHER"
         self._metrics.end(method, route, status, seconds)
         ACCESS_LOG.info(

@@ -20,6 +20,7 @@ from api.problem_table import BY_STATUS, INTERNAL, INVALID, MALFORMED, PROBLEMS,
 from api.strict import InvalidBody
 from api.web.errors import error_page, wants_page
 from foundation import errors as base
+from idp.oauth.errors import DpopNonceNeeded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +53,9 @@ def headers_of(error: base.TrustServiceError, realm: str) -> dict[str, str]:
         if error.max_age is not None:
             parts.append(f'max_age="{error.max_age}"')
         return {"www-authenticate": ", ".join(parts)}
+    if isinstance(error, DpopNonceNeeded):
+        challenge = f'DPoP realm="{realm}", error="use_dpop_nonce"'
+        return {"www-authenticate": challenge, "dpop-nonce": error.nonce}
     if isinstance(error, base.NotAuthenticated):
         return {"www-authenticate": f'Bearer realm="{realm}"'}
     return {}

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from foundation.blobs import BlobStore
-    from foundation.directory import Directory
-
     from foundation.cache import Cache
     from foundation.clock import Clock
     from foundation.database import Database
+    from foundation.directory import Directory
     from foundation.settings import Settings
     from idp.oauth.access_tokens import AccessTokens
     from idp.oauth.clients import ClientService
     from idp.oauth.provider import OpenIdProvider
     from idp.people.accounts import AccountService, PersonService
+    from idp.people.assembly import People
     from idp.people.officers import OfficerService
     from idp.people.real_name import RealNameService
     from idp.people.second_factors import SecondFactorService
@@ -52,6 +52,7 @@ class Services:
     ocsp: OcspResponder
     anchors: TrustAnchors
 
+    people: People
     accounts: AccountService
     persons: PersonService
     real_name: RealNameService

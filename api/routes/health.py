@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from api import metrics
 from api.context import services_of
 from api.problem_table import INTERNAL, PROBLEMS, Problem
+from api.schemas.common import problems
 from api.strict import StrictRoute
 from foundation.errors import NotFound, NotPermitted, ServiceUnavailable
 
@@ -46,7 +47,7 @@ async def read_metrics(request: Request) -> Response:
     return Response(request.app.state.metrics.exposition(), media_type=metrics.CONTENT_TYPE)
 
 
-@router.get("/problems/{slug}", summary="What a problem type means")
+@router.get("/problems/{slug}", summary="What a problem type means", responses=problems(404, 422))
 async def problem_type(slug: str) -> dict[str, Any]:
     """Describe one problem type of RFC 9457 answers."""
     rows: dict[str, Problem] = {row.slug: row for row in (*PROBLEMS.values(), INTERNAL)}

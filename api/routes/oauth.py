@@ -66,6 +66,18 @@ async def push(request: Request) -> Response:
     return await _back_channel(request, services_of(request).provider.push)
 
 
+@router.post("/oauth/device_authorization", summary="Device authorization (RFC 8628)")
+async def device(request: Request) -> Response:
+    """Give a kiosk a code for the person to type elsewhere."""
+    return await _back_channel(request, services_of(request).provider.device)
+
+
+@router.post("/oauth/bc-authorize", summary="Backchannel authentication (CIBA)")
+async def backchannel_authentication(request: Request) -> Response:
+    """Ask a person on a device of their own."""
+    return await _back_channel(request, services_of(request).provider.ciba)
+
+
 @router.post("/oauth/introspect", summary="Token introspection (RFC 7662)")
 async def introspect(request: Request) -> Response:
     """Tell a client about its own token."""

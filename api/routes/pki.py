@@ -79,7 +79,7 @@ async def ocsp_post(request: Request) -> Response:
     "/ocsp/{request_b64:path}",
     summary="OCSP by GET",
     response_class=Response,
-    responses=binary(OCSP_RESPONSE, "OCSPResponse, DER.") | problems(413, 422, 503),
+    responses=binary(OCSP_RESPONSE, "OCSPResponse, DER.") | problems(404, 413, 422, 503),
 )
 async def ocsp_get(request: Request, request_b64: str) -> Response:
     """Answer one OCSPRequest given as base64 in the address (RFC 6960 appendix A.1)."""

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from api.context import services_of
 from api.web import sessions
-from api.web.i18n import N_, translate
+from api.web.i18n import N_, language_of, translate
 from api.web.messages import sentence_of
-from api.web.rendering import language_of, page, see_other, with_next
+from api.web.rendering import page, see_other, with_next
 from foundation.errors import NotAuthenticated, ServiceUnavailable, TrustServiceError
 
 if TYPE_CHECKING:

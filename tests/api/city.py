@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tests.support.servers import TestServers
 
 GATEWAY_KEY = bytes(range(64, 96))
+_OPEN: list[City] = []
 SCOPES = "licence:issue licence:read licence:status seal:apply verify:read"
 
 
@@ -93,7 +94,10 @@ def free_port() -> int:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def city(servers: TestServers, worker_name: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[City]:
-    """Yield the demo city."""
+    """Yield the demo city; the folders that import this fixture share one."""
+    if _OPEN:
+        yield _OPEN[0]
+        return
     directory = tmp_path_factory.mktemp("city")
     port = free_port()
     authority = SandboxAuthority(GATEWAY_KEY, SystemClock()).start()
@@ -105,7 +109,9 @@ async def city(servers: TestServers, worker_name: str, tmp_path_factory: pytest.
         server, serving = await _serve(app, port)
         secrets = json.loads((directory / "demo.json").read_text())["clients"]
         async with httpx2.AsyncClient(base_url=settings.issuer, timeout=60) as http:
-            yield City(application, app, settings.issuer, authority, secrets, http)
+            _OPEN.append(City(application, app, settings.issuer, authority, secrets, http))
+            yield _OPEN[0]
+            _OPEN.clear()
         server.should_exit = True
         await serving
     authority.stop()

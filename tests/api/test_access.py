@@ -74,7 +74,8 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/accesses"): Row(opened="shows the session's own person"),
     ("GET", "/licences"): Row(opened="shows the session's own person"),
     ("GET", "/real-name"): Row(opened="a form of the session's own"),
-    ("POST", "/real-name"): Row(opened="proves the session's own person"),
+    ("GET", "/real-name/{method}"): Row(opened="a form of the session's own"),
+    ("POST", "/real-name/{method}"): Row(opened="proves the session's own person"),
     ("GET", "/desk"): Row(opened="shows the session's own organisation"),
     ("GET", "/desk/seal"): Row(opened="shows the session's own seals"),
     ("POST", "/desk/seal"): Row(opened="begins a draft of the session's own"),
@@ -107,6 +108,7 @@ class Objects:
             "draft_id": draft,
             "interaction_id": "int_unknown",
             "number": "1",
+            "method": "bank_card",
         }
 
     def address(self, path: str) -> str:

@@ -61,6 +61,7 @@ async def test_the_whole_journey(context: BrowserContext, city: City, tmp_path: 
     page = await context.new_page()
     name = await register(page, city)
     await page.get_by_role("link", name="现在认证").click()
+    await page.get_by_role("link", name="用银行卡").click()
     await prove(page)
     await expect(page.get_by_text("实名认证已通过。")).to_be_visible()
     await page.get_by_role("link", name="继续").click()
@@ -106,12 +107,12 @@ async def test_the_whole_journey(context: BrowserContext, city: City, tmp_path: 
 async def test_a_wrong_card_is_told_without_saying_which_element_failed(context: BrowserContext, city: City) -> None:
     page = await context.new_page()
     await register(page, city)
-    await page.goto(f"{city.url}/real-name")
+    await page.goto(f"{city.url}/real-name/bank_card")
     await prove(page, card="123")
-    await expect(page.get_by_text("银行卡号须为 12 到 19 位数字")).to_be_visible()
+    await expect(page.get_by_text("卡号不对，请照卡面检查是否漏输")).to_be_visible()
     assert await page.get_by_label("姓名").input_value() == LI_MING.name
     await prove(page, card=CITIZENS[2].bank_card)
-    await expect(page.get_by_text("这四项不属于同一个人")).to_be_visible()
+    await expect(page.get_by_text("这几项不属于同一个人")).to_be_visible()
 
 
 async def test_the_code_of_a_licence_opens_the_verdict(context: BrowserContext, city: City) -> None:

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from starlette.datastructures import FormData
 
 from api.context import services_of, source_of
 from api.web import cookies, sessions
@@ -187,7 +188,7 @@ async def preferences(request: Request) -> Response:
     return response
 
 
-def _password(form: object, name: str) -> str:
+def _password(form: FormData, name: str) -> str:
     value = form.get(name)
     return value[:MAX_PASSWORD_CHARS] if isinstance(value, str) else ""
 

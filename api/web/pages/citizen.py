@@ -5,23 +5,18 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from api.context import services_of, source_of
+from api.context import services_of
 from api.dependencies import principal_of
-from api.web.csrf import checked_form, text_of
-from api.web.messages import told
-from api.web.rendering import continue_to, page, safe_next, say, see_other, with_next
-from foundation.errors import TrustServiceError
+from api.web.rendering import page, see_other
 from foundation.principal import Principal
 from idp.people.account import masked_mobile, masked_name, masked_number
-from idp.people.proof import NO_LEVEL, Outcome
+from idp.people.proof import NO_LEVEL
 from licence_vault import qr
 from licence_vault.model import Holder, Licence
 
 router = APIRouter(include_in_schema=False)
 
-PROOF_FIELDS = ("name", "citizen_id_number", "card_number", "mobile")
 MAX_FACE_VALUE_CHARS = 2000
-BANK_CARD = "bank_card"
 CREDIT_CODE = "001"
 
 
@@ -41,48 +36,6 @@ async def home(request: Request) -> Response:
         "accesses": accesses,
     }
     return await page(request, "home.html", shown)
-
-
-@router.get("/real-name")
-async def real_name_page(request: Request) -> Response:
-    """Ask for the four elements of a bank card."""
-    return await _real_name(request)
-
-
-async def _real_name(
-    request: Request, errors: dict[str, str] | None = None, values: dict[str, str] | None = None
-) -> Response:
-    following = request.query_params.get("next", "")
-    shown = {
-        "action": with_next("/real-name", following),
-        "following": following,
-        "errors": errors or {},
-        "values": values or {},
-    }
-    return await page(request, "real_name.html", shown, status=422 if errors else 200)
-
-
-@router.post("/real-name")
-async def real_name(request: Request) -> Response:
-    """Ask the bank card's authority, and tell the outcome without saying which element failed."""
-    form = await checked_form(request)
-    elements = {name: text_of(form, name, limit=60) for name in PROOF_FIELDS}
-    services = services_of(request)
-    try:
-        result = await services.real_name.prove(principal_of(request), BANK_CARD, elements, source=source_of(request))
-    except TrustServiceError as error:
-        found = told(error, frozenset(PROOF_FIELDS))
-        return await _real_name(request, {found.field or "_form": say(request, found.text)}, elements)
-    following = safe_next(request.query_params.get("next"), "/home")
-    if result.outcome is Outcome.MATCH and following.startswith("/oauth/"):
-        return await continue_to(request, following)
-    shown = {
-        "outcome": result.outcome.value,
-        "level": result.level,
-        "following": following,
-        "again": with_next("/real-name", request.query_params.get("next")),
-    }
-    return await page(request, "real_name_done.html", shown)
 
 
 @router.get("/licences")

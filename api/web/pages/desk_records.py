@@ -12,6 +12,8 @@ from api.dependencies import principal_of
 from api.web.pages.citizen import masked_holder
 from api.web.pages.desk import draft_of, organisation_name
 from api.web.rendering import page, see_other
+from foundation.errors import NotFound
+from foundation.principal import PrincipalKind
 
 router = APIRouter(include_in_schema=False)
 
@@ -54,7 +56,23 @@ async def uses(request: Request) -> Response:
     services, principal = services_of(request), principal_of(request)
     seals = await services.seals.usable_by(principal)
     registers = [(seal, await services.seals.uses(principal, seal.seal_id)) for seal in seals]
-    return await page(request, "desk_uses.html", {"registers": registers})
+    names = {use.used_by: await _name_of(request, use.used_by) for _, found in registers for use in found}
+    return await page(request, "desk_uses.html", {"registers": registers, "names": names})
+
+
+async def _name_of(request: Request, audit_name: str) -> str:
+    """Return the name behind `officer:…` or `client:…`; the bare id when it is gone."""
+    kind, _, identifier = audit_name.partition(":")
+    services = services_of(request)
+    try:
+        if kind == PrincipalKind.OFFICER:
+            return (await services.officers.get(identifier)).name
+        if kind == PrincipalKind.CLIENT:
+            client = await services.clients.get(identifier)
+            return client.client_name if client else identifier
+    except NotFound:
+        return identifier
+    return identifier
 
 
 @router.get("/desk/issued")

@@ -4,10 +4,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.context import services_of
+from api.dependencies import principal_of
 from api.routes.oauth import form_parameters, query_parameters
 from api.web import cookies, sessions
-from api.web.csrf import checked_form
+from api.web.csrf import checked_form, text_of
 from api.web.rendering import continue_to, page, see_other
+from foundation.errors import InvalidInput, StepUpRequired
 from idp.oauth.model import Parameters
 
 router = APIRouter(include_in_schema=False)
@@ -43,6 +45,51 @@ async def logout_confirmed(request: Request, logout_id: str) -> Response:
     provider = services_of(request).provider
     asked = await provider.check_logout(await provider.kept_logout(logout_id), None)
     return await _leave(request, asked.address)
+
+
+@router.get("/device")
+async def device(request: Request) -> Response:
+    """Ask for the code another device shows."""
+    return await page(request, "oauth_device.html", {"user_code": request.query_params.get("user_code", "")[:20]})
+
+
+@router.post("/device")
+async def device_code(request: Request) -> Response:
+    """Find the question behind a typed code."""
+    form = await checked_form(request)
+    typed = text_of(form, "user_code", limit=20)
+    try:
+        question_id = await services_of(request).provider.question_of_code(typed, principal_of(request))
+    except InvalidInput:
+        return await page(request, "oauth_device.html", {"user_code": typed, "unknown": True}, status=422)
+    return see_other(f"/questions/{question_id}")
+
+
+@router.get("/questions")
+async def questions(request: Request) -> Response:
+    """List what other devices ask of the person."""
+    found = await services_of(request).provider.questions(principal_of(request))
+    return await page(request, "oauth_questions.html", {"questions": found})
+
+
+@router.get("/questions/{question_id}")
+async def question(request: Request, question_id: str) -> Response:
+    """Show who asks for what, from which device."""
+    services = services_of(request)
+    asked = await services.provider.question(question_id, principal_of(request))
+    organisation = await services.directory.organisation(asked.organisation_code)
+    return await page(request, "oauth_question.html", {"ask": asked, "organisation_name": organisation.name})
+
+
+@router.post("/questions/{question_id}")
+async def answer(request: Request, question_id: str) -> Response:
+    """Take the answer, once."""
+    approved = text_of(await checked_form(request), "answer") == "yes"
+    try:
+        await services_of(request).provider.answer_question(question_id, principal_of(request), approved=approved)
+    except StepUpRequired as error:
+        return see_other(f"/real-name?next=/questions/{question_id}&acr={error.acr_values}")
+    return await page(request, "oauth_answered.html", {"approved": approved})
 
 
 async def _logout(request: Request, parameters: Parameters) -> Response:

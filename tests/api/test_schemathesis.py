@@ -1,0 +1,59 @@
+"""Schemathesis tries the running service by its own description: no server error, answers as described."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
+
+from api.openapi import document
+
+if TYPE_CHECKING:
+    from schemathesis import APIOperation, Case
+
+    from tests.api.city import City
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+EXAMPLES = 10
+for binary in ("application/ocsp-request", "application/timestamp-query"):
+    schemathesis.serializer.alias(binary, "application/octet-stream")
+CHECKS = [not_a_server_error, response_schema_conformance, status_code_conformance]
+OPERATIONS = {
+    result.ok().label: result.ok()
+    for result in schemathesis.openapi.from_dict(document())
+    .include(path_regex=r"^/(api/v1|crl|ocsp|tsa|healthz|problems)")
+    .get_all_operations()
+}
+
+
+def try_out(operation: APIOperation, url: str, token: str) -> None:
+    @given(case=operation.as_strategy())
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+        database=None,
+        derandomize=True,
+    )
+    def cases(case: Case) -> None:
+        headers = {"authorization": f"Bearer {token}"}
+        if operation.label == "POST /api/v1/licences":
+            headers["idempotency-key"] = uuid.uuid4().hex
+        answer = case.call(base_url=url, headers=headers)
+        case.validate_response(answer, checks=CHECKS)
+
+    cases()
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+async def test_no_server_error_and_answers_as_described(city: City, label: str) -> None:
+    token = await city.token()
+    await asyncio.to_thread(try_out, OPERATIONS[label], city.url, token)
