@@ -74,6 +74,7 @@ class Application:
             **self.keys.periodic_jobs(),
             **self.services.provider.periodic_jobs(),
             **self.people.periodic_jobs(),
+            **self.verification.periodic_jobs(),
         }
         return Worker(self.services.database, self.settings.database_url, handlers, periodic)
 
@@ -161,7 +162,14 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
         )
         stack.callback(vault.close)
         verification = assemble_verification(
-            settings, database, clock=clock, audit=audit, cache=cache, keys=keys, licences=vault.records
+            settings,
+            database,
+            clock=clock,
+            audit=audit,
+            cache=cache,
+            keys=keys,
+            licences=vault.records,
+            types=vault.catalogue,
         )
         stack.push_async_callback(verification.close)
         services = Services(

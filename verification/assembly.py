@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from foundation.directory import Directory
+from foundation.jobs import PeriodicJob
+from verification.pack_builder import PackBuilder
 from verification.sandbox import Sandbox
 from verification.self_check import FastSelfCheck
 from verification.service import VerificationService
 from verification.sources import KeysTrust
+from verification.status.publisher import PUBLISH_EVERY, StatusPublisher
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from foundation.audit import Audit
     from foundation.cache import Cache
     from foundation.clock import Clock
     from foundation.database import Database
     from foundation.settings import Settings
     from keys.assembly import Keys
-    from verification.ports import LicenceRecords
+    from verification.ports import LicenceRecords, LicenceStatuses, LicenceTypes
+
+    class Licences(LicenceRecords, LicenceStatuses, Protocol):
+        """The vault's records with their status values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +37,16 @@ class Verification:
     self_check: FastSelfCheck
     sandbox: Sandbox
     trust: KeysTrust
+    statuses: StatusPublisher
+    packs: PackBuilder | None
 
     async def start(self) -> None:
         """Start the sandbox, so that the first file does not wait for it; raises SandboxUnavailable."""
         await self.sandbox.start()
+
+    def periodic_jobs(self) -> Mapping[str, PeriodicJob]:
+        """Return what a worker repeats."""
+        return {"verification.status_lists": PeriodicJob(self.statuses.publish_changes, PUBLISH_EVERY)}
 
     async def close(self) -> None:
         """Stop the sandbox."""
@@ -47,9 +61,10 @@ def assemble_verification(
     audit: Audit,
     cache: Cache,
     keys: Keys,
-    licences: LicenceRecords,
+    licences: Licences,
+    types: LicenceTypes | None = None,
 ) -> Verification:
-    """Join the parts; opens nothing."""
+    """Join the parts; opens nothing. Without the catalogue no packs are built."""
     del cache
     sandbox = Sandbox()
     trust = KeysTrust(keys, settings.service_id)
@@ -64,4 +79,6 @@ def assemble_verification(
         sandbox=sandbox,
         issuer=settings.issuer,
     )
-    return Verification(service, FastSelfCheck(), sandbox, trust)
+    statuses = StatusPublisher(database, clock, keys.service, licences, base_url=settings.issuer)
+    packs = None if types is None else PackBuilder(clock, keys, trust, statuses, types, settings.service_id)
+    return Verification(service, FastSelfCheck(), sandbox, trust, statuses, packs)

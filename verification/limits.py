@@ -11,9 +11,10 @@ class PdfLimits:
 
     bytes: int = 50 * 1024 * 1024
     pages: int = 2_000
-    objects: int = 200_000
+    objects: int = 50_000
+    image_pixels: int = 400_000_000
     seals: int = 64
-    seconds: float = 15.0
+    seconds: float = 10.0
     memory_bytes: int = 1024 * 1024 * 1024
 
 

@@ -84,6 +84,8 @@ class Reason(StrEnum):
     LICENCE_REVOKED = "licence_revoked"
     LICENCE_TRANSFERRED = "licence_transferred"
     LICENCE_ERRONEOUS = "licence_erroneous"
+    LICENCE_NOT_IN_FORCE = "licence_not_in_force"
+    LICENCE_STATE_NOT_CHECKED = "licence_state_not_checked"
     LICENCE_UNKNOWN = "licence_unknown"
     LICENCE_OF_ANOTHER_CITY = "licence_of_another_city"
     HOLDER_DIFFERS = "holder_differs"
@@ -132,6 +134,13 @@ _REASONS = {
     Reason.LICENCE_REVOKED: Sentence("该证照已被吊销。", "The licence was revoked."),
     Reason.LICENCE_TRANSFERRED: Sentence("该证照已转出。", "The licence was transferred elsewhere."),
     Reason.LICENCE_ERRONEOUS: Sentence("该证照签发有误，已作废。", "The licence was issued in error and is void."),
+    Reason.LICENCE_STATE_NOT_CHECKED: Sentence(
+        "印章和内容真实完整；证照现状未查，请联网或用离线包再验。",
+        "Seal and content are genuine; the licence's present state was not looked up.",
+    ),
+    Reason.LICENCE_NOT_IN_FORCE: Sentence(
+        "该证照已被撤回，不再有效。", "The licence was withdrawn and is no longer in force."
+    ),
     Reason.LICENCE_UNKNOWN: Sentence("没有这一标识的证照。", "There is no licence with this identifier."),
     Reason.LICENCE_OF_ANOTHER_CITY: Sentence(
         "该证照由未接入的其他机构签发，本系统没有其记录。",
@@ -267,6 +276,7 @@ class Report:
     EN 319 102-1 when the subject is a signature, else empty. `attached` is what a PDF
     carries as licence data, for comparing with the record; it is told to nobody. `revocation_urls` are where lists that
     are missing could be fetched, of certificates whose chain has reached an anchor.
+    `code_text` is the HF1 code drawn on a licence, when one was looked for and found.
     """
 
     verdict: Verdict
@@ -284,6 +294,7 @@ class Report:
     code: CodeFacts | None = None
     attached: Mapping[str, str] | None = field(default=None, repr=False)
     revocation_urls: tuple[str, ...] = ()
+    code_text: str | None = field(default=None, repr=False)
     judged_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:

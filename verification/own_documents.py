@@ -35,6 +35,25 @@ def judge_known_document(record: LicenceRecord, sha256: bytes, *, at: datetime, 
     )
 
 
+def without_state(report: Report) -> Report:
+    """Say of a licence whose state nobody could tell that only its seal was judged.
+
+    The verdict on the signature stands (TOTAL-PASSED is VALID), but nobody may read it as
+    "the licence is in force" (decision 0043).
+    """
+    if report.attached is None:
+        return report
+    unknown = Reason.LICENCE_STATE_NOT_CHECKED.sentence
+    check = Check("licence.status", _STANDARD, Outcome.UNKNOWN, unknown)
+    valid = report.verdict is Verdict.VALID
+    return replace(
+        report,
+        reason=Reason.LICENCE_STATE_NOT_CHECKED if valid else report.reason,
+        checks=(*report.checks, check),
+        advice=(*report.advice, unknown),
+    )
+
+
 def judge_with_record(report: Report, record: LicenceRecord, *, at: datetime) -> Report:
     """Compare a judged document with the licence its attached data name.
 

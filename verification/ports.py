@@ -104,6 +104,25 @@ class LicenceRecords(Protocol):
         """Return the identifier of the licence whose sealed PDF has this digest, or None."""
 
 
+class LicenceType(Protocol):
+    """A type of the catalogue."""
+
+    @property
+    def code(self) -> str:
+        """Return its 21-character code."""
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+
+
+class LicenceTypes(Protocol):
+    """The catalogue."""
+
+    async def types(self) -> Sequence[LicenceType]:
+        """Return the current version of every published type."""
+
+
 class StatusEntry(Protocol):
     """One place of a status list whose value is not 0."""
 

@@ -14,13 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from cryptography.hazmat.primitives.serialization import load_der_public_key
-
 from verification.cbor import BadCbor, Tagged, decode, encode_bytes, encode_text
+from verification.signing_keys import COORDINATE, holds
 
 if TYPE_CHECKING:
     from verification.trust import VerificationKey
@@ -32,7 +27,6 @@ KEY_ID_BYTES = 8
 _COSE_SIGN1 = 18
 _ES256 = -7
 _LICENCE = -65537
-_COORDINATE = 32
 _EPOCH = date(1970, 1, 1)
 _BASE32 = re.compile(r"[A-Z2-7]+")
 _SIGNATURE1_HEAD = b"\x84" + encode_text("Signature1")
@@ -72,16 +66,7 @@ class Code:
 
     def signed_by(self, key: VerificationKey) -> bool:
         """Tell whether a P-256 key made the signature."""
-        public_key = load_der_public_key(key.public_key_der)
-        if not isinstance(public_key, ec.EllipticCurvePublicKey) or public_key.curve.name != "secp256r1":
-            return False
-        r = int.from_bytes(self.signature[:_COORDINATE], "big")
-        s = int.from_bytes(self.signature[_COORDINATE:], "big")
-        try:
-            public_key.verify(encode_dss_signature(r, s), self.signed, ec.ECDSA(hashes.SHA256()))
-        except InvalidSignature:
-            return False
-        return True
+        return holds(key.public_key_der, self.signature, self.signed)
 
 
 def read_code(unverified_text: str) -> Code:
@@ -139,7 +124,7 @@ def _code(value: object) -> Code:
         raise MalformedCode("Its headers are not those of a code.")
     if not isinstance(header[4], bytes) or len(header[4]) != KEY_ID_BYTES:
         raise MalformedCode("Its key id is not of 8 bytes.")
-    if not isinstance(signature, bytes) or len(signature) != 2 * _COORDINATE:
+    if not isinstance(signature, bytes) or len(signature) != 2 * COORDINATE:
         raise MalformedCode("Its signature is not of 64 bytes.")
     claims = decode(payload)
     if not isinstance(claims, dict):

@@ -13,7 +13,7 @@ from verification.codes import judge_code
 from verification.identifier import Parts, read_identifier
 from verification.licences import compare_holder, comparison_check, facts_of, judge_state, verdict_of
 from verification.model import Check, Outcome, Reason, Report, Sentence, Subject, Verdict
-from verification.own_documents import judge_known_document, judge_with_record
+from verification.own_documents import judge_known_document, judge_with_record, without_state
 from verification.receipts import (
     TYPE,
     Asker,
@@ -115,9 +115,7 @@ class VerificationService:
     async def _unknown(self, parts: Parts, now: datetime, checks: tuple[Check, ...]) -> Report:
         """Say that there is no such licence, or that it is not for us to say."""
         subject = Subject("identifier", identifier=parts.text)
-        try:
-            await self._directory.organisation(parts.issuer_code)
-        except NotFound:
+        if not await self._is_ours(parts):
             reason = Reason.LICENCE_OF_ANOTHER_CITY
             found = Check("licence.record", "GB/T 36904", Outcome.UNKNOWN, reason.sentence)
             return _plain(Verdict.UNDETERMINED, reason, subject, now, (*checks, found))
@@ -160,12 +158,27 @@ class VerificationService:
         """Compare a document that carries licence data with the licence they name."""
         if report.attached is None:
             return report
-        reading = read_identifier(report.attached.get("ZZBS", ""))
-        if reading.parts is None:
-            return report
+        parts = read_identifier(report.attached.get("ZZBS", "")).parts
+        if parts is None:
+            return without_state(report)
         async with self._database.read() as connection:
-            record = await self._licences.find(connection, reading.parts.text, at=at)
-        return report if record is None else judge_with_record(report, record, at=at or report.checked_at)
+            record = await self._licences.find(connection, parts.text, at=at)
+        if record is not None:
+            return judge_with_record(report, record, at=at or report.checked_at)
+        if await self._is_ours(parts) and report.verdict is Verdict.VALID:
+            missing = Check("licence.record", "GB/T 36904", Outcome.FAILED, Reason.LICENCE_UNKNOWN.sentence)
+            return replace(
+                report, verdict=Verdict.INVALID, reason=Reason.LICENCE_UNKNOWN, checks=(*report.checks, missing)
+            )
+        return without_state(report)
+
+    async def _is_ours(self, parts: Parts) -> bool:
+        """Tell whether an identifier names an issuer whose records are held here."""
+        try:
+            await self._directory.organisation(parts.issuer_code)
+        except NotFound:
+            return False
+        return True
 
     async def by_receipt(self, unverified_receipt: str) -> Report:
         """Check one of our receipts; the report repeats what the receipt says when it is genuine."""

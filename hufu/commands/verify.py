@@ -15,6 +15,9 @@ from foundation.principal import SYSTEM
 from verification.anchors import read_anchors
 from verification.errors import DocumentEncrypted, DocumentOverLimit, NoSealFound, NotAPdf
 from verification.model import Outcome, Verdict
+from verification.offline import judge_code_offline, judge_document_offline, judge_receipt_offline
+from verification.own_documents import without_state
+from verification.packs import BadPack, read_pack
 from verification.revocation import judge_with_fetching
 from verification.sandbox import Sandbox
 
@@ -22,11 +25,13 @@ if TYPE_CHECKING:
     import argparse
 
     from verification.model import Report
+    from verification.packs import OfflinePack
 
 EXIT_CODES = {Verdict.VALID: 0, Verdict.INVALID: 1, Verdict.UNDETERMINED: 2}
 EXIT_NOT_EXAMINABLE = 3
 EXIT_USAGE = 64
 NOT_EXAMINABLE = (NotAPdf, DocumentEncrypted, NoSealFound, DocumentOverLimit)
+_PICTURES = (b"\x89PNG", b"\xff\xd8\xff")
 _MARKS = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.UNKNOWN: "?", Outcome.NOT_APPLICABLE: "·"}
 
 
@@ -42,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PEM",
         type=Path,
         help="trust these certificates (and revocation lists) alone; no service",
+    )
+    parser.add_argument(
+        "--pack", metavar="FILE", type=Path, help="judge by this offline pack alone, without any network"
+    )
+    parser.add_argument(
+        "--pack-key", metavar="SHA256", help="fingerprint (hexadecimal) of the key that must have signed the pack"
     )
     parser.add_argument("--at", metavar="TIME", help="judge as of this moment, such as 2026-11-22T08:00:00+08:00")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -66,6 +77,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _judge(document: bytes, arguments: argparse.Namespace, at: datetime | None) -> Report:
+    if arguments.pack is not None:
+        if arguments.anchors is not None:
+            raise WrongUsage("--pack brings its own anchors: give one of the two")
+        return asyncio.run(_by_pack(document, arguments, at or datetime.now(UTC)))
     if arguments.anchors is not None:
         return asyncio.run(_by_anchors(document, arguments.anchors, at or datetime.now(UTC)))
     return _by_service(document, at)
@@ -81,10 +96,40 @@ async def _by_anchors(document: bytes, anchors: Path, at: datetime) -> Report:
     sandbox = Sandbox(workers=1)
     outbound = OutboundClient(("127.0.0.0/8", "::1/128"))
     try:
-        return await judge_with_fetching(sandbox, document, material, outbound, at=at)
+        return without_state(await judge_with_fetching(sandbox, document, material, outbound, at=at))
     finally:
         await sandbox.close()
         await outbound.close()
+
+
+async def _by_pack(document: bytes, arguments: argparse.Namespace, at: datetime) -> Report:
+    """Judge without a network: a code as text or picture, a receipt, or a PDF."""
+    pack = _open_pack(arguments.pack, arguments.pack_key)
+    text = _text(document)
+    if text is not None and _is_token(text):
+        return judge_receipt_offline(text, pack, at=at)
+    if text is not None and not document.startswith(_PICTURES):
+        return judge_code_offline(text, pack, at=at)
+    sandbox = Sandbox(workers=1)
+    try:
+        if document.startswith(_PICTURES):
+            return judge_code_offline(await sandbox.code_in_picture(document) or "", pack, at=at)
+        report = await sandbox.validate(document, pack.material, at=at)
+        return judge_document_offline(report, report.code_text, pack, at=at)
+    finally:
+        await sandbox.close()
+
+
+def _open_pack(path: Path, key: str | None) -> OfflinePack:
+    try:
+        pinned = None if key is None else bytes.fromhex(key)
+        return read_pack(path.read_bytes(), pinned_key_sha256=pinned)
+    except OSError as error:
+        raise WrongUsage(f"{path} cannot be read") from error
+    except ValueError as error:
+        raise WrongUsage("--pack-key takes 64 hexadecimal digits") from error
+    except BadPack as error:
+        raise WrongUsage(f"{path} is no pack to rely on: {error}") from error
 
 
 def _by_service(document: bytes, at: datetime | None) -> Report:
@@ -96,7 +141,7 @@ def _by_service(document: bytes, at: datetime | None) -> Report:
         async with open_application(settings) as application:
             service = application.services.verification
             text = _text(document)
-            if text is not None and text.count(".") == 2 and text.startswith("ey"):  # noqa: PLR2004 - a compact JWS
+            if text is not None and _is_token(text):
                 return await service.by_receipt(text)
             if text is not None and "HF1" in text.upper():
                 return (await service.by_qr(SYSTEM, text, at=at)).report
@@ -112,7 +157,12 @@ def _text(document: bytes) -> str | None:
         text = document[:20_000].decode("ascii").strip()
     except UnicodeDecodeError:
         return None
-    return None if text.startswith("%PDF") else text
+    return None if "%PDF-" in text[:1024] else text
+
+
+def _is_token(text: str) -> bool:
+    """Tell a compact JWS from a code."""
+    return text.startswith("ey") and text.count(".") == 2  # noqa: PLR2004 - header, payload, signature
 
 
 def _read(name: str) -> bytes:

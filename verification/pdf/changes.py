@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pyhanko.sign.diff_analysis import DEFAULT_DIFF_POLICY, DiffResult, ModificationLevel
+from pyhanko.sign.diff_analysis import DEFAULT_DIFF_POLICY, DiffResult, ModificationLevel, SuspiciousModification
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from verification.model import Check, Outcome, Reason, Sentence
@@ -20,6 +20,7 @@ from verification.pdf.byte_range import ends_a_revision, only_padding
 from verification.pdf.document import LIBRARY_ERRORS
 
 if TYPE_CHECKING:
+    from pyhanko.sign.fields import FieldMDPSpec
     from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
     from verification.pdf.document import Finding, OpenDocument
@@ -89,20 +90,33 @@ def _all_accounted_for(opened: OpenDocument, last: EmbeddedPdfSignature, end: in
     return all(int(number) in named for number in _OBJECT.findall(tail))
 
 
-def allowed_by_certification(seal: EmbeddedPdfSignature) -> bool:
-    """Tell whether what follows a seal, later seals included, keeps to what it permits.
+def allowed_by_certification(opened: OpenDocument, number: int) -> bool:
+    """Tell whether what lies between a seal and the next keeps to what it and all before it permit.
 
-    Without a certification a later seal may be added and form fields filled, no more.
+    Each stretch between two seals is judged once, under the strictest certification so
+    far and the field locks of each earlier seal: together they cover all that followed
+    any seal. Without a certification a seal may be added and form fields filled, no more.
     """
-    if seal.diff_result is None:
-        seal.compute_integrity_info(DEFAULT_DIFF_POLICY)  # type: ignore[no-untyped-call] # pyHanko is partly typed
-    result = seal.diff_result
-    if not isinstance(result, DiffResult):
+    seals = opened.seals[: number + 1]
+    levels = [seal.docmdp_level for seal in seals if seal.docmdp_level is not None]
+    strictest = min(levels, key=lambda level: level.value, default=None)
+    base, following = seals[-1].signed_revision, opened.seals[number + 1].signed_revision
+    if seals[-1].evaluate_signature_coverage() < SignatureCoverageLevel.ENTIRE_REVISION or following <= base:
         return False
-    level, permitted = result.modification_level, seal.docmdp_level
-    if level > ModificationLevel.FORM_FILLING:
-        return False
-    return permitted is None or level.value <= permitted.value or level <= ModificationLevel.LTA_UPDATES
+    locks: list[FieldMDPSpec | None] = [seal.fieldmdp for seal in seals if seal.fieldmdp is not None] or [None]
+    old = opened.reader.get_historical_resolver(base)
+    worst = ModificationLevel.NONE
+    for revision in range(base + 1, following + 1):
+        new = opened.reader.get_historical_resolver(revision)
+        for lock in locks:
+            try:
+                result = DEFAULT_DIFF_POLICY.apply(old, new, field_mdp_spec=lock, doc_mdp=strictest)
+            except SuspiciousModification:
+                return False
+            worst = max(worst, result.modification_level)
+    if worst <= ModificationLevel.LTA_UPDATES:
+        return True
+    return worst <= ModificationLevel.FORM_FILLING and (strictest is None or worst.value <= strictest.value)
 
 
 def _finding(outcome: Outcome, zh: str, en: str) -> Finding:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Self
 import pikepdf
 import pypdfium2 as pdfium
 from pyhanko.pdf_utils import generic, misc
-from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import SigSeedSubFilter, enumerate_sig_fields
 from pyhanko.sign.general import SigningError
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
@@ -25,9 +24,12 @@ from verification.pdf.agreement import (
 )
 from verification.pdf.attachment import attached_licence
 from verification.pdf.byte_range import declared_byte_ranges
+from verification.pdf.reader import IndexedReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pyhanko.pdf_utils.reader import PdfFileReader
 
     from verification.limits import PdfLimits
 
@@ -180,6 +182,13 @@ def _check_limits(pdf: pikepdf.Pdf, limits: PdfLimits) -> None:
         raise DocumentOverLimit(f"The PDF has more than {limits.objects} objects.", field="document")
     if len(pdf.pages) > limits.pages:
         raise DocumentOverLimit(f"The PDF has more than {limits.pages} pages.", field="document")
+    for item in pdf.objects:
+        if isinstance(item, pikepdf.Stream) and item.get("/Subtype") == pikepdf.Name.Image:
+            width, height = item.get("/Width", 0), item.get("/Height", 0)
+            if not isinstance(width, int) or not isinstance(height, int) or width * height > limits.image_pixels:
+                raise DocumentOverLimit(
+                    f"The PDF holds an image of more than {limits.image_pixels} pixels.", field="document"
+                )
 
 
 def _open_hanko(document: bytes) -> PdfFileReader:
@@ -188,14 +197,14 @@ def _open_hanko(document: bytes) -> PdfFileReader:
     What leniency may hide is caught by the comparison with the other readers.
     """
     try:
-        reader = PdfFileReader(io.BytesIO(document), strict=True)
+        reader = IndexedReader(document, strict=True)
         if not reader.xrefs.hybrid_xrefs_present:
             _walk_pages(reader)
             return reader
     except LIBRARY_ERRORS:
         pass
     try:
-        reader = PdfFileReader(io.BytesIO(document), strict=False)
+        reader = IndexedReader(document, strict=False)
         _walk_pages(reader)
     except LIBRARY_ERRORS as error:
         raise UnreadableDocument(

@@ -173,7 +173,7 @@ class _Examination:
     def _certification(self, seal: EmbeddedPdfSignature, number: int, checks: list[Check]) -> None:
         if number == len(self.opened.seals) - 1:
             return
-        if not allowed_by_certification(seal):
+        if not allowed_by_certification(self.opened, number):
             sentence = Sentence(
                 "签章之后的修改超出其允许的范围。", "What was changed after this seal is more than it permits."
             )

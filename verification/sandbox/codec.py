@@ -31,6 +31,20 @@ class UnreadableAnswer(Exception):
     """A sandbox process answered something that is no report."""
 
 
+PICTURE = "picture"
+
+
+def encode_picture_request(limits: PdfLimits) -> bytes:
+    """Return the request header that goes before a picture in which a code is looked for."""
+    return json.dumps({"kind": PICTURE, "limits": dataclasses.asdict(limits)}).encode()
+
+
+def is_picture_request(header: bytes) -> PdfLimits | None:
+    """Return the limits of a request about a picture, None for one about a PDF."""
+    fields = json.loads(header)
+    return PdfLimits(**fields["limits"]) if fields.get("kind") == PICTURE else None
+
+
 def encode_request(material: TrustMaterial, at: datetime, limits: PdfLimits) -> bytes:
     """Return the request header that goes before the document."""
     return json.dumps(
@@ -73,6 +87,22 @@ def encode_error(name: str, detail: str) -> bytes:
     return json.dumps({"error": name, "detail": detail}).encode()
 
 
+def encode_text(text: str | None) -> bytes:
+    """Return the answer to a picture: the code's text, if any."""
+    return json.dumps({"text": text}).encode()
+
+
+def decode_text(answer: bytes) -> str | tuple[str, str] | None:
+    """Return the code's text, or the name and detail of an error; raises UnreadableAnswer."""
+    try:
+        fields = json.loads(answer)
+        if "error" in fields:
+            return str(fields["error"]), str(fields["detail"])
+        return None if fields["text"] is None else str(fields["text"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnreadableAnswer("The sandbox answered something that is no text.") from error
+
+
 def decode_answer(answer: bytes) -> Report | tuple[str, str]:
     """Return the report, or the name and detail of an error; raises UnreadableAnswer."""
     try:
@@ -99,6 +129,7 @@ def _report(fields: dict[str, Any]) -> Report:
         sub_indication=str(fields["sub_indication"]),
         seals=tuple(_seal(item) for item in fields["seals"]),
         attached=_texts(fields["attached"]),
+        code_text=None if fields["code_text"] is None else str(fields["code_text"]),
         revocation_urls=tuple(str(url) for url in fields["revocation_urls"]),
     )
 

@@ -15,7 +15,13 @@ import verification
 from verification.errors import DocumentEncrypted, DocumentOverLimit, NoSealFound, NotAPdf, SandboxUnavailable
 from verification.limits import DEFAULT_LIMITS
 from verification.model import Check, Indication, Outcome, Reason, Report, Sentence, Subject
-from verification.sandbox.codec import UnreadableAnswer, decode_answer, encode_request
+from verification.sandbox.codec import (
+    UnreadableAnswer,
+    decode_answer,
+    decode_text,
+    encode_picture_request,
+    encode_request,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -61,6 +67,27 @@ class Sandbox:
 
         Raises: what `validate_pdf` raises, and SandboxUnavailable.
         """
+        answer = await self._ask(encode_request(material, at, self._limits), document)
+        return _report(answer, document, material, at)
+
+    async def code_in_picture(self, picture: bytes) -> str | None:
+        """Return the text of the HF1 code in a PNG or JPEG picture, or None.
+
+        Raises: DocumentOverLimit, SandboxUnavailable.
+        """
+        answer = await self._ask(encode_picture_request(self._limits), picture)
+        try:
+            decoded = decode_text(answer)
+        except UnreadableAnswer as error:
+            raise SandboxUnavailable("The worker for files broke down.") from error
+        if isinstance(decoded, tuple):
+            name, detail = decoded
+            if name in _ERRORS:
+                raise _ERRORS[name](detail, field="document")
+            return None
+        return decoded
+
+    async def _ask(self, header: bytes, document: bytes) -> bytes:
         if len(document) > self._limits.bytes:
             raise DocumentOverLimit(f"The file is larger than {self._limits.bytes} bytes.", field="document")
         if not self._started:
@@ -71,8 +98,7 @@ class Sandbox:
         except TimeoutError as error:
             raise SandboxUnavailable("Too many files are being examined now.") from error
         try:
-            answer = await worker.ask(encode_request(material, at, self._limits), document, self._limits.seconds)
-            return _report(answer, document, material, at)
+            return await worker.ask(header, document, self._limits.seconds)
         finally:
             self._idle.put_nowait(worker)
 

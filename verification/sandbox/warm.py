@@ -15,6 +15,7 @@ from cryptography import x509 as x509_builder
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from PIL import Image
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import signers
 from pyhanko.sign.fields import SigSeedSubFilter
@@ -23,6 +24,7 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from verification.model import Indication
 from verification.pdf.event_loop import run
 from verification.pdf.gate import validate_pdf
+from verification.pdf.pictures import code_in_picture, code_on_pages
 from verification.trust import TrustMaterial
 
 
@@ -35,10 +37,21 @@ def warm_up() -> None:
     now = datetime.now(UTC)
     certificate_der, key_der = _throwaway(now)
     document = run(_seal(certificate_der, key_der))
+    _open_pictures()
+    code_on_pages(document)
     trusted = validate_pdf(document, TrustMaterial(roots_der=(certificate_der,)), at=now)
     stranger = validate_pdf(document, TrustMaterial(roots_der=()), at=now)
     if (trusted.indication, stranger.indication) != (Indication.TOTAL_PASSED, Indication.INDETERMINATE):
         raise BrokenWorker(f"{trusted.sub_indication} {stranger.sub_indication}")
+
+
+def _open_pictures() -> None:
+    """Let the picture library load its readers, which it does at the first picture of each kind."""
+    for kind in ("PNG", "JPEG"):
+        out = io.BytesIO()
+        Image.new("L", (64, 64), 255).save(out, kind)
+        if code_in_picture(out.getvalue()) is not None:
+            raise BrokenWorker("A code was found where there is none.")
 
 
 def _throwaway(now: datetime) -> tuple[bytes, bytes]:

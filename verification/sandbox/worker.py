@@ -17,19 +17,22 @@ import select
 import signal
 import struct
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from foundation.errors import TrustServiceError
 from verification.pdf import event_loop
 from verification.pdf.gate import validate_pdf
-from verification.sandbox.codec import decode_request, encode_error, encode_report
+from verification.pdf.pictures import code_in_picture, code_on_pages
+from verification.sandbox.codec import decode_request, encode_error, encode_report, encode_text, is_picture_request
 from verification.sandbox.warm import warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from verification.limits import PdfLimits
+    from verification.model import Report
 
 UNPRIVILEGED_ID = 64_983
 MAXIMUM_ANSWER = 4 * 1024 * 1024
@@ -67,13 +70,13 @@ def give_up_privileges() -> None:
 
 
 def _in_child(header: bytes, document: bytes) -> bytes:
-    material, at, limits = decode_request(header)
+    limits, judge = _task(header, document)
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
         _limit(limits)
-        _answer(writing, lambda: encode_report(validate_pdf(document, material, at=at, limits=limits)))
+        _answer(writing, judge)
     os.close(writing)
     try:
         answer = _collect(reading, limits.seconds)
@@ -89,6 +92,20 @@ def _in_child(header: bytes, document: bytes) -> bytes:
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) in {signal.SIGXCPU, signal.SIGKILL}:
         return encode_error("DocumentOverLimit", "The file takes too much time or memory to read.")
     return encode_error("ParserCrashed", "A parser broke down over the file.")
+
+
+def _task(header: bytes, document: bytes) -> tuple[PdfLimits, Callable[[], bytes]]:
+    """Return the limits of a request and what answers it."""
+    picture_limits = is_picture_request(header)
+    if picture_limits is not None:
+        return picture_limits, lambda: encode_text(code_in_picture(document))
+    material, at, limits = decode_request(header)
+    return limits, lambda: encode_report(_with_code(validate_pdf(document, material, at=at, limits=limits), document))
+
+
+def _with_code(report: Report, document: bytes) -> Report:
+    """Look for the code on the face of what carries licence data."""
+    return report if report.attached is None else replace(report, code_text=code_on_pages(document))
 
 
 def _still_running(child: int) -> bool:

@@ -1,0 +1,189 @@
+"""Offline packs: everything a checkpoint without a network needs, signed, in one file.
+
+A ZIP file with `manifest.jws` and what it names by digest: `trust.json` (anchors,
+revocation lists, keys of codes and receipts), `catalogue.json` (names of licence types)
+and `status/<n>.cwt`. The manifest is signed by the service's trust-list key, whose
+fingerprint the verifier pins. Reading believes nothing before signature and digests hold.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from verification.signing_keys import holds
+from verification.status.encoding import BadStatusList, StatusValues, read_cwt
+from verification.trust import TrustMaterial, VerificationKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TYPE = "hufu-pack+jwt"
+MANIFEST = "manifest.jws"
+LIFE = timedelta(hours=24)
+MAXIMUM_BYTES = 64 * 1024 * 1024
+MAXIMUM_FILES = 5_000
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class BadPack(Exception):
+    """The file is no pack, or not whole, or not signed by the key it must be; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfflinePack:
+    """A genuine pack, opened.
+
+    `statuses` are the unpacked lists by number; `data_as_of` is when the oldest part was
+    made, `expires_at` from when nothing may be called valid on its word.
+    """
+
+    service_id: str
+    issued_at: datetime
+    expires_at: datetime
+    data_as_of: datetime
+    key_sha256: bytes
+    material: TrustMaterial
+    code_keys: tuple[VerificationKey, ...]
+    receipt_jwks: Mapping[str, Any]
+    types: Mapping[str, str]
+    statuses: Mapping[int, StatusValues]
+
+
+def b64(data: bytes) -> str:
+    """Return standard base64."""
+    return base64.b64encode(data).decode()
+
+
+def build_zip(files: Mapping[str, bytes]) -> bytes:
+    """Return a ZIP file that depends on nothing but its content."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in sorted(files.items()):
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            # Status lists are compressed already.
+            entry.compress_type = zipfile.ZIP_STORED if name.endswith(".cwt") else zipfile.ZIP_DEFLATED
+            archive.writestr(entry, data)
+    return out.getvalue()
+
+
+def manifest_claims(
+    files: Mapping[str, bytes], *, service_id: str, public_key_der: bytes, issued_at: datetime
+) -> dict[str, Any]:
+    """Return what the manifest says of the other files."""
+    return {
+        "iss": service_id,
+        "iat": int(issued_at.timestamp()),
+        "exp": int((issued_at + LIFE).timestamp()),
+        "key": b64(public_key_der),
+        "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
+    }
+
+
+def read_pack(data: bytes, *, pinned_key_sha256: bytes | None = None) -> OfflinePack:
+    """Open a pack; raises BadPack.
+
+    Args:
+        data: the whole file.
+        pinned_key_sha256: SHA-256 of the SubjectPublicKeyInfo that must have signed it; without one
+            the pack vouches for itself, as an anchors file does, and whoever hands it over answers for it.
+    """
+    if len(data) > MAXIMUM_BYTES:
+        raise BadPack("It is too large.")
+    files = _unzip(data)
+    try:
+        claims, key_der = _manifest(files.pop(MANIFEST).decode("ascii"))
+        if {name: hashlib.sha256(content).hexdigest() for name, content in files.items()} != claims["files"]:
+            raise BadPack("A file in it is not the one its manifest names.")
+        key_sha256 = hashlib.sha256(key_der).digest()
+        if pinned_key_sha256 is not None and key_sha256 != pinned_key_sha256:
+            raise BadPack("It is signed by another key than the pinned one.")
+        return _open(claims, files, key_sha256)
+    except (KeyError, ValueError, TypeError, AttributeError, BadStatusList) as error:
+        raise BadPack("A part of it is missing or damaged.") from error
+
+
+def _unzip(data: bytes) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            if len(entries) > MAXIMUM_FILES or sum(entry.file_size for entry in entries) > MAXIMUM_BYTES:
+                raise BadPack("It is too large.")
+            return {entry.filename: archive.read(entry) for entry in entries}
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise BadPack("It is no pack.") from error
+
+
+def _manifest(token: str) -> tuple[dict[str, Any], bytes]:
+    header, payload, signature = token.split(".")
+    head, claims = json.loads(_unb64url(header)), json.loads(_unb64url(payload))
+    if head.get("typ") != TYPE or head.get("alg") != "ES256":
+        raise BadPack("Its manifest is another kind of token.")
+    key_der = base64.b64decode(claims["key"], validate=True)
+    if not holds(key_der, _unb64url(signature), f"{header}.{payload}".encode()):
+        raise BadPack("The signature of its manifest does not hold.")
+    return claims, key_der
+
+
+def _unb64url(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _open(claims: Mapping[str, Any], files: Mapping[str, bytes], key_sha256: bytes) -> OfflinePack:
+    trust = json.loads(files["trust.json"])
+    issued_at = datetime.fromtimestamp(claims["iat"], UTC)
+    expires_at = datetime.fromtimestamp(claims["exp"], UTC)
+    service_id = str(claims["iss"])
+    list_keys = {bytes.fromhex(item["key_id"]): base64.b64decode(item["der"]) for item in trust["status_list_keys"]}
+    statuses: dict[int, StatusValues] = {}
+    oldest = datetime.fromisoformat(trust["revocation_as_of"])
+    for name, content in files.items():
+        if not name.startswith("status/"):
+            continue
+        token = read_cwt(content)
+        key = list_keys.get(token.key_id)
+        if key is None or not holds(key, token.signature, token.signed):
+            raise BadPack("A status list in it is not signed by the service.")
+        oldest, expires_at = min(oldest, token.facts.issued_at), min(expires_at, token.facts.expires_at)
+        number = int(name.removeprefix("status/").removesuffix(".cwt"))
+        if token.facts.subject.rpartition("/")[2] != str(number):
+            raise BadPack("A status list in it stands under another number.")
+        statuses[number] = token.facts.values()
+    return OfflinePack(
+        service_id=service_id,
+        issued_at=issued_at,
+        expires_at=expires_at,
+        data_as_of=min(oldest, issued_at),
+        key_sha256=key_sha256,
+        material=TrustMaterial(
+            roots_der=_ders(trust["roots"]),
+            intermediates_der=_ders(trust["intermediates"]),
+            crls_der=_ders(trust["crls"]),
+            data_as_of=datetime.fromisoformat(trust["revocation_as_of"]),
+        ),
+        code_keys=tuple(_code_key(item, service_id) for item in trust["code_keys"]),
+        receipt_jwks=trust["receipt_jwks"],
+        types=json.loads(files["catalogue.json"]),
+        statuses=statuses,
+    )
+
+
+def _ders(items: list[str]) -> tuple[bytes, ...]:
+    return tuple(base64.b64decode(item, validate=True) for item in items)
+
+
+def _code_key(item: Mapping[str, Any], service_id: str) -> VerificationKey:
+    since = item.get("not_trusted_from")
+    return VerificationKey(
+        bytes.fromhex(item["key_id"]),
+        base64.b64decode(item["der"], validate=True),
+        service_id,
+        datetime.fromisoformat(since) if since else None,
+    )

@@ -1,0 +1,1 @@
+"""Token status lists: two bits for each licence, in lists small enough to carry."""

@@ -1,0 +1,135 @@
+"""Publishes the status lists: looks for changes, signs, stores, serves.
+
+A list is signed again when a value in it changed, or when two thirds of its life are
+over; between that it is the same bytes for everybody, so that caches hold it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from foundation.errors import NotFound
+from keys.algorithms import raw_signature
+from keys.jws import sign_jws
+from keys.model import KeyPurpose
+from verification.status.encoding import (
+    CWT_TYPE,
+    JWT_TYPE,
+    StatusListFacts,
+    cose_sign1,
+    cwt_parts,
+    deflate,
+    jwt_claims,
+    pack,
+    signature_structure,
+)
+from verification.tables import status_lists
+
+if TYPE_CHECKING:
+    from foundation.clock import Clock
+    from foundation.database import Database
+    from keys.service import KeyService
+    from verification.ports import LicenceStatuses
+
+PUBLISH_EVERY = timedelta(seconds=20)
+"""A change shows within a minute: this, the time to sign, and the caches' `ttl` below."""
+
+TTL_SECONDS = 30
+LIFE = timedelta(hours=24)
+_LOOK = (status_lists.c.status_list, status_lists.c.content_sha256, status_lists.c.issued_at)
+RENEW_AFTER = timedelta(hours=8)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedList:
+    """One form of a status list as it goes out, with what an HTTP answer needs to be cached."""
+
+    body: bytes
+    media_type: str
+    etag: str
+    max_age_seconds: int
+    issued_at: datetime
+
+
+class StatusPublisher:
+    """Publishes and serves the lists; `publish_changes` runs periodically in a worker."""
+
+    def __init__(
+        self, database: Database, clock: Clock, keys: KeyService, statuses: LicenceStatuses, *, base_url: str
+    ) -> None:
+        """Take the collaborators; `base_url` is where lists are served, without trailing slash."""
+        self._database = database
+        self._clock = clock
+        self._keys = keys
+        self._statuses = statuses
+        self._base_url = base_url
+
+    def address(self, status_list: int) -> str:
+        """Return where a list is published; its `sub`."""
+        return f"{self._base_url}/status-lists/{status_list}"
+
+    async def publish_changes(self) -> None:
+        """Sign and store every list that changed or grows old."""
+        now = self._clock.now()
+        async with self._database.read() as connection:
+            sizes = await self._statuses.lists(connection)
+            rows = (await connection.execute(select(*_LOOK))).all()
+        known = {row.status_list: row for row in rows}
+        for number, size in sorted(sizes.items()):
+            async with self._database.read() as connection:
+                entries = [(entry.index, entry.value) async for entry in self._statuses.not_valid(connection, number)]
+            packed = pack(size, entries)
+            digest = hashlib.sha256(packed).digest()
+            row = known.get(number)
+            if row is None or row.content_sha256 != digest or now - row.issued_at >= RENEW_AFTER:
+                await self._publish(number, size, packed, digest, now)
+
+    async def _publish(self, number: int, size: int, packed: bytes, digest: bytes, now: datetime) -> None:
+        facts = StatusListFacts(self.address(number), now, now + LIFE, TTL_SECONDS, deflate(packed))
+        jwt = await sign_jws(self._keys, KeyPurpose.STATUS_LIST, jwt_claims(facts), typ=JWT_TYPE)
+        info = await self._keys.active(KeyPurpose.STATUS_LIST)
+        protected, payload = cwt_parts(facts, info.qr_key_id)
+        signed = signature_structure(protected, payload)
+        signature = raw_signature(info, await self._keys.sign_message(info.key_id, KeyPurpose.STATUS_LIST, signed))
+        values = {
+            "content_sha256": digest,
+            "entries": size,
+            "issued_at": now,
+            "expires_at": facts.expires_at,
+            "jwt": jwt,
+            "cwt": cose_sign1(protected, payload, signature),
+        }
+        statement = insert(status_lists).values(status_list=number, **values)
+        # Two workers at once: the later look at the records wins, never the earlier one.
+        newer = statement.on_conflict_do_update(
+            index_elements=[status_lists.c.status_list], set_=values, where=status_lists.c.issued_at < now
+        )
+        async with self._database.transaction() as connection:
+            await connection.execute(newer)
+
+    async def published(self, status_list: int, *, as_cwt: bool) -> PublishedList:
+        """Return a list as last published; raises NotFound."""
+        form = status_lists.c.cwt if as_cwt else status_lists.c.jwt
+        statement = select(form.label("body"), status_lists.c.issued_at).where(
+            status_lists.c.status_list == status_list
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        if row is None:
+            raise NotFound("There is no such status list.")
+        body = row.body if as_cwt else row.body.encode()
+        media_type = CWT_TYPE if as_cwt else f"application/{JWT_TYPE}"
+        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        return PublishedList(body, media_type, etag, TTL_SECONDS, row.issued_at)
+
+    async def all_cwt(self) -> tuple[bytes, ...]:
+        """Return every published list in its CWT form, for packs."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(status_lists.c.cwt).order_by(status_lists.c.status_list))
+            return tuple(rows.scalars())

@@ -1,0 +1,57 @@
+"""Tables of `verification`: published status lists, the transparency log, other cities' trust lists."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, DateTime, Integer, LargeBinary, Table, Text
+
+from foundation.database import metadata
+
+status_lists = Table(
+    "verification_status_lists",
+    metadata,
+    Column("status_list", Integer, primary_key=True),
+    Column("content_sha256", LargeBinary, nullable=False),
+    Column("entries", BigInteger, nullable=False),
+    Column("issued_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("jwt", Text, nullable=False),
+    Column("cwt", LargeBinary, nullable=False),
+)
+
+log_leaves = Table(
+    "transparency_leaves",
+    metadata,
+    Column("leaf_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("audit_id", BigInteger, nullable=False, unique=True),
+    Column("commitment", LargeBinary, nullable=False),
+)
+
+log_tiles = Table(
+    "transparency_tiles",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("tile_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False),
+)
+
+log_checkpoints = Table(
+    "transparency_checkpoints",
+    metadata,
+    Column("tree_size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root_hash", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("signed_at", DateTime(timezone=True), nullable=False),
+)
+
+trust_lists = Table(
+    "verification_trust_lists",
+    metadata,
+    Column("service_id", Text, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("pinned_key_sha256", LargeBinary, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("issued_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("imported_at", DateTime(timezone=True), nullable=False),
+    Column("withdrawn_at", DateTime(timezone=True), nullable=True),
+)
