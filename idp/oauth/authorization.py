@@ -19,7 +19,7 @@ from foundation.ids import new_id, new_secret
 from idp.oauth.authorization_request import AuthorizationRequest, check, client_id_of
 from idp.oauth.claims_request import named_subject
 from idp.oauth.errors import AuthorizationRefused, InteractionExpired, InvalidAccessToken
-from idp.oauth.grant import CODE_LIFETIME, GRANT_LIFETIME, USER_TOKEN_LIFETIME, Grant, digest
+from idp.oauth.grant import CODE_LIFETIME, DECOUPLED_LIFETIME, GRANT_LIFETIME, USER_TOKEN_LIFETIME, Grant, digest
 from idp.oauth.model import AuthorizationResponse, ConsentNeeded, ConsentPage, SignInNeeded
 from idp.oauth.repository import Grants
 from idp.oauth.request_object import Received, open_request
@@ -236,28 +236,41 @@ class Authorization:
 
 
 def _grant(request: AuthorizationRequest, principal: Principal, now: datetime) -> Grant:
-    if principal.auth_time is None:
-        raise NotAuthenticated("A session is needed.")
-    offline = "offline_access" in request.scopes
-    return Grant(
-        grant_id=new_id("gra"),
-        client_id=request.client.client_id,
-        account_id=principal.subject_id,
-        subject_kind=principal.kind,
-        actor_id=principal.actor_id,
+    return replace(
+        new_grant(request.client.client_id, principal, request.scope, now),
         session_id=principal.session_id,
-        scope=request.scope,
         redirect_uri=request.target.redirect_uri,
         nonce=request.nonce,
         code_challenge=request.code_challenge,
         code_expires_at=now + CODE_LIFETIME,
+        claims=request.claims,
+        code_jkt=request.dpop_jkt,
+    )
+
+
+def new_grant(client_id: str, principal: Principal, scope: str, now: datetime) -> Grant:
+    """Return a grant by the one who is signed in, not bound to a session and without a code."""
+    if principal.auth_time is None:
+        raise NotAuthenticated("A session is needed.")
+    offline = "offline_access" in scope.split()
+    return Grant(
+        grant_id=new_id("gra"),
+        client_id=client_id,
+        account_id=principal.subject_id,
+        subject_kind=principal.kind,
+        actor_id=principal.actor_id,
+        session_id=None,
+        scope=scope,
+        redirect_uri=None,
+        nonce=None,
+        code_challenge=None,
+        code_expires_at=None,
         code_consumed_at=None,
         auth_time=principal.auth_time,
         acr=principal.acr,
         amr=principal.amr,
-        claims=request.claims,
-        code_jkt=request.dpop_jkt,
-        expires_at=now + (GRANT_LIFETIME if offline else CODE_LIFETIME + USER_TOKEN_LIFETIME),
+        claims=None,
+        expires_at=now + (GRANT_LIFETIME if offline else DECOUPLED_LIFETIME + USER_TOKEN_LIFETIME),
         revoked_at=None,
     )
 

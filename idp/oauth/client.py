@@ -44,6 +44,8 @@ class GrantType(StrEnum):
 
     AUTHORIZATION_CODE = "authorization_code"
     CLIENT_CREDENTIALS = "client_credentials"
+    DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+    CIBA = "urn:openid:params:grant-type:ciba"
     REFRESH_TOKEN = "refresh_token"  # noqa: S105 - a registered grant name
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from idp.oauth.authorization_request import LEVELS, PROMPTS
 from idp.oauth.client import AuthenticationMethod, GrantType
 from idp.oauth.client_authentication import ASSERTION_ALGORITHMS
-from idp.oauth.client_metadata import ENCRYPTION_ALGORITHMS, ENCRYPTION_METHODS, FAPI_ALGORITHMS
+from idp.oauth.client_metadata import DELIVERY_MODES, ENCRYPTION_ALGORITHMS, ENCRYPTION_METHODS, FAPI_ALGORITHMS
 from idp.oauth.model import CLIENT_SCOPES, SIGNED_MODES, USER_SCOPES, ResponseMode
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ def metadata(issuer: str, id_token_algorithms: Sequence[str], *, certificates: b
         "jwks_uri": f"{issuer}/oauth/jwks",
         "introspection_endpoint": f"{issuer}/oauth/introspect",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "device_authorization_endpoint": f"{issuer}/oauth/device_authorization",
+        "backchannel_authentication_endpoint": f"{issuer}/oauth/bc-authorize",
+        "backchannel_token_delivery_modes_supported": list(DELIVERY_MODES),
+        "backchannel_user_code_parameter_supported": False,
         "end_session_endpoint": f"{issuer}/oauth/logout",
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,

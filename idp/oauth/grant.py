@@ -17,6 +17,8 @@ CODE_LIFETIME = timedelta(seconds=60)
 USER_TOKEN_LIFETIME = timedelta(minutes=10)
 CLIENT_TOKEN_LIFETIME = timedelta(minutes=5)
 ID_TOKEN_LIFETIME = timedelta(minutes=5)
+DECOUPLED_LIFETIME = timedelta(minutes=10)
+"""How long an answer given on another device may wait for its client."""
 GRANT_LIFETIME = timedelta(days=30)
 REFRESH_RETRY_WINDOW = timedelta(seconds=30)
 

@@ -16,6 +16,9 @@ class Subjects(Protocol):
     async def claims(self, grant: Grant, scopes: Collection[str]) -> dict[str, Any] | None:
         """Return the claims the scopes open, without `sub`; None when the subject may no longer sign in."""
 
+    async def find(self, login_hint: str) -> str | None:
+        """Return the active account that signs in with a name or proven mobile number, or None."""
+
 
 class Signer(Protocol):
     """Signs our tokens; `keys.jws.TokenSigner`."""

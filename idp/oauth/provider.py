@@ -10,6 +10,7 @@ from foundation.outbound import OutboundClient
 from idp.oauth.access_tokens import AccessTokens
 from idp.oauth.authorization import Authorization
 from idp.oauth.client_authentication import ClientAuthentication
+from idp.oauth.decoupled import Decoupled
 from idp.oauth.discovery import metadata
 from idp.oauth.logout import Logout
 from idp.oauth.parts import Parts
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         SenderProof,
     )
     from idp.oauth.ports import Signer, Subjects
+    from idp.oauth.waiting import Question
 
 
 class OpenIdProvider:
@@ -89,6 +91,7 @@ class OpenIdProvider:
         self._status = TokenStatus(self._parts, authentication)
         self._outbound = OutboundClient(settings.outbound_networks)
         self._logout = Logout(self._parts, self._outbound)
+        self._decoupled = Decoupled(self._parts, authentication, self._outbound)
         self._userinfo = UserInfo(self._parts, self.access_tokens)
 
     def discovery(self) -> dict[str, Any]:
@@ -139,6 +142,30 @@ class OpenIdProvider:
         """Answer RFC 7009; raises OAuthError."""
         return await self._status.revoke(request)
 
+    async def device(self, request: EndpointRequest) -> EndpointResponse:
+        """Answer the device authorization endpoint (RFC 8628); raises OAuthError."""
+        return await self._decoupled.device(request)
+
+    async def ciba(self, request: EndpointRequest) -> EndpointResponse:
+        """Answer the backchannel authentication endpoint (CIBA); raises OAuthError."""
+        return await self._decoupled.ciba(request)
+
+    async def question_of_code(self, typed: str, principal: Principal) -> str:
+        """Return the question a typed user code stands for; raises InvalidInput, TooManyRequests."""
+        return await self._decoupled.question_of_code(typed, principal)
+
+    async def questions(self, principal: Principal) -> tuple[Question, ...]:
+        """Return the open questions other devices put to a person."""
+        return await self._decoupled.questions(principal)
+
+    async def question(self, question_id: str, principal: Principal) -> Question:
+        """Return one open question; raises NotFound."""
+        return await self._decoupled.question(question_id, principal)
+
+    async def answer_question(self, question_id: str, principal: Principal, *, approved: bool) -> None:
+        """Take a person's answer, once; raises NotFound, StepUpRequired."""
+        await self._decoupled.answer(question_id, principal, approved=approved)
+
     async def check_logout(self, parameters: Parameters, principal: Principal | None) -> LogoutRequest:
         """Check an end-session request; raises OAuthError. Ending the session is the session service's."""
         return await self._logout.check(parameters, principal)
@@ -153,7 +180,7 @@ class OpenIdProvider:
 
     def job_handlers(self) -> dict[str, JobHandler]:
         """Return the handlers of the provider's jobs."""
-        return self._logout.job_handlers()
+        return {**self._logout.job_handlers(), **self._decoupled.job_handlers()}
 
     def periodic_jobs(self) -> dict[str, PeriodicJob]:
         """Return the provider's housekeeping."""

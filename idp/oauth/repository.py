@@ -20,6 +20,7 @@ from idp.oauth.tables import (
     oauth_revocations,
     oauth_secrets,
     oauth_used_tokens,
+    oauth_waiting,
 )
 
 if TYPE_CHECKING:
@@ -100,6 +101,15 @@ class Grants:
                 _client_active(table.c.client_id),
             )
             .values(code_consumed_at=now, confirmation=None if bound_to is None else dict(bound_to))
+        )
+        return (await self._connection.execute(statement)).rowcount == 1
+
+    async def bind(self, grant: Grant, bound_to: Mapping[str, str] | None, now: datetime) -> bool:
+        """Bind a grant's refresh tokens to a key; False when grant or client no longer stand."""
+        statement = (
+            update(oauth_grants)
+            .where(oauth_grants.c.grant_id == grant.grant_id, _grant_stands(grant, now))
+            .values(confirmation=None if bound_to is None else dict(bound_to))
         )
         return (await self._connection.execute(statement)).rowcount == 1
 
@@ -217,6 +227,11 @@ class Grants:
         )
         return tuple(await self._connection.execute(query))
 
+    async def accounts_of_client(self, client_id: str) -> tuple[str, ...]:
+        """Return who granted a client anything that is still on record."""
+        query = select(oauth_grants.c.account_id).where(oauth_grants.c.client_id == client_id).distinct()
+        return tuple((await self._connection.execute(query)).scalars())
+
     async def use_once(self, token_hash: bytes, expires_at: datetime) -> bool:
         """Note a single-use assertion; False when it was seen before."""
         statement = upsert(oauth_used_tokens).values(token_hash=token_hash, expires_at=expires_at)
@@ -258,6 +273,7 @@ class Grants:
         statements = (
             delete(oauth_grants).where(oauth_grants.c.expires_at < now - day),
             delete(oauth_pushed_requests).where(oauth_pushed_requests.c.expires_at < now - day),
+            delete(oauth_waiting).where(oauth_waiting.c.expires_at < now - day),
             delete(oauth_revocations).where(oauth_revocations.c.expires_at < now - day),
             delete(oauth_used_tokens).where(oauth_used_tokens.c.expires_at < now - day),
         )

@@ -21,11 +21,13 @@ from authlib.oauth2.rfc6749 import (
     OAuth2Request,
     grants,
 )
+from authlib.oauth2.rfc6749.hooks import hooked
 from authlib.oauth2.rfc6749.requests import OAuth2Payload
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc7636.challenge import create_s256_code_challenge
 from authlib.oidc.core.grants.code import OpenIDToken
 
+from idp.oauth.client import GrantType
 from idp.oauth.errors import OAuthError
 
 if TYPE_CHECKING:
@@ -120,6 +122,8 @@ class Server(AuthorizationServer):  # type: ignore[misc] # Authlib ships no type
         self.register_grant(AuthorizationCodeGrant, [PkceS256(required=True), IdTokens()])
         self.register_grant(RefreshTokenGrant, [IdTokens()])
         self.register_grant(ClientCredentialsGrant)
+        self.register_grant(DeviceGrant, [IdTokens()])
+        self.register_grant(CibaGrant, [IdTokens()])
 
     def query_client(self, client_id: str) -> Client | None:
         """Return the client this request is about."""
@@ -243,10 +247,43 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         if facts.grant is None or user != facts.grant.account_id:
             message = "a user token needs its grant"
             raise RuntimeError(message)
-        token = facts.mint.user_token(facts.client, facts.grant, scope, facts.now, facts.confirmation)
-        if include_refresh_token and "offline_access" in scope.split():
-            token["refresh_token"] = self.request.effects.refresh_token = facts.mint.new_refresh_token()
-        return token
+        return _user_answer(self.request, facts.grant, scope, refresh=include_refresh_token)
+
+
+def _user_answer(request: Request, grant: Grant, scope: str, *, refresh: bool) -> dict[str, Any]:
+    """Return a token answer over a person's grant, with a refresh token for offline access."""
+    facts = request.facts
+    token = facts.mint.user_token(facts.client, grant, scope, facts.now, facts.confirmation)
+    if refresh and "offline_access" in scope.split():
+        token["refresh_token"] = request.effects.refresh_token = facts.mint.new_refresh_token()
+    return token
+
+
+class DeviceGrant(grants.BaseGrant, grants.TokenEndpointMixin):  # type: ignore[misc] # Authlib ships no types
+    """RFC 8628: the person answered on another device; the caller read the approved grant."""
+
+    GRANT_TYPE = GrantType.DEVICE.value
+    TOKEN_ENDPOINT_AUTH_METHODS = CLIENT_METHODS
+
+    def validate_token_request(self) -> None:
+        """Require the grant that the caller read."""
+        self.request.client = self.authenticate_token_endpoint_client()
+        if self.request.facts.grant is None:
+            raise InvalidGrantError("The request is unknown or was used before.")
+
+    @hooked  # type: ignore[untyped-decorator] # Authlib ships no types
+    def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
+        """Mint the tokens of the grant."""
+        grant: Grant = self.request.facts.grant
+        refresh = self.request.client.check_grant_type(GrantType.REFRESH_TOKEN.value)
+        token = _user_answer(self.request, grant, grant.scope, refresh=refresh)
+        return 200, token, self.TOKEN_RESPONSE_HEADER
+
+
+class CibaGrant(DeviceGrant):
+    """OpenID Connect CIBA: the same, asked for by the hotline."""
+
+    GRANT_TYPE = GrantType.CIBA.value
 
 
 class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc] # Authlib ships no types

@@ -36,3 +36,7 @@ class AccountSubjects:
             return await self._accounts.claims(grant.account_id, scopes)
         except NotFound:
             return None
+
+    async def find(self, login_hint: str) -> str | None:
+        """Return the active account that signs in with a name or proven mobile number, or None."""
+        return await self._accounts.find(login_hint)

@@ -74,6 +74,29 @@ oauth_pushed_requests = Table(
     Index("ix_oauth_pushed_requests_expires_at", "expires_at"),
 )
 
+oauth_waiting = Table(
+    "oauth_waiting",
+    metadata,
+    Column("request_hash", LargeBinary, primary_key=True),
+    Column("question_id", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("client_id", Text, ForeignKey("oauth_clients.client_id"), nullable=False),
+    Column("user_code_hash", LargeBinary, nullable=True, unique=True),
+    Column("scope", Text, nullable=False),
+    Column("account_id", Text, nullable=True),
+    Column("state", Text, nullable=False),
+    Column("grant_id", Text, nullable=True),
+    Column("acr", Text, nullable=True),
+    Column("binding_message", Text, nullable=True),
+    Column("notification_token", LargeBinary, nullable=True),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("last_polled_at", DateTime(timezone=True), nullable=True),
+    Column("interval_seconds", Integer, nullable=False),
+    Index("ix_oauth_waiting_account_id", "account_id"),
+    Index("ix_oauth_waiting_expires_at", "expires_at"),
+)
+
 oauth_refresh_tokens = Table(
     "oauth_refresh_tokens",
     metadata,

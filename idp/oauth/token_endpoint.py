@@ -24,6 +24,8 @@ from idp.oauth.repository import Grants
 from idp.oauth.sender import SenderCheck
 from idp.oauth.server import Facts, Request, Server, translated
 from idp.oauth.tables import oauth_grants
+from idp.oauth.waiting import WaitingKind, WaitingState
+from idp.oauth.waiting_repository import WaitingRequests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from idp.oauth.grant import Grant, RefreshToken
     from idp.oauth.model import EndpointRequest
     from idp.oauth.parts import Parts
+    from idp.oauth.waiting import Waiting
 
 REFRESH_IDLE = timedelta(days=14)
 MAX_PARAMETERS = 30
@@ -49,6 +52,21 @@ def single_parameters(request: EndpointRequest) -> dict[str, str]:
     if len(parameters) != len(request.parameters):
         raise OAuthError("invalid_request", "A parameter is repeated.")
     return {name: value for name, value in parameters.items() if value}
+
+
+KINDS = {GrantType.DEVICE: WaitingKind.DEVICE, GrantType.CIBA: WaitingKind.CIBA}
+
+
+def _require_answered(waiting: Waiting, now: datetime, *, too_soon: bool) -> None:
+    """Raise what a poll gets before the person approved (RFC 8628 section 3.5, CIBA section 11)."""
+    if now >= waiting.expires_at:
+        raise OAuthError("expired_token", "The request expired.")
+    if waiting.state is WaitingState.DENIED:
+        raise OAuthError("access_denied", "The person declined.")
+    if waiting.state is WaitingState.PENDING:
+        raise OAuthError("slow_down" if too_soon else "authorization_pending", "The person has not answered yet.")
+    if waiting.state is WaitingState.CONSUMED:
+        raise OAuthError("invalid_grant", "The request was used before.")
 
 
 class TokenEndpoint:
@@ -79,6 +97,8 @@ class TokenEndpoint:
             return EndpointResponse(await self._redeem(parameters, facts))
         if grant_type == GrantType.REFRESH_TOKEN:
             return EndpointResponse(await self._refresh(parameters, facts))
+        if grant_type in {GrantType.DEVICE, GrantType.CIBA}:
+            return EndpointResponse(await self._collect(parameters, facts, GrantType(grant_type)))
         return EndpointResponse(self._decide(parameters, facts)[0])
 
     def _decide(self, parameters: Mapping[str, str], facts: Facts) -> tuple[dict[str, Any], Request]:
@@ -129,6 +149,35 @@ class TokenEndpoint:
         if current is not None and current.code_consumed_at is not None:
             await self._end_family(grant, facts.now, "idp.code_reused")
         raise OAuthError("invalid_grant", "The code was used before or is no longer valid.")
+
+    async def _collect(self, parameters: Mapping[str, str], facts: Facts, grant_type: GrantType) -> dict[str, Any]:
+        """Answer a poll for what a person decides on another device."""
+        if not facts.client.check_grant_type(grant_type):
+            raise OAuthError("unauthorized_client", "The client is not registered for this grant.")
+        name = "device_code" if grant_type is GrantType.DEVICE else "auth_req_id"
+        async with self._parts.database.read() as connection:
+            requests = WaitingRequests(connection)
+            waiting = await requests.find(digest(parameters.get(name, "")))
+            if waiting is None or waiting.client_id != facts.client.client_id or waiting.kind != KINDS[grant_type]:
+                raise OAuthError("invalid_grant", f"The {name} is unknown.")
+            too_soon = waiting.too_soon(facts.now)
+            await requests.polled(waiting, facts.now, too_soon=too_soon)
+            _require_answered(waiting, facts.now, too_soon=too_soon)
+            grant = await Grants(connection).find(waiting.grant_id or "")
+        told = await self._id_token_claims(grant)
+        if grant is None or told is None:
+            raise OAuthError("invalid_grant", "The account may no longer sign in.")
+        body, pure = self._decide(parameters, replace(facts, grant=grant))
+        async with self._parts.database.transaction() as connection:
+            if not await WaitingRequests(connection).consume(waiting, facts.now):
+                raise OAuthError("invalid_grant", f"The {name} was used before.")
+            if not await Grants(connection).bind(grant, facts.confirmation if facts.client.public else None, facts.now):
+                raise OAuthError("invalid_grant", "The grant was withdrawn.")
+            if pure.effects.refresh_token is not None:
+                lifetime = min(REFRESH_IDLE, grant.expires_at - facts.now)
+                token_hash = digest(pure.effects.refresh_token)
+                await Grants(connection).add_refresh_token(token_hash, grant.grant_id, 0, facts.now, lifetime)
+        return body
 
     async def _refresh(self, parameters: Mapping[str, str], facts: Facts) -> dict[str, Any]:
         async with self._parts.database.read() as connection:

@@ -75,6 +75,28 @@ STATEMENTS: tuple[str, ...] = (
     """,
     "CREATE INDEX ix_oauth_pushed_requests_expires_at ON oauth_pushed_requests (expires_at)",
     """
+    CREATE TABLE oauth_waiting (
+        request_hash bytea PRIMARY KEY CHECK (octet_length(request_hash) = 32),
+        question_id text NOT NULL UNIQUE,
+        kind text NOT NULL,
+        client_id text NOT NULL REFERENCES oauth_clients,
+        user_code_hash bytea NULL UNIQUE,
+        scope text NOT NULL,
+        account_id text NULL,
+        state text NOT NULL,
+        grant_id text NULL,
+        acr text NULL,
+        binding_message text NULL,
+        notification_token bytea NULL,
+        created_at timestamptz NOT NULL,
+        expires_at timestamptz NOT NULL,
+        last_polled_at timestamptz NULL,
+        interval_seconds integer NOT NULL
+    )
+    """,
+    "CREATE INDEX ix_oauth_waiting_account_id ON oauth_waiting (account_id)",
+    "CREATE INDEX ix_oauth_waiting_expires_at ON oauth_waiting (expires_at)",
+    """
     CREATE TABLE oauth_refresh_tokens (
         token_hash bytea PRIMARY KEY CHECK (octet_length(token_hash) = 32),
         grant_id text NOT NULL REFERENCES oauth_grants ON DELETE CASCADE,

@@ -76,6 +76,9 @@ class KnownSubjects:
         names = {"profile": "name", "phone": "phone_number", "real_name": "verified_claims"}
         return {claim: stored[claim] for scope, claim in names.items() if scope in scopes and claim in stored}
 
+    async def find(self, login_hint: str) -> str | None:
+        return f"acc_{login_hint}" if f"acc_{login_hint}" in self.people else None
+
 
 def person(now: datetime, account_id: str = "acc_chenwei", *, acr: str = "L2", session_id: str = "ses_1") -> Principal:
     return Principal(
