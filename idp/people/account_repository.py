@@ -208,6 +208,12 @@ class Persons:
         row = (await self._connection.execute(select(persons).where(persons.c.person_id == person_id))).first()
         return None if row is None else self._person(row)
 
+    async def rename(self, person_id: str, name: str) -> None:
+        """Give a person another name."""
+        await self._connection.execute(
+            update(persons).where(persons.c.person_id == person_id).values(name=self._cipher.encrypt(name, _NAME))
+        )
+
     async def lock(self, person_id: str) -> None:
         """Hold the person's row, so that one change of evidence is weighed at a time."""
         await self._connection.execute(

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from idp.people.accounts import AccountService, PersonService
 from idp.people.assisted import AssistedMandates
+from idp.people.conflicts import ConflictService
 from idp.people.counter import CounterService
+from idp.people.duplicates import DuplicateService
 from idp.people.gateway import ANSWER_SECONDS, RealNameGateway
 from idp.people.importing import AccountImport
 from idp.people.legal_persons import LegalPersonService
@@ -67,6 +69,8 @@ class People:
     qr_sign_in: QrSignIn
     own_data: OwnData
     importing: AccountImport
+    conflicts: ConflictService
+    duplicates: DuplicateService
     sms: SmsGateway
     gateway: RealNameGateway
     passwords: Passwords
@@ -146,6 +150,8 @@ def assemble(
         qr_sign_in=QrSignIn(tools, sessions, cache),
         own_data=OwnData(tools),
         importing=AccountImport(tools),
+        conflicts=ConflictService(tools, officers),
+        duplicates=DuplicateService(tools),
         sms=sms,
         gateway=gateway,
         passwords=passwords,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from foundation.audit import AuditEvent
 from foundation.errors import NotAuthenticated, NotFound
 from idp.people.account_repository import Accounts, Persons
+from idp.people.duplicates import merged_with
 from idp.people.errors import SignInRefused
 from idp.people.legal_person_repository import LegalPersons
 from idp.people.mandate import PartyKind
@@ -62,10 +63,11 @@ class OwnData:
         self._tools = tools
 
     async def sessions(self, principal: Principal) -> tuple[OpenSession, ...]:
-        """Return where the account is signed in, the latest use first."""
+        """Return where the account, and those merged with it, are signed in, the latest use first."""
         async with self._tools.database.read() as connection:
             account_id = await self._account(connection, principal)
-            rows = await Sessions(connection).living(account_id, self._tools.clock.now())
+            group = await merged_with(connection, account_id)
+            rows = await Sessions(connection).living(group, self._tools.clock.now())
         return tuple(
             OpenSession(
                 session_id=row.session_id,
@@ -83,7 +85,8 @@ class OwnData:
         """Return the latest hundred attempts to sign in, refused ones too, newest first."""
         async with self._tools.database.read() as connection:
             account_id = await self._account(connection, principal)
-            rows = await Sessions(connection).attempts(account_id, HISTORY)
+            group = await merged_with(connection, account_id)
+            rows = await Sessions(connection).attempts(group, HISTORY)
         return tuple(
             SignInAttempt(
                 attempted_at=row.attempted_at,
@@ -102,7 +105,9 @@ class OwnData:
         async with self._tools.database.transaction() as connection:
             account_id = await self._account(connection, principal)
             repository, now = Sessions(connection), self._tools.clock.now()
-            if not await repository.end(session_id, account_id, now, "device forgotten"):
+            owner = await repository.account_of(session_id)
+            group = await merged_with(connection, account_id)
+            if owner not in group or not await repository.end(session_id, owner, now, "device forgotten"):
                 raise NotFound("There is no such session.")
             await repository.forget_device(session_id, now)
             await self._tools.tell(connection, (session_id,))

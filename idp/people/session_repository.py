@@ -20,7 +20,7 @@ from idp.people.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from sqlalchemy import Row
@@ -133,13 +133,13 @@ class Sessions:
         )
         return tuple((await self._connection.execute(statement)).scalars())
 
-    async def living(self, account_id: str, now: datetime) -> tuple[Row[Any], ...]:
-        """Return the account's open sessions with their devices, latest use first."""
+    async def living(self, account_ids: Collection[str], now: datetime) -> tuple[Row[Any], ...]:
+        """Return the accounts' open sessions with their devices, latest use first."""
         statement = (
             select(sessions, devices.c.label, devices.c.first_seen_at.label("device_first_seen_at"))
             .outerjoin(devices, devices.c.device_id == sessions.c.device_id)
             .where(
-                sessions.c.account_id == account_id,
+                sessions.c.account_id.in_(account_ids),
                 sessions.c.state == OPEN,
                 sessions.c.ended_at.is_(None),
                 sessions.c.expires_at > now,
@@ -191,12 +191,12 @@ class Sessions:
         """Append one attempt to the sign-in history."""
         await self._connection.execute(insert(sign_in_attempts).values(**values))
 
-    async def attempts(self, account_id: str, limit: int) -> tuple[Row[Any], ...]:
-        """Return the account's latest attempts, newest first."""
+    async def attempts(self, account_ids: Collection[str], limit: int) -> tuple[Row[Any], ...]:
+        """Return the accounts' latest attempts, newest first."""
         statement = (
             select(sign_in_attempts, devices.c.label)
             .outerjoin(devices, and_(devices.c.device_id == sign_in_attempts.c.device_id))
-            .where(sign_in_attempts.c.account_id == account_id)
+            .where(sign_in_attempts.c.account_id.in_(account_ids))
             .order_by(sign_in_attempts.c.attempt_id.desc())
             .limit(limit)
         )

@@ -13,6 +13,7 @@ from foundation.ids import new_secret
 from foundation.principal import ANONYMOUS, Channel
 from idp.people.account import AccountKind, AccountState
 from idp.people.account_repository import Accounts, Persons
+from idp.people.duplicates import merged_with
 from idp.people.errors import AccountClosed, SecondFactorRefused, SignInRefused
 from idp.people.legal_person_repository import LegalPersons
 from idp.people.proof import NO_LEVEL, level_at
@@ -116,8 +117,10 @@ class SessionService:
         async with self._tools.database.transaction() as connection:
             repository = Sessions(connection)
             account_id = await repository.account_of(principal.session_id or "")
+            owner = await repository.account_of(target)
             now = self._tools.clock.now()
-            if account_id is None or not await repository.end(target, account_id, now, "signed out"):
+            own = account_id is not None and owner in await merged_with(connection, account_id)
+            if owner is None or not own or not await repository.end(target, owner, now, "signed out"):
                 raise NotFound("There is no such session.")
             await self._tools.tell(connection, (target,))
             await self._tools.audit.record(connection, principal, AuditEvent("people.sign_out", "session", target))

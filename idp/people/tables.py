@@ -344,3 +344,15 @@ account_imports = Table(
     _moment("started_at", nullable=False),
     _moment("finished_at"),
 )
+
+account_merges = Table(
+    "account_merges",
+    metadata,
+    Column("merge_id", Text, primary_key=True),
+    Column("primary_id", Text, nullable=False),
+    Column("secondary_id", Text, nullable=False),
+    Column("person_id", Text, nullable=False),
+    _moment("merged_at", nullable=False),
+    _moment("undone_at"),
+    Column("undone_by", Text),
+)

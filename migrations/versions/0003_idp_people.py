@@ -345,6 +345,24 @@ STATEMENTS: tuple[str, ...] = (
     """,
     "CREATE INDEX ix_passkeys_account_id ON passkeys (account_id)",
     """
+    CREATE TABLE account_merges (
+        merge_id text PRIMARY KEY,
+        primary_id text NOT NULL REFERENCES accounts,
+        secondary_id text NOT NULL REFERENCES accounts,
+        person_id text NOT NULL REFERENCES persons,
+        merged_at timestamptz NOT NULL,
+        undone_at timestamptz NULL,
+        undone_by text NULL,
+        CONSTRAINT ck_account_merges_two_accounts CHECK (primary_id <> secondary_id)
+    )
+    """,
+    # An account is merged into one other at a time.
+    """
+    CREATE UNIQUE INDEX uq_account_merges_secondary_id ON account_merges (secondary_id)
+    WHERE undone_at IS NULL
+    """,
+    "CREATE INDEX ix_account_merges_primary_id ON account_merges (primary_id) WHERE undone_at IS NULL",
+    """
     CREATE TABLE account_imports (
         import_id text PRIMARY KEY,
         system text NOT NULL,
