@@ -258,8 +258,7 @@ class _Ceremony:
     def _first_list(self, facts: IssuerFacts) -> None:
         lifetime = offline_root.LIST_LIFETIME if facts.issuer is Issuer.ROOT else ISSUING_LIST_LIFETIME
         times = ListTimes(1, self._now, self._now + lifetime)
-        delta = None if facts.issuer is Issuer.ROOT else self._addresses.delta_crl(facts.issuer)
-        self.made.lists.append((facts.issuer, times, build_crl(facts, (), times, delta_address=delta)))
+        self.made.lists.append((facts.issuer, times, build_crl(facts, (), times)))
 
     def discard(self) -> None:
         """Take back what a failed ceremony left in a device."""

@@ -298,9 +298,8 @@ class CertificateIssuer:
             revoked = await certificates.revoked(issuer, unexpired_at=now, since=since)
             lifetime = LIST_LIFETIME if base is None else DELTA_LIFETIME
             times = ListTimes(number, now, now + lifetime, None if base is None else base.number)
-            address = self._addresses.delta_crl(issuer)
             # Long lists take a while to encode, and a device a while to sign.
-            crl_der = await asyncio.to_thread(build_crl, facts, revoked, times, delta_address=address)
+            crl_der = await asyncio.to_thread(build_crl, facts, revoked, times)
             await certificates.add_list(issuer, times, crl_der)
         return crl_der
 

@@ -69,10 +69,13 @@ class ListTimes:
     base_number: int | None = None
 
 
-def build_crl(
-    facts: IssuerFacts, revocations: Iterable[Revocation], times: ListTimes, *, delta_address: str | None = None
-) -> bytes:
-    """Return a signed list; a full one points to its delta when there is one."""
+def build_crl(facts: IssuerFacts, revocations: Iterable[Revocation], times: ListTimes) -> bytes:
+    """Return a signed list.
+
+    A full list carries no Freshest CRL pointer: validators that meet one without having the delta at
+    hand (pyHanko among them) call a sealed file undetermined, also long after, offline, and when the
+    full list is embedded in the file and was fresh at its time.
+    """
     if facts.certificate is None:
         message = "a list needs its issuer's certificate"
         raise ValueError(message)
@@ -87,9 +90,6 @@ def build_crl(
     )
     if times.base_number is not None:
         builder = builder.add_extension(x509.DeltaCRLIndicator(times.base_number), critical=True)
-    elif delta_address is not None:
-        point = x509.DistributionPoint([x509.UniformResourceIdentifier(delta_address)], None, None, None)
-        builder = builder.add_extension(x509.FreshestCRL([point]), critical=False)
     for revocation in revocations:
         builder = builder.add_revoked_certificate(_entry(revocation))
     return builder.sign(facts.signer, signature_hash(facts.signer)).public_bytes(Encoding.DER)

@@ -124,8 +124,8 @@ def prove_real_name(stage: Stage) -> None:
     expect(page.status == httpx2.codes.OK, f"registering: {page.text[:300]}")
     stage.say(f"{citizen.name} registered as {username}")
     page = stage.citizen.send(
-        stage.citizen.open("/real-name"),
-        "/real-name",
+        stage.citizen.open("/real-name/bank_card"),
+        "/real-name/bank_card",
         {
             "name": citizen.name,
             "citizen_id_number": citizen.citizen_id_number,
