@@ -90,6 +90,41 @@ async def revoke(request: Request) -> Response:
     return await _back_channel(request, services_of(request).provider.revoke)
 
 
+@router.post("/oauth/register", summary="Client registration (RFC 7591)")
+async def register(request: Request) -> Response:
+    """Register a client with an initial access token."""
+
+    async def act(token: str) -> EndpointResponse:
+        return await services_of(request).provider.registration.create(token, await _json_object(request))
+
+    return await _registration(request, act)
+
+
+@router.get("/oauth/register/{client_id}", summary="Read a registration (RFC 7592)")  # noqa: FAST003 - thin: request alone
+async def registration(request: Request) -> Response:
+    """Return a client's registration to itself."""
+    own = request.path_params["client_id"]
+    return await _registration(request, lambda token: services_of(request).provider.registration.read(own, token))
+
+
+@router.put("/oauth/register/{client_id}", summary="Replace a registration")  # noqa: FAST003 - thin: request alone
+async def replace_registration(request: Request) -> Response:
+    """Replace a client's registration."""
+
+    async def act(token: str) -> EndpointResponse:
+        own, body = request.path_params["client_id"], await _json_object(request)
+        return await services_of(request).provider.registration.replace(own, token, body)
+
+    return await _registration(request, act)
+
+
+@router.delete("/oauth/register/{client_id}", summary="End a client")  # noqa: FAST003 - thin: request alone
+async def remove_registration(request: Request) -> Response:
+    """End a client."""
+    own = request.path_params["client_id"]
+    return await _registration(request, lambda token: services_of(request).provider.registration.remove(own, token))
+
+
 @router.get("/oauth/userinfo", summary="Claims about the person (OpenID Connect Core)")
 async def userinfo(request: Request) -> Response:
     """Answer with the claims the access token opens."""
@@ -251,6 +286,26 @@ async def _back_channel(
     except TrustServiceError as error:
         return endpoint_error(error, used_authorization_header=bool(authorization))
     return _answer(answer)
+
+
+async def _registration(request: Request, act: Callable[[str], Awaitable[EndpointResponse]]) -> Response:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    try:
+        if scheme.lower() != "bearer" or not token.strip():
+            raise NotAuthenticated("A registration token is needed.")
+        return _answer(await act(token.strip()))
+    except TrustServiceError as error:
+        return resource_error(error, token_sent=bool(token))
+
+
+async def _json_object(request: Request) -> dict[str, Any]:
+    try:
+        body = orjson.loads(await request.body())
+    except orjson.JSONDecodeError as error:
+        raise OAuthError("invalid_client_metadata", "The body must be JSON.") from error
+    if not isinstance(body, dict):
+        raise OAuthError("invalid_client_metadata", "The body must be a JSON object.")
+    return body
 
 
 async def _userinfo(request: Request, parameters: Parameters) -> Response:

@@ -38,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rotate = acts.add_parser("rotate-secret", help="make a new secret; the old one works a while longer")
     rotate.add_argument("client_id")
     rotate.add_argument("--overlap", type=int, default=DAY_SECONDS, metavar="SECONDS", help="default: one day")
+    invite = acts.add_parser("initial-token", help="let an organisation register systems of its own for a week")
+    invite.add_argument("--organisation", required=True, metavar="CODE")
+    invite.add_argument("--uses", type=int, default=1)
     for act, summary in (("suspend", "refuse a system everything at once"), ("reinstate", "let it act again")):
         acts.add_parser(act, help=summary).add_argument("client_id")
 
@@ -78,6 +81,8 @@ async def _act(settings: Settings, arguments: argparse.Namespace) -> None:
             case "register":
                 made = await clients.register(operator, registration_of(arguments))
                 print(json.dumps({"client_id": made.client_id, "client_secret": made.client_secret}, indent=1))
+            case "initial-token":
+                print(await clients.initial_token(operator, arguments.organisation, uses=arguments.uses))
             case "rotate-secret":
                 secret = await clients.rotate_secret(operator, arguments.client_id, overlap_seconds=arguments.overlap)
                 print(json.dumps({"client_id": arguments.client_id, "client_secret": secret}, indent=1))

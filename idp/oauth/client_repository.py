@@ -9,6 +9,7 @@ from sqlalchemy import insert, select, update
 from idp.oauth.client import AuthenticationMethod, Client, ClientStatus
 from idp.oauth.client_metadata import read_metadata
 from idp.oauth.tables import oauth_clients as table
+from idp.oauth.tables import oauth_initial_tokens
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,26 +49,65 @@ class Clients:
         now: datetime,
     ) -> None:
         """Store a new client."""
+        values = _values(registration, checked, client_id)
         await self._connection.execute(
             insert(table).values(
                 client_id=client_id,
-                client_name=registration.client_name,
                 organisation_code=registration.organisation_code,
                 status=ClientStatus.ACTIVE,
-                authentication=registration.authentication,
-                redirect_uris=list(registration.redirect_uris),
-                scopes=sorted(registration.scopes),
-                grant_types=sorted(registration.grant_types),
-                sector_identifier=checked[0] or client_id,
                 pre_approved=registration.pre_approved,
-                id_token_algorithm=registration.id_token_algorithm,
-                jwks=None if registration.jwks is None else dict(registration.jwks),
                 secret_hash=secret_hash,
-                metadata=checked[1].stored(),
                 created_at=now,
                 updated_at=now,
+                **values,
             )
         )
+
+    async def replace(
+        self, client_id: str, registration: ClientRegistration, checked: tuple[str, ClientMetadata], now: datetime
+    ) -> None:
+        """Replace what a client may change about itself."""
+        values = _values(registration, checked, client_id)
+        await self._connection.execute(
+            update(table).where(table.c.client_id == client_id).values(updated_at=now, **values)
+        )
+
+    async def add_initial_token(
+        self, token_hash: bytes, organisation_code: str, uses: int, now: datetime, expires_at: datetime
+    ) -> None:
+        """Store an initial access token."""
+        await self._connection.execute(
+            insert(oauth_initial_tokens).values(
+                token_hash=token_hash,
+                organisation_code=organisation_code,
+                uses_left=uses,
+                created_at=now,
+                expires_at=expires_at,
+            )
+        )
+
+    async def use_initial_token(self, token_hash: bytes, now: datetime) -> str | None:
+        """Take one use of an initial access token and return its organisation, or None."""
+        initial = oauth_initial_tokens
+        statement = (
+            update(initial)
+            .where(initial.c.token_hash == token_hash, initial.c.uses_left > 0, initial.c.expires_at > now)
+            .values(uses_left=initial.c.uses_left - 1)
+            .returning(initial.c.organisation_code)
+        )
+        found: str | None = (await self._connection.execute(statement)).scalar_one_or_none()
+        return found
+
+    async def set_management_token(self, client_id: str, token_hash: bytes, now: datetime) -> None:
+        """Give a client the token it manages its registration with."""
+        values = {"management_token_hash": token_hash, "updated_at": now}
+        await self._connection.execute(update(table).where(table.c.client_id == client_id).values(**values))
+
+    async def managed_by(self, client_id: str, token_hash: bytes) -> Client | None:
+        """Return a client if this is its management token."""
+        query = select(table).where(table.c.client_id == client_id, table.c.management_token_hash == token_hash)
+        row = (await self._connection.execute(query)).one_or_none()
+        return None if row is None else _client(row)
 
     async def replace_secret(self, client_id: str, secret_hash: bytes, overlap_ends: datetime, now: datetime) -> bool:
         """Make a secret the present one and keep the former until the overlap ends."""
@@ -87,6 +127,20 @@ class Clients:
         """Change the status; tell whether there is such a client."""
         statement = update(table).where(table.c.client_id == client_id).values(status=status, updated_at=now)
         return (await self._connection.execute(statement)).rowcount == 1
+
+
+def _values(registration: ClientRegistration, checked: tuple[str, ClientMetadata], client_id: str) -> dict[str, Any]:
+    return {
+        "client_name": registration.client_name,
+        "authentication": registration.authentication,
+        "redirect_uris": list(registration.redirect_uris),
+        "scopes": sorted(registration.scopes),
+        "grant_types": sorted(registration.grant_types),
+        "sector_identifier": checked[0] or client_id,
+        "id_token_algorithm": registration.id_token_algorithm,
+        "jwks": None if registration.jwks is None else dict(registration.jwks),
+        "metadata": checked[1].stored(),
+    }
 
 
 def _client(row: Row[Any]) -> Client:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import IntegrityError
 
 from foundation.audit import AuditEvent
-from foundation.errors import Conflict, NotFound
+from foundation.errors import Conflict, InvalidInput, NotFound
 from foundation.identity_numbers import parse_unified_social_credit_code
 from foundation.ids import new_id, new_secret
 from idp.oauth.client import (
@@ -23,6 +23,7 @@ from idp.oauth.client import (
     hash_secret,
 )
 from idp.oauth.client_repository import Clients
+from idp.oauth.grant import digest
 
 if TYPE_CHECKING:
     from foundation.audit import Audit
@@ -40,6 +41,8 @@ __all__ = [
     "RegisteredClient",
 ]
 
+INITIAL_LIFETIME = timedelta(days=7)
+MAX_INITIAL_USES = 100
 CACHE_SECONDS = 1.0
 CACHE_ENTRIES = 4096
 SECRET_METHODS = frozenset({AuthenticationMethod.SECRET_BASIC, AuthenticationMethod.SECRET_POST})
@@ -109,6 +112,22 @@ class ClientService:
             raise Conflict("This client identifier is taken.", field="client_id") from error
         self._cache.pop(identifier, None)
         return RegisteredClient(identifier, secret)
+
+    async def initial_token(self, principal: Principal, organisation_code: str, *, uses: int = 1) -> str:
+        """Return an initial access token with which an organisation registers clients of its own for a week.
+
+        Raises: InvalidInput.
+        """
+        parse_unified_social_credit_code(organisation_code)
+        if not 0 < uses <= MAX_INITIAL_USES:
+            raise InvalidInput(f"Must be 1 to {MAX_INITIAL_USES}.", field="uses")
+        token, now = new_secret(), self._clock.now()
+        async with self._database.transaction() as connection:
+            ends = now + INITIAL_LIFETIME
+            await Clients(connection).add_initial_token(digest(token), organisation_code, uses, now, ends)
+            event = AuditEvent("idp.client_initial_token", "organisation", organisation_code, {"uses": uses})
+            await self._audit.record(connection, principal, event)
+        return token
 
     async def rotate_secret(self, principal: Principal, client_id: str, *, overlap_seconds: int = 86_400) -> str:
         """Return a new secret; the old one works until the overlap ends. Raises NotFound."""

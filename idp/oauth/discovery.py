@@ -35,6 +35,7 @@ def metadata(issuer: str, id_token_algorithms: Sequence[str], *, certificates: b
         "backchannel_authentication_endpoint": f"{issuer}/oauth/bc-authorize",
         "backchannel_token_delivery_modes_supported": list(DELIVERY_MODES),
         "backchannel_user_code_parameter_supported": False,
+        "registration_endpoint": f"{issuer}/oauth/register",
         "end_session_endpoint": f"{issuer}/oauth/logout",
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,

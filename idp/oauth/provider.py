@@ -15,6 +15,7 @@ from idp.oauth.discovery import metadata
 from idp.oauth.logout import Logout
 from idp.oauth.parts import Parts
 from idp.oauth.pushed import PushedRequests
+from idp.oauth.registration import Registration
 from idp.oauth.repository import Grants
 from idp.oauth.revocations import Revocations
 from idp.oauth.token_endpoint import TokenEndpoint
@@ -49,7 +50,8 @@ if TYPE_CHECKING:
 class OpenIdProvider:
     """OpenID Connect Core 1.0 and OAuth 2.0 with the hardening of RFC 9700.
 
-    `access_tokens` is the same checker every protected resource of ours uses.
+    `access_tokens` is the same checker every protected resource of ours uses; `registration`
+    serves clients that register themselves.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class OpenIdProvider:
         self._status = TokenStatus(self._parts, authentication)
         self._outbound = OutboundClient(settings.outbound_networks)
         self._logout = Logout(self._parts, self._outbound)
+        self.registration = Registration(self._parts)
         self._decoupled = Decoupled(self._parts, authentication, self._outbound)
         self._userinfo = UserInfo(self._parts, self.access_tokens)
 

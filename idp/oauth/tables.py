@@ -26,6 +26,7 @@ oauth_clients = Table(
     Column("previous_secret_hash", LargeBinary, nullable=True),
     Column("previous_secret_expires_at", DateTime(timezone=True), nullable=True),
     Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("management_token_hash", LargeBinary, nullable=True),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Index("ix_oauth_clients_organisation_code", "organisation_code"),
@@ -133,6 +134,16 @@ oauth_revocations = Table(
     Column("revoked_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Index("ix_oauth_revocations_revoked_at", "revoked_at"),
+)
+
+oauth_initial_tokens = Table(
+    "oauth_initial_tokens",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("organisation_code", Text, nullable=False),
+    Column("uses_left", Integer, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
 )
 
 oauth_secrets = Table(

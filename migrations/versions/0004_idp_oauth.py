@@ -28,6 +28,7 @@ STATEMENTS: tuple[str, ...] = (
         previous_secret_hash bytea NULL,
         previous_secret_expires_at timestamptz NULL,
         metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
+        management_token_hash bytea NULL CHECK (octet_length(management_token_hash) = 32),
         created_at timestamptz NOT NULL,
         updated_at timestamptz NOT NULL
     )
@@ -131,6 +132,15 @@ STATEMENTS: tuple[str, ...] = (
     )
     """,
     "CREATE INDEX ix_oauth_revocations_revoked_at ON oauth_revocations (revoked_at)",
+    """
+    CREATE TABLE oauth_initial_tokens (
+        token_hash bytea PRIMARY KEY CHECK (octet_length(token_hash) = 32),
+        organisation_code text NOT NULL,
+        uses_left integer NOT NULL CHECK (uses_left >= 0),
+        created_at timestamptz NOT NULL,
+        expires_at timestamptz NOT NULL
+    )
+    """,
     """
     CREATE TABLE oauth_secrets (
         name text PRIMARY KEY,
