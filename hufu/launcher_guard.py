@@ -14,12 +14,14 @@ import signal
 import subprocess
 import sys
 
-PATIENCE_SECONDS = 6
-
 
 def main(arguments: list[str]) -> int:
-    """Run `USER SIGNAL COMMAND...`; USER is `uid:gid` or `-` for our own."""
-    user, signal_name, *command = arguments
+    """Run `USER SIGNAL SECONDS COMMAND...`.
+
+    USER is `uid:gid`, or `-` for our own; the environment is ours.
+    What has not ended SECONDS after the signal is killed, and so is what it left behind.
+    """
+    user, signal_name, patience, *command = arguments
     wake_reader, wake_writer = os.pipe()
     os.set_blocking(wake_writer, False)
     signal.set_wakeup_fd(wake_writer)
@@ -30,24 +32,30 @@ def main(arguments: list[str]) -> int:
         readable, _, _ = select.select([0, wake_reader], [], [])
         if wake_reader in readable and all(number == signal.SIGCHLD for number in os.read(wake_reader, 64)):
             continue
-        _stop(child, signal.Signals[signal_name])
+        _stop(child, signal.Signals[signal_name], float(patience))
+    _end_the_rest()
     return child.returncode
 
 
 def _start(command: list[str], user: str) -> subprocess.Popen[bytes]:
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
     if user == "-":
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment)  # noqa: S603 - the launcher's command
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - the launcher's command
     uid, gid = (int(part) for part in user.split(":"))
     return subprocess.Popen(  # noqa: S603 - the launcher's command
-        command, stdin=subprocess.DEVNULL, env=environment, user=uid, group=gid, extra_groups=[]
+        command, stdin=subprocess.DEVNULL, user=uid, group=gid, extra_groups=[]
     )
 
 
-def _stop(child: subprocess.Popen[bytes], how: signal.Signals) -> None:
+def _end_the_rest() -> None:
+    """End what the child started and left in our session (parsers in processes of their own)."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(0, signal.SIGTERM)
+
+
+def _stop(child: subprocess.Popen[bytes], how: signal.Signals, patience: float) -> None:
     child.send_signal(how)
     try:
-        child.wait(PATIENCE_SECONDS)
+        child.wait(patience)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()

@@ -18,9 +18,15 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 GUARD = Path(__file__).with_name("launcher_guard.py")
-STOP_SECONDS = 8
+PATIENCE_SECONDS = 6
+STOP_SECONDS = PATIENCE_SECONDS + 2
+LOG_BYTES = 10 * 1024 * 1024
 SHARED_ROOT = Path("/var/lib/hufu")
 
 
@@ -58,10 +64,9 @@ class ServerUser:
 
     def run(self, command: list[str], *, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a command as this user with a bare environment."""
-        environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
         return subprocess.run(  # noqa: S603 - binaries we found ourselves, no shell
             command,
-            env=environment,
+            env=bare_environment(),
             cwd="/",
             user=self.uid,
             group=self.gid,
@@ -71,6 +76,11 @@ class ServerUser:
             timeout=seconds,
             check=False,
         )
+
+
+def bare_environment() -> dict[str, str]:
+    """Return an environment without settings, secrets or a locale of ours."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 
 def server_user() -> ServerUser:
@@ -155,16 +165,37 @@ class GuardedServer:
 
 
 def start_guarded(
-    command: list[str], user: ServerUser, *, log: Path, stop_signal: str, lock: int | None = None
+    command: list[str],
+    user: ServerUser,
+    *,
+    log: Path,
+    stop_signal: str,
+    patience: float = PATIENCE_SECONDS,
+    lock: int | None = None,
+    environment: Mapping[str, str] | None = None,
+    directory: Path = Path("/"),
 ) -> GuardedServer:
-    """Start a command under a guard that also holds the data directory's lock."""
-    with log.open("wb") as sink:
+    """Start a command under a guard, which ends it when we end and may hold a lock of ours.
+
+    Args:
+        command: an absolute path and its arguments.
+        user: as whom.
+        log: takes what the command says, after what it holds while that is not too long.
+        stop_signal: the name of the polite signal.
+        patience: seconds after it until the command is killed.
+        lock: an open file that the guard keeps open.
+        environment: of the guard and the command; a bare one by default.
+        directory: where the command starts.
+    """
+    long = log.exists() and log.stat().st_size > LOG_BYTES
+    with log.open("wb" if long else "ab") as sink:
         guard = subprocess.Popen(  # noqa: S603 - binaries we found ourselves, no shell
-            [sys.executable, "-I", "-S", str(GUARD), user.argument, stop_signal, *command],
+            [sys.executable, "-I", "-S", str(GUARD), user.argument, stop_signal, str(patience), *command],
+            env=bare_environment() if environment is None else dict(environment),
             stdin=subprocess.PIPE,
             stdout=sink,
             stderr=subprocess.STDOUT,
-            cwd="/",
+            cwd=directory,
             start_new_session=True,
             pass_fds=() if lock is None else (lock,),
         )

@@ -1,8 +1,8 @@
 """The whole service on one machine: servers, keys, seed, processes.
 
-`hufu run` and `hufu demo` stand on it. Each process runs in a session of its own, so
-that Ctrl-C reaches only us and we end them in order: those that serve first, the
-database last.
+`hufu run` and `hufu demo` stand on it. Each process runs in a session of its own under
+a guard, so that Ctrl-C reaches only us, we end them in order (those that serve first,
+the database last), and none of them outlives us, however we end.
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
-import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
@@ -24,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hufu.commands.migrate import migrate
-from hufu.launcher_place import CannotStart, free_port
+from hufu.launcher_place import CannotStart, GuardedServer, ServerUser, free_port, start_guarded
 from hufu.surroundings import environment_of, surroundings, write_private
 
 if TYPE_CHECKING:
@@ -55,11 +52,11 @@ class Stack:
     settings: Settings
     portal_url: str
     report: Prepared
-    children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    children: dict[str, GuardedServer] = field(default_factory=dict)
 
     def fallen(self) -> str | None:
         """Return the name of a process that ended by itself."""
-        return next((name for name, child in self.children.items() if child.poll() is not None), None)
+        return next((name for name, child in self.children.items() if not child.running()), None)
 
 
 @contextmanager
@@ -77,7 +74,7 @@ def stack(
     with surroundings(port=port, real_name_gateway_url=gateway, outbound_networks=(LOOPBACK,), **overrides) as settings:
         say("PostgreSQL and Redis are up.")
         migrate(settings.database_url)
-        children: dict[str, subprocess.Popen[bytes]] = {}
+        children: dict[str, GuardedServer] = {}
         try:
             children["authority"] = _start(
                 settings, "authority", ["tests.support.real_name_authority", "--port", str(gateway_port)]
@@ -146,22 +143,18 @@ def _portal_client(report: SeedReport) -> dict[str, str]:
     return {"HUFU_PORTAL_CLIENT_ID": client_id, "HUFU_PORTAL_CLIENT_SECRET": secret}
 
 
-def _start(
-    settings: Settings, name: str, module: list[str], extra: dict[str, str] | None = None
-) -> subprocess.Popen[bytes]:
+def _start(settings: Settings, name: str, module: list[str], extra: dict[str, str] | None = None) -> GuardedServer:
     logs = settings.data_directory / "logs"
     logs.mkdir(mode=0o700, exist_ok=True)
-    environment = environment_of(settings) | {"PYTHONPATH": str(ROOT)} | (extra or {})
-    with (logs / f"{name}.log").open("ab") as sink:
-        return subprocess.Popen(  # noqa: S603 - our own modules
-            [sys.executable, "-m", *module],
-            env=environment,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    return start_guarded(
+        [sys.executable, "-m", *module],
+        ServerUser(),
+        log=logs / f"{name}.log",
+        stop_signal="SIGTERM",
+        patience=STOP_SECONDS,
+        environment=environment_of(settings) | {"PYTHONPATH": str(ROOT)} | (extra or {}),
+        directory=ROOT,
+    )
 
 
 def _await_ready(running: Stack, url: str) -> None:
@@ -184,23 +177,9 @@ def log_tail(settings: Settings, name: str) -> str:
     return (settings.data_directory / "logs" / f"{name}.log").read_text(errors="replace")[-1500:]
 
 
-def _stop(children: dict[str, subprocess.Popen[bytes]]) -> None:
+def _stop(children: dict[str, GuardedServer]) -> None:
     """End all processes together, and by force what has not ended in time."""
     for child in children.values():
-        _signal(child, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
+        child.ask_to_stop()
     for child in children.values():
-        try:
-            child.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            _signal(child, signal.SIGKILL)
-            child.wait()
-
-
-def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Signal a process and what it started (parsers in processes of their own)."""
-    if child.poll() is None:
-        try:
-            os.killpg(child.pid, number)
-        except ProcessLookupError:
-            return
+        child.stop()

@@ -34,8 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
     starting = True
 
     def stop(*_: object) -> None:
+        first = not asked.is_set()
         asked.set()
-        if starting:
+        if starting and first:  # the impatient second Ctrl-C must not break off the ending
             raise _Interrupted
 
     # Set even where a shell started us with SIGINT ignored, as it does with background jobs.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from foundation.settings import Settings
 
-GRACE_SECONDS = 4
+GRACE_SECONDS = 2
 KEEP_ALIVE_SECONDS = 30
 BACKLOG = 2048
 

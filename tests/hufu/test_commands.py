@@ -128,22 +128,27 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process.stdout.close()
 
 
-@pytest.mark.timeout(180)
-def test_run_starts_everything_and_stops_on_an_interrupt(running: subprocess.Popen[str], tmp_path: Path) -> None:
+def await_ready(running: subprocess.Popen[str]) -> None:
+    """Read what it prints until it introduces itself."""
     assert running.stdout is not None
     began, lines = time.monotonic(), []
     for line in running.stdout:
         lines.append(line)
         if "stop: Ctrl-C" in line:
-            break
+            assert any("http://localhost:" in line for line in lines)
+            return
         assert time.monotonic() - began < READY_SECONDS
-    assert any("http://localhost:" in line for line in lines), "".join(lines)
-    os.killpg(running.pid, signal.SIGINT)
-    asked = time.monotonic()
-    assert running.wait(STOP_SECONDS) == 0
-    assert time.monotonic() - asked < STOP_SECONDS
-    left = [path for path in Path("/proc").glob("[0-9]*/environ") if str(tmp_path).encode() in _read(path)]
-    assert left == []
+    pytest.fail("".join(lines))
+
+
+def left_over(place: Path) -> list[Path]:
+    """Return the processes that know the directory: ours and the servers' alike."""
+    mark = str(place).encode()
+    return [
+        path.parent
+        for path in Path("/proc").glob("[0-9]*/environ")
+        if mark in _read(path) + _read(path.with_name("cmdline"))
+    ]
 
 
 def _read(path: Path) -> bytes:
@@ -151,3 +156,41 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+@pytest.mark.timeout(240)
+def test_run_stops_on_interrupts_and_leaves_nothing_behind(running: subprocess.Popen[str], tmp_path: Path) -> None:
+    await_ready(running)
+    asked = time.monotonic()
+    for _ in range(3):  # an impatient person
+        os.killpg(running.pid, signal.SIGINT)
+        time.sleep(0.2)
+    assert running.wait(STOP_SECONDS) == 0
+    assert time.monotonic() - asked < STOP_SECONDS
+    assert left_over(tmp_path) == []
+
+
+@pytest.mark.timeout(240)
+def test_run_that_is_killed_leaves_nothing_behind(running: subprocess.Popen[str], tmp_path: Path) -> None:
+    await_ready(running)
+    assert len(left_over(tmp_path)) > 6
+    running.kill()
+    running.wait()
+    deadline = time.monotonic() + 15
+    while left_over(tmp_path):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+@pytest.mark.timeout(120)
+def test_run_that_is_interrupted_while_starting_leaves_nothing_behind(
+    running: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    assert running.stdout is not None
+    assert "Starting" in running.stdout.readline()
+    assert "PostgreSQL" in running.stdout.readline()
+    for _ in range(2):
+        os.killpg(running.pid, signal.SIGINT)
+        time.sleep(0.1)
+    assert running.wait(STOP_SECONDS + 2) == 0
+    assert left_over(tmp_path) == []
