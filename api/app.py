@@ -12,9 +12,10 @@ from api.access import rows_missing
 from api.dependencies import guard
 from api.metrics import Metrics
 from api.middleware import BodyLimit, LastResort, Observe, SecurityHeaders
-from api.routes import health, licences, oauth, pki, seals, verification
+from api.routes import health, licences, oauth, offline, pki, seals, shows, verification
 from api.web.guard import page_guard
-from api.web.pages import account, citizen, consent, desk, desk_records, provider, public, real_name
+from api.web.pages import account, citizen, consent, desk, desk_records, provider, public, real_name, security
+from api.web.pages import shows as show_pages
 from api.web.rendering import STATIC, catalogue_ready
 
 if TYPE_CHECKING:
@@ -34,12 +35,21 @@ class RouteWithoutAccess(Exception):
 
 def json_routers() -> list[APIRouter]:
     """Return the JSON routers, hottest paths first (Starlette matches in order)."""
-    return [verification.router, licences.router, licences.catalogue_router, seals.router, pki.router, health.router]
+    return [
+        verification.router,
+        licences.router,
+        licences.catalogue_router,
+        seals.router,
+        shows.router,
+        pki.router,
+        offline.router,
+        health.router,
+    ]
 
 
 def page_routers() -> list[APIRouter]:
     """Return the routers of the pages."""
-    pages = (public, account, citizen, real_name, consent, provider, desk, desk_records)
+    pages = (public, account, citizen, real_name, security, show_pages, consent, provider, desk, desk_records)
     return [module.router for module in pages]
 
 

@@ -34,10 +34,18 @@ CHANGE = {
 BY_IDENTIFIER = {"identifier": IDENTIFIER, "compare": {"holder_name": "陈伟"}}
 BY_QR = {"text": "http://localhost:8000/v#HF1PDNI…"}
 BY_RECEIPT = {"receipt": "eyJhbGciOiJFUzI1NiIsInR5cCI6InZlcmlmaWNhdGlvbi1yZWNlaXB0K2p3dCJ9.…"}
+SCAN = {
+    "code": "HUFU-SHOW:3q2-7wD8…",
+    "matter_code": "500100-0131-001",
+    "case_number": "2026-0131-000042",
+    "reason": "核对经营许可原件",
+    "operator": "xs0017",
+}
 
 EXAMPLES: dict[tuple[str, str], tuple[Any, Any]] = {
     ("POST", "/api/v1/licences"): (ISSUE, None),
     ("POST", "/api/v1/licences/{identifier}/states"): (CHANGE, None),
+    ("POST", "/api/v1/shows"): (SCAN, None),
     ("POST", "/api/v1/verifications/identifier"): (BY_IDENTIFIER, None),
     ("POST", "/api/v1/verifications/qr"): (BY_QR, None),
     ("POST", "/api/v1/verifications/receipt"): (BY_RECEIPT, None),

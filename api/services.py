@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from keys.service import KeyService
     from keys.trust import TrustAnchors
     from keys.tsa import TimestampAuthority
+    from licence_vault.assembly import Vault
     from licence_vault.catalogue import Catalogue
     from licence_vault.service import LicenceService
     from signing.sealing import SealingService
     from signing.seals import SealService
+    from verification.assembly import Verification
     from verification.service import VerificationService
 
 
@@ -53,6 +55,8 @@ class Services:
     anchors: TrustAnchors
 
     people: People
+    vault: Vault
+    verification_parts: Verification
     accounts: AccountService
     persons: PersonService
     real_name: RealNameService

@@ -31,6 +31,7 @@ Matter = Annotated[str | None, Query(max_length=64, description="Matter the read
 Case = Annotated[str, Query(max_length=60, description="Case number at the reader.")]
 Why = Annotated[str, Query(max_length=300, description="One sentence the holder will see.")]
 IdempotencyKey = Annotated[str, Header(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+$")]
+Operator = Annotated[str, Query(max_length=60, description="Staff number of who reads, for another department's.")]
 PRIVATE = {"cache-control": "no-store"}
 
 
@@ -61,10 +62,15 @@ async def of_issuer(request: Request, limit: Annotated[int, Query(ge=1, le=200)]
 
 @router.get("/api/v1/licences/{identifier}", summary="Read a licence", responses=problems(401, 403, 404, 422, 429))
 async def read(
-    request: Request, identifier: PathIdentifier, matter_code: Matter = None, case_number: Case = "", reason: Why = ""
+    request: Request,
+    identifier: PathIdentifier,
+    matter_code: Matter = None,
+    case_number: Case = "",
+    reason: Why = "",
+    operator: Operator = "",
 ) -> LicenceAnswer:
     """Return a licence to an entitled department; the holder sees that it was read, and why."""
-    purpose = Purpose(matter_code, case_number, reason)
+    purpose = Purpose(matter_code, case_number, reason, operator)
     licence = await services_of(request).licences.get(principal_of(request), identifier, purpose)
     return LicenceAnswer.model_validate(licence)
 
@@ -77,10 +83,15 @@ async def read(
     | problems(401, 403, 404, 422, 429),
 )
 async def pdf(
-    request: Request, identifier: PathIdentifier, matter_code: Matter = None, case_number: Case = "", reason: Why = ""
+    request: Request,
+    identifier: PathIdentifier,
+    matter_code: Matter = None,
+    case_number: Case = "",
+    reason: Why = "",
+    operator: Operator = "",
 ) -> Response:
     """Return the sealed file; leaves a receipt like every reading."""
-    purpose = Purpose(matter_code, case_number, reason)
+    purpose = Purpose(matter_code, case_number, reason, operator)
     document = await services_of(request).licences.face_pdf(principal_of(request), identifier, purpose)
     return Response(document.pdf, media_type="application/pdf", headers=PRIVATE)
 

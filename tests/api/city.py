@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     import pytest
     from fastapi import FastAPI
+    from starlette.applications import Starlette
 
     from hufu import demo_city
     from tests.support.servers import TestServers
@@ -106,7 +107,7 @@ async def city(servers: TestServers, worker_name: str, tmp_path_factory: pytest.
     async with open_application(settings) as application:
         await seed(application)
         app = create_app(application.services)
-        server, serving = await _serve(app, port)
+        server, serving = await serve(app, port)
         secrets = json.loads((directory / "demo.json").read_text())["clients"]
         async with httpx2.AsyncClient(base_url=settings.issuer, timeout=60) as http:
             _OPEN.append(City(application, app, settings.issuer, authority, secrets, http))
@@ -133,8 +134,9 @@ def _settings(servers: TestServers, worker_name: str, directory: Path, port: int
     )
 
 
-async def _serve(app: FastAPI, port: int) -> tuple[uvicorn.Server, asyncio.Task[Any]]:
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off", ws="none")
+async def serve(app: Starlette, port: int) -> tuple[uvicorn.Server, asyncio.Task[Any]]:
+    """Serve an application in this loop until `should_exit`."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="auto", ws="none")
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] - the test runner keeps its own
     serving = asyncio.create_task(server.serve())

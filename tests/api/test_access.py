@@ -14,7 +14,7 @@ import pytest
 
 from api.access import ACCESS, Way, methods_and_paths
 from api.app import build
-from api.examples import CHANGE, ISSUE
+from api.examples import CHANGE, ISSUE, SCAN
 from foundation.principal import Channel
 from hufu import demo_city
 from tests.api.documents import blank_pdf
@@ -76,6 +76,31 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/real-name"): Row(opened="a form of the session's own"),
     ("GET", "/real-name/{method}"): Row(opened="a form of the session's own"),
     ("POST", "/real-name/{method}"): Row(opened="proves the session's own person"),
+    ("POST", "/api/v1/shows"): Row((404, 422), json=SCAN),
+    ("GET", "/api/v1/shows/{show_id}"): Row((404,)),
+    ("POST", "/api/v1/shows/{show_id}/collection"): Row((404, 409)),
+    ("POST", "/licences/{identifier}/show"): Row((404,)),
+    ("GET", "/shows/{show_id}"): Row((404,)),
+    ("GET", "/shows/{show_id}/state"): Row((404,)),
+    ("POST", "/shows/{show_id}"): Row((404,), data={"answer": "yes"}),
+    ("GET", "/desk/check"): Row(opened="an empty form"),
+    ("POST", "/desk/check"): Row(opened="a code is a secret; scanning needs it"),
+    ("GET", "/desk/check/{show_id}"): Row((404,)),
+    ("POST", "/desk/check/{show_id}"): Row((404, 409)),
+    ("GET", "/device"): Row(opened="asks for a code shown on a device"),
+    ("POST", "/device"): Row(opened="a code is a secret; going on needs it"),
+    ("GET", "/questions"): Row(opened="lists what systems ask the session's own person"),
+    ("GET", "/questions/{question_id}"): Row((404, 410)),
+    ("POST", "/questions/{question_id}"): Row((404, 410), data={"answer": "yes"}),
+    ("GET", "/security"): Row(opened="shows the session's own account"),
+    ("POST", "/security/sessions/{session_id}"): Row((404,)),
+    ("POST", "/security/password"): Row(opened="changes the session's own account"),
+    ("POST", "/security/totp"): Row(opened="changes the session's own account"),
+    ("POST", "/security/totp/confirm"): Row(opened="changes the session's own account"),
+    ("POST", "/security/passkeys/begin"): Row(opened="changes the session's own account"),
+    ("POST", "/security/passkeys/finish"): Row(opened="changes the session's own account"),
+    ("POST", "/security/passkeys/{credential}"): Row((404, 422)),
+    ("POST", "/security/data"): Row(opened="reads the session's own account"),
     ("GET", "/desk"): Row(opened="shows the session's own organisation"),
     ("GET", "/desk/seal"): Row(opened="shows the session's own seals"),
     ("POST", "/desk/seal"): Row(opened="begins a draft of the session's own"),
@@ -100,7 +125,7 @@ async def test_every_route_has_a_row_and_every_row_a_route() -> None:
 class Objects:
     """Objects of one department and one citizen, to be tried by others."""
 
-    def __init__(self, licence: str, seal: str, document: str, draft: str) -> None:
+    def __init__(self, licence: str, seal: str, document: str, draft: str, session: str = "x", show: str = "x") -> None:
         self._values = {
             "identifier": licence,
             "seal_id": seal,
@@ -109,6 +134,10 @@ class Objects:
             "interaction_id": "int_unknown",
             "number": "1",
             "method": "bank_card",
+            "show_id": show,
+            "question_id": "qst_unknown",
+            "session_id": session,
+            "credential": "AAAA",
         }
 
     def address(self, path: str) -> str:
@@ -150,9 +179,12 @@ async def market_objects(city: City) -> Objects:
     async with await officer_client(city, demo_city.OFFICERS[0]) as officer:
         data = {"form_token": await form_token(officer, "/desk/seal"), "seal_id": seal}
         begun = await officer.post("/desk/seal", files=files, data=data)
+        held = await city.application.services.sessions.resolve(officer.cookies["hufu-session"])
     assert begun.status_code == 303, begun.text
     draft = begun.headers["location"].split("/")[3].split("?")[0]
-    return Objects(issued.json()["identifier"], seal, sealed.json()["document_id"], draft)
+    return Objects(
+        issued.json()["identifier"], seal, sealed.json()["document_id"], draft, held.session_id if held else ""
+    )
 
 
 async def send(http: httpx2.AsyncClient, route: tuple[str, str], objects: Objects, extra: dict[str, str]) -> int:

@@ -7,6 +7,7 @@ from starlette.datastructures import FormData
 from api.context import services_of, source_of
 from api.web import cookies, sessions
 from api.web.csrf import checked_form, text_of
+from api.web.device import device_label
 from api.web.i18n import LANGUAGE_COOKIE, LANGUAGES, N_
 from api.web.messages import told
 from api.web.rendering import TYPE_COOKIE, continue_to, page, safe_next, say, see_other, with_next
@@ -28,9 +29,14 @@ def home_of(session: Session) -> str:
     return "/desk" if session.kind is AccountKind.OFFICER else "/home"
 
 
+def go_on_address(session: Session, following: str) -> str:
+    """Return the page of ours to go to after a sign-in."""
+    return safe_next(following, home_of(session))
+
+
 async def go_on(request: Request, session: Session, following: str) -> Response:
     """Leave the sign-in for the page that asked for it, with the session's cookies."""
-    target = safe_next(following, home_of(session))
+    target = go_on_address(session, following)
     response = await continue_to(request, target) if target.startswith("/oauth/") else see_other(target)
     sessions.keep(request, response, session)
     cookies.drop(request, response, cookies.FORM)
@@ -60,9 +66,9 @@ async def register(request: Request) -> Response:
     """Create the account and sign it in."""
     form = await checked_form(request)
     following = request.query_params.get("next", "")
-    username, password = text_of(form, "username"), _password(form, "password")
+    username, password = text_of(form, "username"), password_of(form, "password")
     values = {"username": username, "mobile": text_of(form, "mobile")}
-    if password != _password(form, "password_again"):
+    if password != password_of(form, "password_again"):
         wrong = {"password_again": say(request, PASSWORDS_DIFFER)}
         return await _register(request, following, errors=wrong, values=values)
     services = services_of(request)
@@ -95,6 +101,7 @@ async def _sign_in(request: Request, *, errors: dict[str, str] | None = None, us
     why = "again" if "forced" in request.query_params else ("department" if following.startswith("/oauth/") else "")
     query = f"?{request.url.query}" if request.url.query else ""
     shown = {
+        "passkey_finish": f"/sign-in/passkey/finish{query}",
         "action": f"/sign-in{query}",
         "register": with_next("/register", following),
         "why": why,
@@ -113,10 +120,11 @@ async def sign_in(request: Request) -> Response:
     try:
         session = await services_of(request).sessions.sign_in(
             username,
-            _password(form, "password"),
+            password_of(form, "password"),
             source=source_of(request),
             channel=Channel.WEB,
             device_secret=cookies.read(request, cookies.DEVICE),
+            device_label=device_label(request),
         )
     except TrustServiceError as error:
         return await _sign_in(request, errors=_said(request, error), username=username)
@@ -188,7 +196,8 @@ async def preferences(request: Request) -> Response:
     return response
 
 
-def _password(form: FormData, name: str) -> str:
+def password_of(form: FormData, name: str) -> str:
+    """Return a password exactly as typed, cut at a length no honest input reaches."""
     value = form.get(name)
     return value[:MAX_PASSWORD_CHARS] if isinstance(value, str) else ""
 
