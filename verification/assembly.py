@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from foundation.directory import Directory
 from foundation.jobs import PeriodicJob
+from verification.log.service import SEQUENCE_EVERY, TransparencyLog
 from verification.pack_builder import PackBuilder
 from verification.sandbox import Sandbox
 from verification.self_check import FastSelfCheck
@@ -39,6 +40,7 @@ class Verification:
     trust: KeysTrust
     statuses: StatusPublisher
     packs: PackBuilder | None
+    log: TransparencyLog
 
     async def start(self) -> None:
         """Start the sandbox, so that the first file does not wait for it; raises SandboxUnavailable."""
@@ -46,7 +48,10 @@ class Verification:
 
     def periodic_jobs(self) -> Mapping[str, PeriodicJob]:
         """Return what a worker repeats."""
-        return {"verification.status_lists": PeriodicJob(self.statuses.publish_changes, PUBLISH_EVERY)}
+        return {
+            "verification.status_lists": PeriodicJob(self.statuses.publish_changes, PUBLISH_EVERY),
+            "verification.log": PeriodicJob(self.log.run, SEQUENCE_EVERY),
+        }
 
     async def close(self) -> None:
         """Stop the sandbox."""
@@ -81,4 +86,6 @@ def assemble_verification(
     )
     statuses = StatusPublisher(database, clock, keys.service, licences, base_url=settings.issuer)
     packs = None if types is None else PackBuilder(clock, keys, trust, statuses, types, settings.service_id)
-    return Verification(service, FastSelfCheck(), sandbox, trust, statuses, packs)
+    origin = settings.issuer.partition("://")[2] + "/log"
+    log = TransparencyLog(database, clock, keys.service, origin=origin)
+    return Verification(service, FastSelfCheck(), sandbox, trust, statuses, packs, log)

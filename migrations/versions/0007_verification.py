@@ -32,6 +32,7 @@ STATEMENTS: tuple[str, ...] = (
     CREATE TRIGGER transparency_leaves_append_only BEFORE UPDATE OR DELETE ON transparency_leaves
     FOR EACH ROW EXECUTE FUNCTION refuse_change()
     """,
+    "CREATE INDEX ix_audit_log_transaction ON audit_log (transaction_id, audit_id)",
     """
     CREATE TABLE transparency_tiles (
         level integer NOT NULL,

@@ -1,0 +1,1 @@
+"""The transparency log: every audit row's commitment, in one tree that can only grow."""

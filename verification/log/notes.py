@@ -1,0 +1,106 @@
+"""Signed notes and checkpoints (C2SP signed-note, tlog-checkpoint)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from verification.log.merkle import HASH_BYTES
+
+_ED25519 = b"\x01"
+_DASH = "— "
+_KEY_BYTES, _ID_BYTES = 32, 4
+
+
+class BadNote(Exception):
+    """A note is not well formed, or no signature of the wanted key stands under it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoteKey:
+    """A verifier key: a name and an Ed25519 public key (32 bytes)."""
+
+    name: str
+    public_key: bytes
+
+    @property
+    def key_id(self) -> bytes:
+        """Return the 4 bytes that name the key in a signature line."""
+        return hashlib.sha256(self.name.encode() + b"\n" + _ED25519 + self.public_key).digest()[:_ID_BYTES]
+
+    @property
+    def text(self) -> str:
+        """Return the key as it is handed to auditors: `name+id+key`."""
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(_ED25519 + self.public_key).decode()}"
+
+    @classmethod
+    def parse(cls, text: str) -> NoteKey:
+        """Read `name+id+key`; raises BadNote."""
+        try:
+            name, key_id, encoded = text.strip().split("+", 2)
+            key = base64.b64decode(encoded, validate=True)
+        except (ValueError, binascii.Error) as error:
+            raise BadNote("The key is not of the form name+id+key.") from error
+        parsed = cls(name, key[1:])
+        if key[:1] != _ED25519 or len(parsed.public_key) != _KEY_BYTES or parsed.key_id.hex() != key_id:
+            raise BadNote("The key is not an Ed25519 key with its id.")
+        return parsed
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state of a log: whose, how many leaves, which root."""
+
+    origin: str
+    size: int
+    root: bytes
+
+    @property
+    def body(self) -> str:
+        """Return the text that is signed."""
+        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
+
+
+def signature_line(key: NoteKey, signature: bytes) -> str:
+    """Return the line under a note that carries one signature."""
+    return f"{_DASH}{key.name} {base64.b64encode(key.key_id + signature).decode()}\n"
+
+
+def signed_note(body: str, lines: list[str]) -> str:
+    """Return a note: its text, an empty line, the signature lines."""
+    return f"{body}\n{''.join(lines)}"
+
+
+def open_checkpoint(note: str, key: NoteKey) -> Checkpoint:
+    """Read a checkpoint whose note the key signed; raises BadNote."""
+    body, separator, lines = note.partition("\n\n")
+    body += "\n"
+    if not separator or not any(_signed(body, line, key) for line in lines.splitlines()):
+        raise BadNote("No signature of the log's key stands under the checkpoint.")
+    parts = body.split("\n")
+    try:
+        size, root = int(parts[1]), base64.b64decode(parts[2], validate=True)
+    except (IndexError, ValueError, binascii.Error) as error:
+        raise BadNote("The checkpoint is not well formed.") from error
+    if parts[1] != str(size) or size < 0 or len(root) != HASH_BYTES:
+        raise BadNote("The checkpoint is not well formed.")
+    return Checkpoint(parts[0], size, root)
+
+
+def _signed(body: str, line: str, key: NoteKey) -> bool:
+    name, _, encoded = line.removeprefix(_DASH).partition(" ")
+    if not line.startswith(_DASH) or name != key.name:
+        return False
+    try:
+        value = base64.b64decode(encoded, validate=True)
+        if value[:_ID_BYTES] != key.key_id:
+            return False
+        Ed25519PublicKey.from_public_bytes(key.public_key).verify(value[_ID_BYTES:], body.encode())
+    except (ValueError, binascii.Error, InvalidSignature):
+        return False
+    return True
