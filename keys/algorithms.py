@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 P256_SHA256 = "ecdsa-p256-sha256"
 RSA_SHA256 = "rsa-3072-sha256"
 ED25519 = "ed25519"
+ML_DSA_65 = "ml-dsa-65"
 
 
 def _sha256(message: bytes, public_key_der: bytes) -> bytes:
@@ -70,8 +71,11 @@ _PROFILES = {
             0,
             _DOCUMENTS,
         ),
-        # Common PDF readers cannot check Ed25519, so it serves tokens and log checkpoints only.
+        # Common PDF readers cannot check these two, so they serve tokens, receipts and log checkpoints only.
         AlgorithmProfile(ED25519, der.sequence(der.oid("1.3.101.112")), ("EdDSA",), -8, None, 0, _MESSAGES),
+        AlgorithmProfile(
+            ML_DSA_65, der.sequence(der.oid("2.16.840.1.101.3.4.3.18")), ("ML-DSA-65",), -49, None, 0, _MESSAGES
+        ),
     )
 }
 

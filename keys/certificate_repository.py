@@ -173,6 +173,12 @@ class CertificateRepository:
         query = select(func.count()).where(certificates.c.issuer == issuer, certificates.c.revoked_at.is_not(None))
         return int((await self._connection.execute(query)).scalar_one())
 
+    async def latest_revocation(self, issuer: Issuer) -> datetime | None:
+        """Return the date of a CA's latest revocation."""
+        query = select(func.max(certificates.c.revoked_at)).where(certificates.c.issuer == issuer)
+        latest: datetime | None = (await self._connection.execute(query)).scalar_one()
+        return latest
+
     async def hold_list_lock(self, issuer: Issuer) -> None:
         """Let one process at a time number a CA's lists; released with the transaction."""
         await self._connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"hufu.crl.{issuer}"))))

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID, ObjectIdentifier
@@ -106,10 +106,6 @@ class Addresses:
         """Return the address of a CA's revocation list."""
         return f"{self.base}/pki/crl/{issuer}.crl"
 
-    def delta_crl(self, issuer: Issuer) -> str:
-        """Return the address of a CA's delta list."""
-        return f"{self.base}/pki/crl/{issuer}-delta.crl"
-
     def certificate(self, issuer: Issuer) -> str:
         """Return the address of a CA's certificate."""
         return f"{self.base}/pki/ca/{issuer}.cer"
@@ -145,7 +141,7 @@ def organisation_subject(organisation_name: str, credit_code: str, name: str) ->
         [
             x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, _limited(organisation_name, "organisation_name")),
-            x509.NameAttribute(NameOID.ORGANIZATION_IDENTIFIER, f"NTRCN-{credit_code}"),
+            x509.NameAttribute(NameOID.ORGANIZATION_IDENTIFIER, _organisation_identifier(credit_code)),
             x509.NameAttribute(NameOID.COMMON_NAME, _limited(name, "name")),
         ]
     )
@@ -156,7 +152,7 @@ def person_subject(name: str, number: str, *, organisation_name: str = "", credi
     organisation = (
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, _limited(organisation_name, "organisation_name")),
-            x509.NameAttribute(NameOID.ORGANIZATION_IDENTIFIER, f"NTRCN-{credit_code}"),
+            x509.NameAttribute(NameOID.ORGANIZATION_IDENTIFIER, _organisation_identifier(credit_code)),
         ]
         if credit_code
         else []
@@ -178,6 +174,13 @@ def _limited(value: str, field: str) -> str:
     return value
 
 
+def _organisation_identifier(credit_code: str) -> str:
+    """Return ETSI's form of a credit code; its check character was looked at when the organisation was entered."""
+    if not re.fullmatch(r"[0-9A-Z]{18}", credit_code):
+        raise InvalidInput("A credit code has 18 digits and capital letters.", field="credit_code")
+    return f"NTRCN-{credit_code}"
+
+
 def _printable(number: str) -> str:
     """Return one of our ids as a PrintableString, which has no underscore."""
     text = number.replace("_", "-")
@@ -192,8 +195,8 @@ def key_identifier(public_key_der: bytes) -> bytes:
 
 
 def signature_hash(signer: CertificateSigner) -> SHA256 | None:
-    """Return the hash a certificate builder wants for a key; Ed25519 brings its own."""
-    return None if isinstance(signer, ed25519.Ed25519PrivateKey) else SHA256()
+    """Return the hash a certificate builder wants for a key; Ed25519 and ML-DSA bring their own."""
+    return SHA256() if isinstance(signer, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) else None
 
 
 def build_certificate(

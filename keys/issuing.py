@@ -64,8 +64,8 @@ PURPOSE_OF = {
 }
 LIST_LIFETIME = timedelta(hours=24)
 DELTA_LIFETIME, DELTA_RENEWAL = timedelta(hours=6), timedelta(hours=1)
-FULL_LIST_AT_ONCE = 2_000
-"""Up to so many entries a revocation makes a new full list; beyond, a delta, and full lists by schedule."""
+FULL_LIST_AT_ONCE = 20_000
+"""Up to so many entries a revocation makes a new full list; beyond, a delta, and a full list at the next turn."""
 COMMIT_SKEW = timedelta(minutes=2)
 """Transactions commit in another order than their dates; a delta reaches back this far before its base."""
 LIST_RENEWAL = timedelta(hours=6)
@@ -310,6 +310,16 @@ class CertificateIssuer:
         if newest is not None and (issuer is Issuer.ROOT or self._clock.now() < newest[0].this_update + LIST_RENEWAL):
             return newest[1]
         return await self.publish(issuer)
+
+    async def keep(self, issuer: Issuer) -> None:
+        """Make the lists that are due, also a full one for what so far stands in a delta only."""
+        async with self._database.read() as connection:
+            certificates = self.certificates(connection)
+            full, latest = await certificates.newest_list(issuer), await certificates.latest_revocation(issuer)
+        if full is not None and latest is not None and latest > full[0].this_update:
+            await self.publish(issuer)
+        await self.crl(issuer)
+        await self.delta_crl(issuer)
 
     async def delta_crl(self, issuer: Issuer) -> bytes:
         """Return a delta to the newest full list, made anew when it has aged or has another base."""

@@ -6,7 +6,7 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from keys.algorithms import for_jws, profile, raw_signature
@@ -49,6 +49,8 @@ def public_jwk(info: KeyInfo, algorithm: str) -> dict[str, Any]:
     if isinstance(key, ed25519.Ed25519PublicKey):
         raw = key.public_bytes(Encoding.Raw, PublicFormat.Raw)
         return {"kty": "OKP", "crv": "Ed25519", "x": b64url(raw), **common}
+    if isinstance(key, mldsa.MLDSA65PublicKey):
+        return {"kty": "AKP", "pub": b64url(key.public_bytes(Encoding.Raw, PublicFormat.Raw)), **common}
     message = f"{info.algorithm} keys have no JWK form here"
     raise TypeError(message)
 

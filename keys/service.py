@@ -96,6 +96,8 @@ class KeyService:
 
     async def refresh(self, *, force: bool = False) -> None:
         """Look at the store now if the last look has aged, where no `watch` runs."""
+        if force:
+            self._kept.clear()
         await self._register.refresh(force=force)
 
     async def create(
@@ -147,8 +149,7 @@ class KeyService:
         return await self._changed(await act(principal, key_id))
 
     async def _changed(self, info: KeyInfo) -> KeyInfo:
-        self._kept.pop(info.key_id, None)
-        await self._register.refresh(force=True)
+        await self.refresh(force=True)  # the key it replaced has changed too
         return info
 
     async def active(self, purpose: KeyPurpose, owner: str = "") -> KeyInfo:

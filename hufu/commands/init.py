@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from foundation.clock import SystemClock
 from foundation.database import Database
+from foundation.errors import InvalidInput
 from foundation.principal import Channel, Principal, PrincipalKind
 from foundation.settings import Profile
 from hufu.surroundings import surroundings
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from foundation.settings import Settings
     from keys.ceremony import CeremonyRecord
 
+MIN_PART = 8
 ROOT_PASSPHRASE_VARIABLE = "HUFU_ROOT_PASSPHRASE"  # noqa: S105 - a variable's name
 
 
@@ -39,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Hold the ceremony and print its record."""
     with surroundings() as settings:
-        passphrase = _root_passphrase(settings)
+        passphrase = _root_passphrase(settings, arguments.operator)
         record = asyncio.run(hold_ceremony(settings, tuple(arguments.operator), passphrase))
     print(record.to_json())
     print(f"The root key was exported to {record.root_export}: move it offline.", file=sys.stderr)
@@ -64,9 +66,21 @@ async def hold_ceremony(settings: Settings, operators: tuple[str, ...], root_pas
         await database.close()
 
 
-def _root_passphrase(settings: Settings) -> str:
-    """Return the root's passphrase: from the environment, or in production from the terminal."""
+def _root_passphrase(settings: Settings, operators: list[str]) -> str:
+    """Return the root's passphrase: from the environment, or in production from the terminal.
+
+    Each operator types a part that the others do not see; the passphrase is the parts
+    one after the other, so that the exported root opens only with all of them present.
+    """
     given = os.environ.get(ROOT_PASSPHRASE_VARIABLE, "")
     if given or settings.profile is not Profile.PRODUCTION or not sys.stdin.isatty():
         return given
-    return getpass.getpass("Passphrase of the root key: ")
+    return "".join(_part(name) for name in operators)
+
+
+def _part(name: str) -> str:
+    """Return one operator's part, typed twice; raises InvalidInput."""
+    part = getpass.getpass(f"{name}, your part of the root's passphrase: ")
+    if len(part) < MIN_PART or part != getpass.getpass(f"{name}, once more: "):
+        raise InvalidInput(f"The two entries differ, or the part has fewer than {MIN_PART} characters.")
+    return part

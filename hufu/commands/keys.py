@@ -277,8 +277,14 @@ async def _restore(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 def _passphrase(prompt: str) -> str:
-    """Return a passphrase from the environment or the terminal, never from the command line."""
-    return os.environ.get(PASSPHRASE_VARIABLE) or getpass.getpass(prompt)
+    """Return a passphrase from the environment or the terminal, never from the command line.
+
+    Operators who each know a part type them one after the other.
+    """
+    parts = [os.environ.get(PASSPHRASE_VARIABLE) or getpass.getpass(prompt)]
+    while not os.environ.get(PASSPHRASE_VARIABLE) and (part := getpass.getpass("Next operator's part, or nothing: ")):
+        parts.append(part)
+    return "".join(parts)
 
 
 _ACTS: dict[str, Callable[[Settings, argparse.Namespace], Coroutine[Any, Any, None]]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from keys.algorithms import ED25519, P256_SHA256, RSA_SHA256
+from keys.algorithms import ED25519, ML_DSA_65, P256_SHA256, RSA_SHA256
 from keys.errors import KeystoreLocked, UnsupportedAlgorithm
 from keys.providers.base import CertificateSigner, GeneratedKey, KeyIdentity
 
@@ -61,8 +61,10 @@ class _RsaKey:
         return self._key
 
 
-class _Ed25519Key:
-    def __init__(self, key: ed25519.Ed25519PrivateKey) -> None:
+class _MessageKey:
+    """A key that signs whole messages only: Ed25519 and ML-DSA."""
+
+    def __init__(self, key: ed25519.Ed25519PrivateKey | mldsa.MLDSA65PrivateKey) -> None:
         self._key = key
 
     def sign(self, message: bytes, *, jws: str | None = None) -> bytes:
@@ -71,7 +73,7 @@ class _Ed25519Key:
 
     def sign_digest(self, digest: bytes) -> bytes:
         del digest
-        raise UnsupportedAlgorithm("Ed25519 keys sign messages, not digests.", field="algorithm")
+        raise UnsupportedAlgorithm("Keys of this algorithm sign messages, not digests.", field="algorithm")
 
     def certificate_signer(self) -> CertificateSigner:
         return self._key
@@ -83,6 +85,7 @@ def generate_private_key(algorithm: str) -> CertificateSigner:
         P256_SHA256: lambda: ec.generate_private_key(ec.SECP256R1()),
         RSA_SHA256: lambda: rsa.generate_private_key(public_exponent=65537, key_size=3072),
         ED25519: ed25519.Ed25519PrivateKey.generate,
+        ML_DSA_65: mldsa.MLDSA65PrivateKey.generate,
     }
     if algorithm not in makers:
         raise UnsupportedAlgorithm(f"The software provider has no {algorithm} keys.", field="algorithm")
@@ -95,7 +98,7 @@ def opened(key: CertificateSigner) -> PrivateKey:
         return _RsaKey(key)
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return _P256Key(key)
-    return _Ed25519Key(key)
+    return _MessageKey(key)
 
 
 def public_der(key: CertificateSigner) -> bytes:

@@ -11,7 +11,7 @@ from foundation.errors import InvalidInput
 from foundation.principal import SYSTEM
 from keys.algorithms import profile
 from keys.certificates import DELEGATED
-from keys.errors import IntentionMissing, UnsupportedAlgorithm, WrongPurpose
+from keys.errors import IntentionMissing, KeyNotUsable, UnsupportedAlgorithm, WrongPurpose
 from keys.issuing import service_subject
 from keys.model import DIGEST_PURPOSES, INTENDED_PURPOSES, KeyPurpose, KeyState, require_use
 from keys.repository import KeyRepository
@@ -19,6 +19,8 @@ from keys.revocation import Revocation, RevocationReason
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from foundation.clock import Clock
     from foundation.database import Database
@@ -154,9 +156,21 @@ class SignerCore:
             if profile(key.info.algorithm).digest is None:
                 raise UnsupportedAlgorithm("This key signs no digests.", field="algorithm")
             covered = await self._intentions.covers(connection, intention_id=intention_id, key_id=key_id, digest=digest)
+            await self._require_certified(connection, key.info)
         if not covered:
             raise IntentionMissing("No stored, confirmed intention names this key and digest.")
         return key
+
+    async def _require_certified(self, connection: AsyncConnection, info: KeyInfo) -> None:
+        """Raise KeyNotUsable once the key's certificate has ended; a person's is in the encrypted table only."""
+        if info.purpose is KeyPurpose.PERSON:
+            found = await self._issuer.certificates(connection).search(key_id=info.key_id, limit=1)
+            ends = found[0].not_after if found else None
+        else:
+            chain = info.certificate_chain_der
+            ends = x509.load_der_x509_certificate(chain[0]).not_valid_after_utc if chain else None
+        if ends is None or ends <= self._clock.now():
+            raise KeyNotUsable(f"The certificate of key {info.key_id} has ended: renew it.")
 
     async def revoke(
         self, principal: Principal, serial: int, reason: RevocationReason, invalid_from: datetime | None
@@ -188,8 +202,7 @@ class SignerCore:
         """Publish the lists that are due and renew the service's certificates before they end."""
         await self._register.refresh()
         for issuer in DELEGATED:
-            await self._issuer.crl(issuer)
-            await self._issuer.delta_crl(issuer)
+            await self._issuer.keep(issuer)
         for purpose in (KeyPurpose.OCSP, KeyPurpose.TSA):
             for key in self._register.all(purpose):
                 if key.info.state is KeyState.ACTIVE and self._ends_soon(key.info):

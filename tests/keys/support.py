@@ -28,7 +28,7 @@ def make_token(label: str) -> str:
     return label
 
 
-CREDIT_CODE = "11500100MB1A2B3C4X"
+CREDIT_CODE = "11500100009001018B"
 
 
 class StoredIntentions:

@@ -224,6 +224,15 @@ async def test_a_name_that_fits_no_certificate_is_refused_and_nothing_is_stored(
     assert (await keys.service.get(key.key_id)).state is KeyState.PENDING
 
 
+@pytest.mark.parametrize("credit_code", ["", "11500100009001018b", "11500100009001018B1", "1150010000900101 B"])
+async def test_a_code_that_is_none_is_refused(keys: Keys, operator: Principal, credit_code: str) -> None:
+    key = await keys.service.create(operator, KeyPurpose.SEAL, "sel_code")
+    with pytest.raises(InvalidInput):
+        await keys.ca.issue_organisation_seal(
+            operator, key.key_id, organisation_name="演示市", credit_code=credit_code, seal_name="演示市"
+        )
+
+
 async def test_a_persons_name_lies_in_no_column_in_the_clear(keys: Keys, operator: Principal) -> None:
     key = await keys.service.create(operator, KeyPurpose.PERSON, "per_3")
     issued = await keys.ca.issue_person(operator, key.key_id, name="欧阳晓明", person_number="per_3")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from foundation.clock import SystemClock
-from hufu.commands import dispatch
+from foundation.errors import InvalidInput
+from foundation.settings import Profile
+from hufu.commands import dispatch, init
 from keys.assembly import assemble
 from keys.ca import Issuer
 from keys.ceremony import initialise
@@ -112,7 +116,7 @@ async def test_a_departments_own_key_is_certified_found_and_revoked(
     request = x509.CertificateSigningRequestBuilder().subject_name(name)
     csr.write_bytes(request.sign(ec.generate_private_key(ec.SECP256R1()), SHA256()).public_bytes(Encoding.PEM))
     assert (await terminal.type("request", "certify_client", "cli_food", "--operator", "wang"))[0] == 0
-    facts = ("--organisation", "演示市食品药品监督管理局", "--credit-code", "11500100MB1A2B3C4X")
+    facts = ("--organisation", "演示市食品药品监督管理局", "--credit-code", "11500100009001018B")
     code, pem = await terminal.type("certify-client", str(csr), "cli_food", *facts, "--operator", "li")
     assert code == 0
     serial = f"{x509.load_pem_x509_certificate(pem.encode()).serial_number:x}"
@@ -154,3 +158,24 @@ async def test_rotated_tsa_and_ocsp_keys_answer_at_once(
     await other.service.load()
     assert tsa.certificate_chain_der[0] in await other.tsa.timestamp(digest_of("a"))
     await other.close()
+
+
+def test_each_operator_types_a_part_of_the_roots_passphrase(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    production = settings.model_copy(update={"profile": Profile.PRODUCTION})
+    typed = iter(["wang's half", "wang's half", "li's own half", "li's own half"])
+    asked: list[str] = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt.partition(",")[0])
+        return next(typed)
+
+    monkeypatch.setattr(getpass, "getpass", answer)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    assert init._root_passphrase(production, ["wang", "li"]) == "wang's halfli's own half"
+    assert asked == ["wang", "wang", "li", "li"]
+    for wrong in (["short", "short"], ["long enough", "but different"]):
+        typed = iter(wrong)
+        with pytest.raises(InvalidInput):
+            init._root_passphrase(production, ["wang", "li"])

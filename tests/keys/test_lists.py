@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import ExtensionOID
 
 from keys import issuing
 from keys.ca import Issuer, RevocationReason
@@ -60,7 +61,7 @@ async def test_a_delta_holds_what_came_after_its_base(
     assert (serials_of(delta), base_of(delta)) == ({second}, number_of(full))
     assert number_of(delta) > number_of(full)
     extensions = x509.load_der_x509_crl(full).extensions
-    assert not [each for each in extensions if each.oid == x509.ExtensionOID.FRESHEST_CRL]
+    assert not [each for each in extensions if each.oid == ExtensionOID.FRESHEST_CRL]
     assert lint("lint_crl", delta, "-t", "CRL", "-p", "PKIX") == ""
     clock.advance(timedelta(hours=7))
     assert serials_of(await keys.ca.crl_der(Issuer.SEALS)) == {first, second}
@@ -86,6 +87,22 @@ async def test_many_revocations_at_once_share_lists_and_none_is_missing(keys: Ke
     full = await keys.ca.crl_der(Issuer.SEALS)
     assert serials_of(full) == set(serials)
     assert number_of(full) - before < 20
+
+
+async def test_what_only_a_delta_told_is_in_the_full_list_after_the_next_turn(
+    keys: Keys, operator: Principal, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert keys.maintain is not None
+    monkeypatch.setattr(issuing, "FULL_LIST_AT_ONCE", -1)
+    clock.advance(timedelta(minutes=1))
+    serial = await revoke_new_seal(keys, operator, "sel_1")
+    assert serial not in serials_of(await keys.ca.crl_der(Issuer.SEALS))
+    clock.advance(timedelta(minutes=5))
+    await keys.maintain()
+    full = await keys.ca.crl_der(Issuer.SEALS)
+    assert serial in serials_of(full)
+    await keys.maintain()
+    assert await keys.ca.crl_der(Issuer.SEALS) == full
 
 
 async def test_maintenance_publishes_and_renews_in_time(keys: Keys, clock: FixedClock) -> None:

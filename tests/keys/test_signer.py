@@ -64,7 +64,7 @@ INTENTION = """
 INSERT INTO seal_intentions (intention_id, seal_id, key_id, organisation_code, requested_by, channel, level,
     placement, document_digest, signed_bytes_digest, to_be_signed_digest, challenge, state, layout,
     created_at, expires_at)
-VALUES (:intention_id, 'sel_one', :key_id, '11500100MB1A2B3C4X', 'ofc_1', 'web', 'B-B', '{}', :digest, :digest,
+VALUES (:intention_id, 'sel_one', :key_id, '11500100009001018B', 'ofc_1', 'web', 'B-B', '{}', :digest, :digest,
     :digest, :digest, :state, '{}', now(), now() + interval '5 minutes')
 """
 

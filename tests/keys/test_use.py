@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import jwt
 import pytest
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from jose import jwt as jose_jwt  # type: ignore[import-untyped]
@@ -291,6 +292,39 @@ async def test_an_online_key_is_never_opened_by_the_signer_nor_the_reverse(keys:
     with pytest.raises(UnsupportedAlgorithm):
         await keys.service._lifecycle.create(operator, KeyPurpose.SEAL, "sel_x", "ecdsa-p256-sha256")
     assert "private" not in json.dumps(keys.tokens.jwks()).lower()
+
+
+@pytest.mark.parametrize("provider", ["software"], indirect=True)
+async def test_a_post_quantum_algorithm_is_one_more_profile(
+    keys: Keys,
+    operator: Principal,
+    settings: Settings,
+    database: Database,
+    clock: FixedClock,
+    cipher: FieldCipher,
+) -> None:
+    key = await keys.service.create(operator, KeyPurpose.TOKEN, "", "ML-DSA-65")
+    await keys.service.activate(operator, key.key_id)
+    again = assemble(settings, database, clock, cipher)
+    await again.service.load()
+    signing_input, _, signature = again.tokens.sign({"a": 1}, typ="JWT", algorithm="ML-DSA-65").rpartition(".")
+    (jwk,) = (one for one in keys.tokens.jwks()["keys"] if one["kid"] == key.key_id)
+    assert (jwk["kty"], jwk["alg"]) == ("AKP", "ML-DSA-65")
+    public = mldsa.MLDSA65PublicKey.from_public_bytes(base64.urlsafe_b64decode(jwk["pub"] + "=="))
+    public.verify(base64.urlsafe_b64decode(signature + "=="), signing_input.encode())
+    await again.close()
+
+
+async def test_an_expired_certificate_ends_the_use_of_its_key(
+    keys: Keys, operator: Principal, clock: FixedClock, intentions: StoredIntentions
+) -> None:
+    seal, digest = await make_seal(keys, operator), digest_of("late")
+    intentions.stored.add(("int_1", seal.key_id, digest))
+    clock.advance(timedelta(days=3 * 365, minutes=-1))
+    await keys.service.sign_digest(seal.key_id, KeyPurpose.SEAL, digest, intention_id="int_1")
+    clock.advance(timedelta(minutes=1))
+    with pytest.raises(KeyNotUsable):
+        await keys.service.sign_digest(seal.key_id, KeyPurpose.SEAL, digest, intention_id="int_1")
 
 
 async def test_an_unknown_algorithm_is_named(keys: Keys, operator: Principal) -> None:
