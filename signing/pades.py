@@ -93,8 +93,14 @@ def _check_earlier_signatures(file: PdfFile, marks: Sequence[Mark], *, certify: 
     if signatures and len(marks) > 1:
         # The further pictures are annotations of their own, which a signed document must not gain.
         raise BadPlacement("A seal in several places goes on before the first signature.", field="placement")
-    if any(permission(signature) == NO_CHANGES for signature in signatures):
+    permitted = min(map(permission, signatures), default=ANNOTATIONS)
+    if permitted == NO_CHANGES:
         raise CertifiedAgainstChange("The document is certified against any change.", field="document")
+    if permitted == FORM_FILLING and marks:
+        # Readers disagree on whether a new visible field is form filling; a strict one would drop the certification.
+        raise CertifiedAgainstChange(
+            "A certified document takes further seals without a picture only.", field="placement"
+        )
 
 
 def _add_annotations(file: PdfFile, update: PdfUpdate, face: SealFace, marks: Sequence[Mark], *, common: bytes) -> int:

@@ -88,9 +88,7 @@ def with_layer(*, shown: bool) -> bytes:
 
     def change(pdf: pikepdf.Pdf) -> None:
         layer = pdf.make_indirect(Dictionary(Type=Name.OCG, Name=String("amount")))
-        pdf.Root.OCProperties = Dictionary(
-            OCGs=[layer], D=Dictionary(Order=[layer], OFF=[] if shown else [layer])
-        )
+        pdf.Root.OCProperties = Dictionary(OCGs=[layer], D=Dictionary(Order=[layer], OFF=[] if shown else [layer]))
         page = pdf.pages[0]
         page.obj.Resources["/Properties"] = Dictionary(L=layer)
         page.contents_add(pdf.make_stream(b"/OC /L BDC 300 300 100 100 re f EMC"))
