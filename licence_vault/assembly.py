@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from foundation.notices import Notices
 from keys.jws import TokenSigner
 from keys.model import KeyPurpose
+from licence_vault.backfill import Backfill
 from licence_vault.catalogue import Catalogue
 from licence_vault.changing import LicenceChanger
 from licence_vault.checking import RequestChecker
 from licence_vault.issuing import LicenceIssuer
+from licence_vault.late_faces import LateFaces
 from licence_vault.qr import QrWriter
 from licence_vault.quota import ReadQuota
 from licence_vault.reading import LicenceReader
@@ -42,6 +44,7 @@ class Vault:
     catalogue: Catalogue
     licences: LicenceService
     shows: ShowService
+    backfill: Backfill
     records: LicenceRecords
     renderer: FaceRenderer
 
@@ -101,6 +104,9 @@ def assemble_vault(
         holders=holders,
         quota=ReadQuota(database, clock, audit),
         notices=Notices(cipher, clock),
+        late_faces=LateFaces(
+            database, clock=clock, audit=audit, cipher=cipher, catalogue=catalogue, seals=seals, faces=faces
+        ),
     )
     licences = LicenceService(database, issuer=issuer, reader=reader, changer=changer)
     shows = ShowService(
@@ -115,4 +121,5 @@ def assemble_vault(
         receipts=TokenSigner(keys, KeyPurpose.RECEIPT),
         issuer=settings.issuer,
     )
-    return Vault(catalogue, licences, shows, LicenceRecords(cipher, clock, catalogue), renderer)
+    backfill = Backfill(database, clock=clock, audit=audit, cipher=cipher, directory=directory, catalogue=catalogue)
+    return Vault(catalogue, licences, shows, backfill, LicenceRecords(cipher, clock, catalogue), renderer)

@@ -22,11 +22,11 @@ from licence_vault.errors import (
     IssueInProgress,
     LicenceNotFound,
     NoUsableSeal,
-    SerialsExhausted,
 )
 from licence_vault.faces import FaceFacts
 from licence_vault.identifier import LicenceIdentifier, parse_identifier
 from licence_vault.model import LicenceState, ReasonCode, StateRecord
+from licence_vault.numbering import Numbering
 from licence_vault.repository import LicenceRepository, StoredLicence
 from licence_vault.revising import require_revisable, revised_request, superseding
 from licence_vault.states import start_of
@@ -54,7 +54,6 @@ ISSUE_SCOPE = "licence:issue"
 LEASE = timedelta(seconds=45)
 POLL_SECONDS = 0.05
 WAIT_SECONDS = 40.0
-MAX_SERIAL = 9_999_999
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +152,8 @@ class LicenceIssuer:
             return found, False
         async with self._database.transaction() as connection:
             repository = LicenceRepository(connection, self._cipher)
-            values = await self._row(repository, checked, lineage, token)
+            numbering = Numbering(connection, self._clock.now())
+            values = await self._row(repository, numbering, checked, lineage, token)
             ours = await repository.reserve(values, checked.holders)
             found = await repository.by_key(*key)
         if found is None:
@@ -161,13 +161,21 @@ class LicenceIssuer:
         return found, ours
 
     async def _row(
-        self, repository: LicenceRepository, checked: CheckedRequest, lineage: Lineage | None, token: str
+        self,
+        repository: LicenceRepository,
+        numbering: Numbering,
+        checked: CheckedRequest,
+        lineage: Lineage | None,
+        token: str,
     ) -> dict[str, Any]:
         request, now = checked.request, self._clock.now()
-        serial = lineage.previous.serial if lineage else await self._serial(repository, checked)
-        version = lineage.previous.version + 1 if lineage else 1
+        if lineage is None:
+            years = [checked.issued_on.year]
+            serial, version = (await numbering.serials(request.type_code, request.issuer_code, years))[0], 1
+        else:
+            serial, version = lineage.previous.serial, lineage.previous.version + 1
         identifier = LicenceIdentifier(request.type_code, request.issuer_code, serial, version)
-        status_list, index = await repository.allocate_status(request.issuer_code, epoch_of(request.valid_to), now)
+        status_list, index = (await numbering.places(request.issuer_code, [epoch_of(request.valid_to)]))[0]
         return repository.encrypted(request.licence_number or serial, checked.face) | {
             "licence_id": new_id("lic"),
             "identifier": str(identifier),
@@ -194,13 +202,6 @@ class LicenceIssuer:
             "case_number": request.case_number,
             "registered_at": now,
         }
-
-    async def _serial(self, repository: LicenceRepository, checked: CheckedRequest) -> str:
-        year = checked.issued_on.year
-        number = await repository.next_serial(checked.request.type_code, checked.request.issuer_code, year)
-        if number > MAX_SERIAL:
-            raise SerialsExhausted("本年度流水号已用完 / this year's serial numbers are used up.")
-        return f"{year}{number:07d}"
 
     async def _take_over(self, reserved: StoredLicence, token: str) -> bool:
         now = self._clock.now()

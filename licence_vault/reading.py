@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from foundation.notices import Notices
     from foundation.principal import Principal
     from licence_vault.catalogue import Catalogue
+    from licence_vault.late_faces import LateFaces
     from licence_vault.model import Holder, StateRecord
     from licence_vault.ports import HolderIndexes
     from licence_vault.quota import ReadQuota
@@ -69,6 +70,7 @@ class LicenceReader:
         holders: HolderIndexes,
         quota: ReadQuota,
         notices: Notices,
+        late_faces: LateFaces,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -80,6 +82,7 @@ class LicenceReader:
         self._holders = holders
         self._quota = quota
         self._notices = notices
+        self._late_faces = late_faces
 
     async def get(self, principal: Principal, identifier: str, purpose: Purpose | None) -> Licence:
         """Return one licence with its receipt's id; raises LicenceNotFound."""
@@ -98,6 +101,7 @@ class LicenceReader:
         """
         reason = checked_purpose(purpose)
         await self._count(principal, identifier, reason)
+        await self._make_if_late(principal, identifier, reason)
         async with self._database.transaction() as connection:
             stored, granted = await self._entitled(connection, principal, identifier, reason)
             if granted.fields is not None:
@@ -108,6 +112,13 @@ class LicenceReader:
             access_id = await self._leave(connection, principal, stored, granted, reason)
         pdf = await self._blobs.get(document.blob_ref)
         return LicenceDocument(stored.identifier, pdf, document.sha256.hex(), access_id)
+
+    async def _make_if_late(self, principal: Principal, identifier: str, purpose: Purpose) -> None:
+        """Have a backfilled licence's face made, for a reader who may have it."""
+        async with self._database.read() as connection:
+            stored, granted = await self._entitled(connection, principal, identifier, purpose)
+        if stored.source == "import" and granted.fields is None:
+            await self._late_faces.ensure(stored.identifier)
 
     async def of_holder(self, principal: Principal, *, limit: int) -> tuple[Licence, ...]:
         """Return the signed-in person's licences."""

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, insert, or_, select, text, update
+from sqlalchemy import and_, delete, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from licence_vault.model import Holder, LicenceState, ReasonCode, StateRecord
-from licence_vault.status_allocation import CAPACITY, SEED_BYTES, place
 from licence_vault.tables import (
     licence_documents,
     licence_holders,
-    licence_serials,
     licence_states,
-    licence_status_lists,
     licences,
 )
 
@@ -180,43 +176,6 @@ class LicenceRepository:
             registered_at=row.registered_at,
         )
 
-    # --- numbering ---
-
-    async def next_serial(self, type_code: str, issuer_code: str, year: int) -> int:
-        """Return the next number; the row stays locked until the transaction ends, so none is given twice."""
-        statement = upsert(licence_serials).values(type_code=type_code, issuer_code=issuer_code, year=year, last=1)
-        statement = statement.on_conflict_do_update(
-            index_elements=["type_code", "issuer_code", "year"], set_={"last": licence_serials.c.last + 1}
-        )
-        return int((await self._connection.execute(statement.returning(licence_serials.c.last))).scalar_one())
-
-    async def allocate_status(self, issuer_code: str, epoch: str, now: datetime) -> tuple[int, int]:
-        """Return a status list and a free index in it, opening a new list when the last is full."""
-        lists = licence_status_lists
-        take = (
-            update(lists)
-            .where(lists.c.issuer_code == issuer_code, lists.c.epoch == epoch, lists.c.allocated < lists.c.capacity)
-            .values(allocated=lists.c.allocated + 1)
-            .returning(lists.c.status_list, lists.c.allocated, lists.c.seed)
-        )
-        row = (await self._connection.execute(take)).one_or_none()
-        if row is None:
-            opened = upsert(lists).values(
-                issuer_code=issuer_code,
-                epoch=epoch,
-                capacity=CAPACITY,
-                allocated=0,
-                seed=os.urandom(SEED_BYTES),
-                created_at=now,
-            )
-            await self._connection.execute(
-                opened.on_conflict_do_nothing(
-                    index_elements=["issuer_code", "epoch"], index_where=text("allocated < capacity")
-                )
-            )
-            row = (await self._connection.execute(take)).one()
-        return row.status_list, place(row.seed, row.allocated - 1)
-
     # --- issuing ---
 
     async def reserve(self, values: Mapping[str, Any], holders: Sequence[Holder]) -> bool:
@@ -252,31 +211,38 @@ class LicenceRepository:
 
     async def take_lease(self, licence_id: str, token: str, *, now: datetime, until: datetime) -> bool:
         """Take over a reservation that nobody works on any more."""
-        statement = (
-            update(licences)
-            .where(
-                licences.c.licence_id == licence_id,
-                licences.c.state == LicenceState.PENDING,
-                or_(licences.c.lease_until.is_(None), licences.c.lease_until < now),
-            )
-            .values(lease_token=token, lease_until=until)
-            .returning(licences.c.licence_id)
-        )
-        return (await self._connection.execute(statement)).one_or_none() is not None
+        return await self._lease(licence_id, token, now, until, licences.c.state == LicenceState.PENDING)
+
+    async def take_face_lease(self, licence_id: str, token: str, *, now: datetime, until: datetime) -> bool:
+        """Take on the making of a stored licence's face, unless it has one or somebody is at it."""
+        return await self._lease(licence_id, token, now, until, licences.c.qr_text.is_(None))
+
+    async def _lease(
+        self, licence_id: str, token: str, now: datetime, until: datetime, condition: ColumnElement[bool]
+    ) -> bool:
+        free = or_(licences.c.lease_until.is_(None), licences.c.lease_until < now)
+        statement = update(licences).where(licences.c.licence_id == licence_id, condition, free)
+        statement = statement.values(lease_token=token, lease_until=until)
+        return (await self._connection.execute(statement.returning(licences.c.licence_id))).one_or_none() is not None
 
     async def complete(self, licence_id: str, token: str, *, qr_text: str, document: StoredDocument) -> bool:
         """Make a reservation a licence; False when the lease passed to somebody else."""
-        statement = (
-            update(licences)
-            .where(
-                licences.c.licence_id == licence_id,
-                licences.c.lease_token == token,
-                licences.c.state == LicenceState.PENDING,
-            )
-            .values(qr_text=self._cipher.encrypt(qr_text, QR_CONTEXT), lease_token=None, lease_until=None)
-            .returning(licences.c.licence_id)
+        pending = licences.c.state == LicenceState.PENDING
+        return await self._complete(licence_id, token, qr_text, document, pending)
+
+    async def complete_face(self, licence_id: str, token: str, *, qr_text: str, document: StoredDocument) -> bool:
+        """Give a stored licence its face; False when the lease passed to somebody else."""
+        return await self._complete(licence_id, token, qr_text, document, licences.c.qr_text.is_(None))
+
+    async def _complete(
+        self, licence_id: str, token: str, qr_text: str, document: StoredDocument, condition: ColumnElement[bool]
+    ) -> bool:
+        statement = update(licences).where(
+            licences.c.licence_id == licence_id, licences.c.lease_token == token, condition
         )
-        if (await self._connection.execute(statement)).one_or_none() is None:
+        encrypted = self._cipher.encrypt(qr_text, QR_CONTEXT)
+        statement = statement.values(qr_text=encrypted, lease_token=None, lease_until=None)
+        if (await self._connection.execute(statement.returning(licences.c.licence_id))).one_or_none() is None:
             return False
         await self.add_document(licence_id, document)
         return True

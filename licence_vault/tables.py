@@ -158,3 +158,27 @@ licence_shows = Table(
     Column("decided_at", DateTime(timezone=True), nullable=True),
     Column("collected_at", DateTime(timezone=True), nullable=True),
 )
+
+licence_imports = Table(
+    "licence_imports",
+    metadata,
+    Column("import_id", Text, primary_key=True),
+    Column("issuer_code", Text, nullable=False),
+    Column("type_code", Text, nullable=False),
+    Column("started_by", Text, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("finished_at", DateTime(timezone=True), nullable=True),
+    Column("rows", Integer, nullable=False),
+    Column("accepted", Integer, nullable=False),
+    Column("repeated", Integer, nullable=False),
+    Column("rejected", Integer, nullable=False),
+)
+
+licence_import_rejects = Table(
+    "licence_import_rejects",
+    metadata,
+    Column("import_id", Text, primary_key=True),
+    Column("row_number", Integer, primary_key=True),
+    Column("field", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)

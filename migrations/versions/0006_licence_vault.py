@@ -178,6 +178,29 @@ STATEMENTS: tuple[str, ...] = (
     """,
     "CREATE INDEX ix_licence_shows_person ON licence_shows (person_id, created_at DESC)",
     """
+    CREATE TABLE licence_imports (
+        import_id text PRIMARY KEY,
+        issuer_code text NOT NULL,
+        type_code text NOT NULL,
+        started_by text NOT NULL,
+        started_at timestamptz NOT NULL,
+        finished_at timestamptz NULL,
+        rows integer NOT NULL,
+        accepted integer NOT NULL,
+        repeated integer NOT NULL,
+        rejected integer NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE licence_import_rejects (
+        import_id text NOT NULL REFERENCES licence_imports,
+        row_number integer NOT NULL,
+        field text NOT NULL,
+        reason text NOT NULL,
+        PRIMARY KEY (import_id, row_number)
+    )
+    """,
+    """
     CREATE TRIGGER licence_accesses_append_only BEFORE UPDATE OR DELETE ON licence_accesses
     FOR EACH ROW EXECUTE FUNCTION refuse_change()
     """,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import select
@@ -65,7 +65,8 @@ async def test_a_holder_is_found_by_number_and_type(vault: Vault) -> None:
 @pytest.mark.parametrize("missing", ["matter_code", "case_number", "reason", "operator"])
 async def test_an_incomplete_purpose_opens_nothing(vault: Vault, missing: str) -> None:
     issued = await vault.licences.issue(BUREAU, food_request())
-    purpose = replace(CASE, **{missing: None if missing == "matter_code" else ""})
+    change: dict[str, Any] = {missing: None if missing == "matter_code" else ""}
+    purpose = replace(CASE, **change)
     with pytest.raises(LicenceNotFound):
         await vault.licences.get(POLICE, issued.identifier, purpose)
     with pytest.raises(InvalidInput) as caught:
