@@ -24,6 +24,7 @@ class Bench:
     servers: TestServers
     directory: Path
     watched: list[int] = field(default_factory=list)
+    ourselves: bool = True
 
     def database_url(self) -> str:
         """Return the address of a fresh migrated database."""
@@ -33,9 +34,10 @@ class Bench:
         """Return the address of a Redis database."""
         return self.servers.redis_url
 
-    def watch(self, pid: int) -> None:
-        """Count the CPU time and memory of a process besides ours, such as a server of ours."""
+    def watch(self, pid: int, *, instead: bool = False) -> None:
+        """Count the CPU time and memory of a process and its children, besides ours or instead of ours."""
         self.watched.append(pid)
+        self.ourselves = self.ourselves and not instead
 
 
 @dataclass(frozen=True, slots=True)

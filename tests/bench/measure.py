@@ -24,7 +24,8 @@ async def measure(case: Case, bench: Bench) -> Result:
         for _ in range(case.warm_up):
             await operation()
         gc.collect()
-        processes = [psutil.Process(), *(psutil.Process(pid) for pid in bench.watched)]
+        processes = [psutil.Process(pid) for pid in bench.watched]
+        processes += [psutil.Process()] if bench.ourselves else []
         cpu, began = sum(map(_cpu, processes)), time.perf_counter()
         units = await _drive(operation, case.concurrency, began + case.seconds)
         seconds = time.perf_counter() - began
@@ -52,7 +53,11 @@ def _cpu(process: psutil.Process) -> float:
 
 
 def _peak(process: psutil.Process) -> float:
-    """Return the largest resident size a process has had, in megabytes (Linux)."""
+    """Return the largest resident sizes a process and its living children have had, in megabytes (Linux)."""
+    return sum(_own_peak(one) for one in (process, *process.children(recursive=True)))
+
+
+def _own_peak(process: psutil.Process) -> float:
     for line in Path(f"/proc/{process.pid}/status").read_text("ascii").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
