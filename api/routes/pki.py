@@ -16,6 +16,7 @@ from keys.ca import Issuer
 
 router = APIRouter(route_class=StrictRoute, tags=["trust"])
 
+CA_CERTIFICATE = "application/pkix-cert"
 OCSP_REQUEST, OCSP_RESPONSE = "application/ocsp-request", "application/ocsp-response"
 TSA_REQUEST, TSA_RESPONSE = "application/timestamp-query", "application/timestamp-reply"
 MAX_REQUEST_BYTES = 16 * 1024
@@ -42,7 +43,7 @@ def pem_block(label: str, der: bytes) -> str:
 
 
 @router.get(
-    "/crl/{issuer}",
+    "/pki/crl/{issuer}",
     summary="Certificate revocation list of one CA, DER",
     response_class=Response,
     responses=binary("application/pkix-crl", "The list, DER.") | problems(404, 422, 503),
@@ -62,8 +63,23 @@ async def revocation_list(request: Request, issuer: str) -> Response:
     return Response(der, media_type="application/pkix-crl", headers={"cache-control": "public, max-age=60"})
 
 
+@router.get(
+    "/pki/ca/{issuer}",
+    summary="Certificate of one CA, DER",
+    response_class=Response,
+    responses=binary(CA_CERTIFICATE, "Certificate, DER.") | problems(404, 422, 503),
+)
+async def authority_certificate(request: Request, issuer: str) -> Response:
+    """Return a CA's own certificate, as the Authority Information Access of what it issued names it."""
+    name = issuer.removesuffix(".cer")
+    if name not in set(Issuer):
+        raise NotFound("There is no such issuing CA.")
+    der = await services_of(request).authority.certificate_der(Issuer(name))
+    return Response(der, media_type=CA_CERTIFICATE, headers={"cache-control": "public, max-age=3600"})
+
+
 @router.post(
-    "/ocsp",
+    "/pki/ocsp",
     summary="OCSP",
     response_class=Response,
     openapi_extra={"requestBody": {"content": {OCSP_REQUEST: {"schema": {"type": "string", "format": "binary"}}}}},
@@ -76,7 +92,7 @@ async def ocsp_post(request: Request) -> Response:
 
 
 @router.get(
-    "/ocsp/{request_b64:path}",
+    "/pki/ocsp/{request_b64:path}",
     summary="OCSP by GET",
     response_class=Response,
     responses=binary(OCSP_RESPONSE, "OCSPResponse, DER.") | problems(404, 413, 422, 503),

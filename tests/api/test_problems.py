@@ -99,11 +99,11 @@ async def test_the_title_follows_the_language_asked_for(app: FastAPI) -> None:
         ("GET", "/api/v1/nothing", 404),
         ("DELETE", "/api/v1/licences", 405),
         ("GET", "/healthz?x=1", 422),
-        ("GET", "/crl/nothing", 404),
-        ("GET", "/crl/a%00b", 404),
+        ("GET", "/pki/crl/nothing", 404),
+        ("GET", "/pki/crl/a%00b", 404),
         ("GET", "/problems/nothing", 404),
         ("GET", "/api/v1/licences", 401),
-        ("GET", "/ocsp/not*base64", 422),
+        ("GET", "/pki/ocsp/not*base64", 422),
     ],
 )
 async def test_what_cannot_be_served_is_a_problem_document(app: FastAPI, method: str, path: str, status: int) -> None:
