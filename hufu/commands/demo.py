@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,19 @@ from hufu.launcher_place import free_port
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
 EXIT_WRONG = 1
+TRAVERSABLE = 0o711
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    """Yield a temporary data directory that PostgreSQL's own user can pass through."""
+    with tempfile.TemporaryDirectory(prefix="hufu-demo-") as name:
+        directory = Path(name)
+        directory.chmod(TRAVERSABLE)
+        yield directory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,12 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
             return 0
         print("Starting a service of its own; with URL= a running one is used.", flush=True)
         with (
-            tempfile.TemporaryDirectory(prefix="hufu-demo-") as directory,
+            _directory() as directory,
             stack(
                 port=free_port(),
                 portal_port=free_port(),
                 say=lambda line: print(f"    {line}", flush=True),
-                data_directory=Path(directory),
+                data_directory=directory,
             ) as running,
         ):
             play(running.settings.issuer, running.settings.data_directory, arguments.out)
