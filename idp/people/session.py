@@ -93,6 +93,10 @@ class Session:
             channel=self.channel,
         )
 
+    def own_principal(self) -> Principal:
+        """Return the person or officer behind the session, whoever it acts for."""
+        return replace(self, acting_for=None, acting_for_code=None).principal()
+
 
 def secret_hash(secret: str) -> bytes:
     """Return the form a 256-bit random secret is stored in; no salt is needed for such a secret."""

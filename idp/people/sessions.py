@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 TOUCH_AFTER = timedelta(seconds=60)
 SOURCE_CONTEXT = "sign_in_attempts.source"
 LABEL_LENGTH = 80
-_METHODS = {"pop": "passkey"}
+_METHODS = {"pwd": "password", "pop": "passkey", "sms": "mobile_code", "mca": "qr"}
 REFUSED = "The name or the password is wrong."
 
 
@@ -254,7 +254,7 @@ class SessionService:
 
     async def _refuse(self, account_id: str | None, arrival: Arrival, known: str | None) -> NoReturn:
         """Record a wrong password, the same way for known and unknown names, and refuse."""
-        attempt = self._attempt(account_id, arrival, method="pwd", device_id=known, new_device=known is None)
+        attempt = self._attempt(account_id, arrival, method="password", device_id=known, new_device=known is None)
         async with self._tools.database.transaction() as connection:
             await Sessions(connection).note_attempt({**attempt, "succeeded": False})
             event = AuditEvent("people.sign_in_refused", "account", account_id or "unknown")

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from api.context import services_of
 from api.dependencies import principal_of
 from api.web.rendering import page, see_other
-from foundation.principal import Principal
+from foundation.principal import Principal, PrincipalKind
 from idp.people.account import masked_mobile, masked_name, masked_number
 from idp.people.proof import NO_LEVEL
 from licence_vault import qr
@@ -24,6 +24,8 @@ CREDIT_CODE = "001"
 async def home(request: Request) -> Response:
     """Say what needs the person, then the licences and who looked."""
     services, principal = services_of(request), principal_of(request)
+    if principal.kind is PrincipalKind.ENTERPRISE:
+        return await _enterprise_home(request, principal)
     if principal.person_id is None:
         return await page(request, "home.html", {"name": None, "level": NO_LEVEL, "licences": (), "accesses": ()})
     person = await services.accounts.person(_account_id(principal))
@@ -38,11 +40,22 @@ async def home(request: Request) -> Response:
     return await page(request, "home.html", shown)
 
 
+async def _enterprise_home(request: Request, principal: Principal) -> Response:
+    services = services_of(request)
+    shown = {
+        "name": principal.organisation_code,
+        "level": principal.acr,
+        "licences": await services.licences.of_holder(principal),
+        "accesses": await services.licences.accesses(principal, limit=5),
+    }
+    return await page(request, "home.html", shown)
+
+
 @router.get("/licences")
 async def licences(request: Request) -> Response:
     """List what is registered in the person's name."""
     principal = principal_of(request)
-    if principal.person_id is None:
+    if principal.person_id is None and principal.kind is PrincipalKind.PERSON:
         return see_other("/home")
     return await page(request, "licences.html", {"licences": await services_of(request).licences.of_holder(principal)})
 
