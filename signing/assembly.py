@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from foundation.batches import Batches
 from foundation.jobs import Jobs
+from signing.batches import SealBatches
 from signing.execution import Execution
+from signing.interrupted import Interrupted
 from signing.levels import Levels
 from signing.loaded import LoadedSeals
 from signing.ports import NobodyKeepsDigests
@@ -37,16 +40,18 @@ class Signing:
 
     seals: SealService
     sealing: SealingService
+    batches: SealBatches
     upgrades: Upgrades
+    interrupted: Interrupted
     workshop: Workshop
 
     def job_handlers(self) -> Mapping[str, JobHandler]:
         """Return what a worker runs for this package."""
-        return self.upgrades.handlers()
+        return {**self.upgrades.handlers(), **self.batches.handlers()}
 
     def periodic_jobs(self) -> Mapping[str, PeriodicJob]:
         """Return what a worker repeats for this package."""
-        return self.upgrades.periodic()
+        return {**self.upgrades.periodic(), **self.interrupted.periodic()}
 
     async def warm(self) -> None:
         """Start the processes that examine documents, so that the first upload need not wait."""
@@ -70,10 +75,11 @@ def assemble_signing(
     self_check: SelfCheck,
     second_factors: SecondFactors,
     replaced: DocumentReplaced | None = None,
+    workshop: Workshop | None = None,
 ) -> Signing:
     """Join the parts; opens nothing."""
     del settings
-    jobs, workshop = Jobs(), Workshop()
+    jobs, workshop = Jobs(), workshop or Workshop()
     seals = SealService(
         database,
         clock=clock,
@@ -120,4 +126,16 @@ def assemble_signing(
         self_check=self_check,
         replaced=replaced or NobodyKeepsDigests(),
     )
-    return Signing(seals, sealing, upgrades, workshop)
+    batches = SealBatches(
+        database,
+        clock=clock,
+        audit=audit,
+        blobs=blobs,
+        batches=Batches(database, jobs, clock),
+        seals=seals,
+        loaded=loaded,
+        sealing=sealing,
+        second_factors=second_factors,
+    )
+    interrupted = Interrupted(database, clock=clock, blobs=blobs, seals=seals, loaded=loaded, sealing=sealing)
+    return Signing(seals, sealing, batches, upgrades, interrupted, workshop)

@@ -78,7 +78,7 @@ class Execution:
             levelled = await self._sealed(intention, seal, prepared, source)
             blob = await self._blobs.put(levelled.document)
         except ServiceUnavailable as error:
-            if intention.prepared_blob is None:
+            if intention.prepared_blob is None or isinstance(error, SealKeyUnusable):
                 await self._close(principal, intention, error)
             raise
         except TrustServiceError as error:

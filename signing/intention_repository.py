@@ -20,6 +20,7 @@ from signing.tables import seal_intentions, sealed_documents, seals
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from foundation.blobs import BlobRef
@@ -166,6 +167,18 @@ class IntentionRepository:
     async def withdraw(self, intention_id: str, at: datetime) -> bool:
         """Close a prepared intention that its officer gave up."""
         return await self._close(intention_id, IntentionState.PREPARED, IntentionState.WITHDRAWN, at, None)
+
+    async def left_open(self, before: datetime, limit: int) -> tuple[Intention, ...]:
+        """Return confirmed intentions that nobody finished."""
+        return await self._some(_table.c.state == IntentionState.INTENDED, _table.c.intended_at < before, limit=limit)
+
+    async def expired(self, now: datetime, limit: int) -> tuple[Intention, ...]:
+        """Return prepared intentions whose time is over."""
+        return await self._some(_table.c.state == IntentionState.PREPARED, _table.c.expires_at <= now, limit=limit)
+
+    async def _some(self, *conditions: ColumnElement[bool], limit: int) -> tuple[Intention, ...]:
+        statement = select(_table).where(*conditions).order_by(_table.c.created_at).limit(limit)
+        return tuple(_intention(row) for row in await self._connection.execute(statement))
 
     async def document(self, document_id: str, organisation_code: str) -> str | None:
         """Return where an organisation's sealed document is stored."""

@@ -16,6 +16,7 @@ from foundation.errors import TrustServiceError
 from foundation.ids import new_id
 from keys.model import KeyPurpose
 from signing.errors import SealKeyUnusable
+from signing.intention import Layout
 from signing.intention_repository import IntentionRepository
 from signing.model import IntentionState
 from signing.tables import seal_intentions
@@ -82,8 +83,8 @@ async def _write_trial(database: Database, seal: Seal, principal: Principal, dig
         "requested_by": principal.audit_name,
         "channel": principal.channel,
         "level": "B-B",
-        "placement": {},
-        "layout": {},
+        "placement": {"kind": "invisible"},
+        "layout": Layout(0, digest, 0, 0, digest, "", ()).to_json(),
         **dict.fromkeys(("document_digest", "signed_bytes_digest", "to_be_signed_digest", "challenge"), digest),
         "state": IntentionState.INTENDED,
         **dict.fromkeys(("created_at", "expires_at", "intended_at"), at),

@@ -95,19 +95,19 @@ class SealingService:
 
         Raises: as `seal` does up to the signature.
         """
-        seal, loaded = await self._usable(principal, request, frozenset(), human=True)
+        seal, loaded = await self.usable(principal, request, frozenset(), human=True)
         now = self._clock.now()
-        ready = await self._ready(loaded, request, now)
+        ready = await self.ready(loaded, request, now)
         prepared = ready.prepared
         document = (ready.source or request.document) + prepared.update
         blob = await self._blobs.put(document)
-        intention = _intention(principal, request, seal, loaded, prepared, now, prepared_blob=str(blob))
+        intention = new_intention(principal, request, seal, loaded, prepared, now, prepared_blob=str(blob))
         async with self._database.transaction() as connection:
             added = await IntentionRepository(connection).add(
                 intention, IntentionState.PREPARED, officer_id=principal.subject_id
             )
             if not added:
-                raise _not_usable(await self._seals.get(seal.seal_id))
+                raise not_usable(await self._seals.get(seal.seal_id))
         return PreparedSealing(
             intention_id=intention.intention_id,
             challenge=intention.challenge,
@@ -137,7 +137,7 @@ class SealingService:
             if not confirmed:
                 # Rolls the second factor back too: it was not used for anything.
                 raise await self._why_not_confirmed(intention, now)
-        return await self._resume(principal, replace(intention, second_factor_method=factor.method), loaded)
+        return await self.carry_on(principal, replace(intention, second_factor_method=factor.method), loaded)
 
     async def withdraw(self, principal: Principal, intention_id: str) -> None:
         """Give a prepared sealing up; raises IntentionNotFound, IntentionSpent."""
@@ -164,16 +164,16 @@ class SealingService:
         self, principal: Principal, request: SealRequest, *, scopes: frozenset[str], human: bool
     ) -> SealedDocument:
         # 1. Policy, then everything that can be refused, before anything is written.
-        seal, loaded = await self._usable(principal, request, scopes, human=human)
+        seal, loaded = await self.usable(principal, request, scopes, human=human)
         officer = principal.kind is PrincipalKind.OFFICER and human
         if officer and request.second_factor is None:
             raise SecondFactorRequired("An officer seals with a second factor.", field="second_factor")
         now = self._clock.now()
-        ready = await self._ready(loaded, request, now, trusted=not human)
+        ready = await self.ready(loaded, request, now, trusted=not human)
         prepared = ready.prepared
         # 2. The intention, committed.
         method = request.second_factor.method if officer and request.second_factor else None
-        intention = _intention(principal, request, seal, loaded, prepared, now, second_factor_method=method)
+        intention = new_intention(principal, request, seal, loaded, prepared, now, second_factor_method=method)
         async with self._database.transaction() as connection:
             reference = None
             if officer and request.second_factor is not None:
@@ -187,14 +187,18 @@ class SealingService:
                 second_factor_reference=reference,
             )
             if not added:
-                raise _not_usable(await self._seals.get(seal.seal_id))
+                raise not_usable(await self._seals.get(seal.seal_id))
         # 3 to 5. Sign, check, store the outcome.
         return await self._execution.carry_out(principal, intention, loaded, prepared, ready.source or request.document)
 
-    async def _usable(
+    async def usable(
         self, principal: Principal, request: SealRequest, scopes: frozenset[str], *, human: bool
     ) -> tuple[Seal, LoadedSeal]:
-        """Read the facts and decide; the WHERE clause of the intention decides again."""
+        """Read the facts and decide who may seal; the WHERE clause of the intention decides again.
+
+        `human` asks for an officer's grant; `scopes` are those one of which a department system needs.
+        Raises: SealNotFound, SealNotActive, SealUseNotGranted, SealKeyUnusable.
+        """
         seal = await self._seals.get(request.seal_id)
         require_reader(principal, seal)
         if principal.kind is PrincipalKind.OFFICER:
@@ -208,10 +212,11 @@ class SealingService:
         elif principal.kind is not PrincipalKind.SYSTEM or human:
             raise SealUseNotGranted("Only officers and department systems apply seals.")
         if seal.state is not SealState.ACTIVE:
-            raise _not_usable(seal)
+            raise not_usable(seal)
         return seal, await self._loaded.get(seal)
 
-    async def _ready(self, loaded: LoadedSeal, request: SealRequest, now: datetime, *, trusted: bool = False) -> Ready:
+    async def ready(self, loaded: LoadedSeal, request: SealRequest, now: datetime, *, trusted: bool = False) -> Ready:
+        """Make a document ready for its signature, uploads in a worker process; raises as `make_ready`."""
         size = await self._loaded.contents_size(loaded, timestamped=request.level.timestamped)
         order = Order(
             document=request.document,
@@ -227,8 +232,11 @@ class SealingService:
             return await off_loop(len(request.document), make_ready, order)
         return await self._workshop.run(make_ready, order)
 
-    async def _resume(self, principal: Principal, intention: Intention, loaded: LoadedSeal) -> SealedDocument:
-        """Carry a stored intention out, from its stored document."""
+    async def carry_on(self, principal: Principal, intention: Intention, loaded: LoadedSeal) -> SealedDocument:
+        """Carry a confirmed intention out from its stored document, after an interruption or for a batch.
+
+        Raises: IntentionSpent when somebody else finished it, SealKeyUnusable, SealingFailed, ServiceUnavailable.
+        """
         if intention.prepared_blob is None:
             raise IntentionSpent("The sealing has no stored document.")
         stored = await self._blobs.get(intention.prepared_blob)
@@ -253,10 +261,10 @@ class SealingService:
             found = await IntentionRepository(connection).find(intention.intention_id)
         if found is None or found[1] is not IntentionState.PREPARED:
             return IntentionSpent("The sealing was confirmed or given up already.")
-        return _not_usable(await self._seals.get(intention.seal_id))
+        return not_usable(await self._seals.get(intention.seal_id))
 
 
-def _intention(
+def new_intention(
     principal: Principal,
     request: SealRequest,
     seal: Seal,
@@ -266,9 +274,11 @@ def _intention(
     *,
     prepared_blob: str | None = None,
     second_factor_method: str | None = None,
+    intention_id: str | None = None,
 ) -> Intention:
+    """Return the intention to seal a prepared document."""
     return Intention(
-        intention_id=new_id("int"),
+        intention_id=intention_id or new_id("int"),
         seal_id=seal.seal_id,
         key_id=loaded.key_id,
         organisation_code=seal.organisation_code,
@@ -286,7 +296,8 @@ def _intention(
     )
 
 
-def _not_usable(seal: Seal) -> Exception:
+def not_usable(seal: Seal) -> Exception:
+    """Return why an intention was not written."""
     if seal.state is not SealState.ACTIVE:
         return SealNotActive(f"The seal is {seal.state}.")
     return SealUseNotGranted("You hold no grant of this seal for this matter now.")

@@ -148,6 +148,7 @@ seal_batches = Table(
     "seal_batches",
     metadata,
     Column("batch_id", Text, primary_key=True),
+    Column("progress_id", Text, nullable=False, unique=True),
     Column("seal_id", Text, ForeignKey("seals.seal_id"), nullable=False),
     Column("organisation_code", Text, nullable=False),
     Column("requested_by", Text, nullable=False),

@@ -7,6 +7,7 @@ has an empty environment, a memory limit and an alarm, and holds no key and no c
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import resource
 import signal
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 MEMORY_BYTES = 3 * 1024**3
 SECONDS = 60
+PR_SET_PDEATHSIG = 1
 ATTEMPTS = 2
 """A process may die of its neighbour's document; one's own makes it die twice."""
 
@@ -75,6 +77,8 @@ def _confine() -> None:
     """Give up what a parser does not need."""
     os.environ.clear()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Its parent goes when the service goes, however that ends; nothing must stay behind.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

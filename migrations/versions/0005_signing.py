@@ -138,6 +138,7 @@ STATEMENTS: tuple[str, ...] = (
     """
     CREATE TABLE seal_batches (
         batch_id text PRIMARY KEY,
+        progress_id text NOT NULL UNIQUE,
         seal_id text NOT NULL REFERENCES seals,
         organisation_code text NOT NULL,
         requested_by text NOT NULL,

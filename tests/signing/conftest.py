@@ -15,6 +15,7 @@ from keys.ceremony import initialise
 from signing.assembly import Signing, assemble_signing
 from signing.intentions import SealIntentions
 from signing.model import Seal, SealApplication, SealKind, SecondFactor
+from signing.workshop import Workshop
 from tests.signing.documents import typeset
 from verification.self_check import FastSelfCheck
 
@@ -114,6 +115,7 @@ async def signing(
     keys: Keys,
     second_factors: OneCode,
 ) -> AsyncIterator[Signing]:
+    workshop = Workshop(workers=1)
     signing = assemble_signing(
         settings,
         database,
@@ -125,6 +127,7 @@ async def signing(
         keys=keys,
         self_check=FastSelfCheck(),
         second_factors=second_factors,
+        workshop=workshop,
     )
     yield signing
     await signing.close()
