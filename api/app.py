@@ -12,9 +12,22 @@ from api.access import rows_missing
 from api.dependencies import guard
 from api.metrics import Metrics
 from api.middleware import BodyLimit, LastResort, Observe, SecurityHeaders
-from api.routes import health, licences, oauth, offline, pki, seals, shows, verification
+from api.routes import health, licences, log, oauth, offline, pki, seals, shows, verification
 from api.web.guard import page_guard
-from api.web.pages import account, citizen, consent, desk, desk_records, provider, public, real_name, security
+from api.web.pages import (
+    account,
+    acting,
+    citizen,
+    consent,
+    desk,
+    desk_records,
+    mandates,
+    provider,
+    public,
+    real_name,
+    security,
+)
+from api.web.pages import offline as offline_pages
 from api.web.pages import shows as show_pages
 from api.web.rendering import STATIC, catalogue_ready
 
@@ -43,13 +56,28 @@ def json_routers() -> list[APIRouter]:
         shows.router,
         pki.router,
         offline.router,
+        log.router,
         health.router,
     ]
 
 
 def page_routers() -> list[APIRouter]:
     """Return the routers of the pages."""
-    pages = (public, account, citizen, real_name, security, show_pages, consent, provider, desk, desk_records)
+    pages = (
+        public,
+        offline_pages,
+        account,
+        citizen,
+        real_name,
+        security,
+        mandates,
+        acting,
+        show_pages,
+        consent,
+        provider,
+        desk,
+        desk_records,
+    )
     return [module.router for module in pages]
 
 

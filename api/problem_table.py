@@ -11,6 +11,7 @@ from idp.oauth import errors as oauth
 from idp.people import errors as people
 from keys import der
 from keys import errors as keys
+from licence_vault import backfill_rows
 from licence_vault import errors as vault
 from signing import errors as signing
 from verification import errors as verification
@@ -95,6 +96,7 @@ PROBLEMS: dict[type[base.TrustServiceError], Problem] = {
     ),
     keys.UnsupportedAlgorithm: Problem(422, "unsupported-algorithm", "不支持这种算法", "Algorithm not supported"),
     keys.WrongPurpose: Problem(403, "wrong-purpose", "密钥不得用于此目的", "Wrong key purpose"),
+    backfill_rows.UnreadableFile: Problem(422, "unreadable-file", "文件无法读取", "File cannot be read"),
     vault.AccessQuotaExceeded: Problem(
         429, "access-quota-exceeded", "查阅证照的次数已达上限", "Reading quota exceeded"
     ),
@@ -161,6 +163,7 @@ PROBLEMS: dict[type[base.TrustServiceError], Problem] = {
     signing.SecondFactorRequired: Problem(
         403, "seal-second-factor-required", "盖章需要第二重验证", "Sealing needs a second factor"
     ),
+    signing.UnexaminablePdf: Problem(422, "unexaminable-pdf", "文件无法在限定内检查", "Document cannot be examined"),
     signing.UnsealablePdf: Problem(422, "unsealable-pdf", "文件不能盖章", "Document cannot be sealed"),
     verification.DocumentEncrypted: Problem(422, "document-encrypted", "PDF 需要密码", "Document encrypted"),
     verification.DocumentOverLimit: Problem(413, "document-over-limit", "文件超过上限", "Document over a limit"),

@@ -45,7 +45,7 @@ async def portal(city: City) -> AsyncIterator[str]:
         client_id=f"portal-{uuid.uuid4().hex[:8]}",
     )
     assert made.client_secret is not None
-    config = Config(city.url, address, made.client.client_id, made.client_secret)
+    config = Config(city.url, address, made.client_id, made.client_secret)
     server, serving = await serve(create_app(config), port)
     yield address
     server.should_exit = True

@@ -1,0 +1,120 @@
+// The verdict on a code without a network; the same rules as `hufu verify --pack`.
+import { Malformed, Tagged, base32, base64, cbor, cborBytes, concatenate, hex, inflate, unzip } from "./format.js";
+
+const COSE_SIGN1 = 18, ES256 = -7, LICENCE = -65537;
+const MAX_TEXT = 4000, MAX_CONTENT = 8192, MAX_PACK = 64 * 1024 * 1024;
+const MAX_BASE32_SLACK = [1, 3, 6];
+const DAY = 86_400_000, CHINA = 8 * 3_600_000;
+const SIGNATURE1 = concatenate([Uint8Array.of(0x84, 0x6a), new TextEncoder().encode("Signature1")]);
+const BY_VALUE = ["all_checks_passed", "licence_not_in_force", "licence_suspended", "licence_pending"];
+
+async function holds(spki, signature, signed) {
+  const key = await crypto.subtle.importKey("spki", spki, { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"]);
+  return crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, signature, signed);
+}
+
+function takeApart(value) {
+  if (!(value instanceof Tagged) || value.tag !== COSE_SIGN1 || value.value.length !== 4) throw new Malformed("no COSE_Sign1");
+  const [protectedBytes, , payload, signature] = value.value;
+  const header = cbor(protectedBytes);
+  if (header.get(1) !== ES256 || signature.length !== 64) throw new Malformed("another kind of token");
+  const signed = concatenate([SIGNATURE1, cborBytes(protectedBytes), cborBytes(new Uint8Array()), cborBytes(payload)]);
+  return { keyId: hex(header.get(4)), claims: cbor(payload), signature, signed };
+}
+
+async function readList(bytes, trust) {
+  const { keyId, claims, signature, signed } = takeApart(cbor(bytes));
+  const key = trust.status_list_keys.find((item) => item.key_id === keyId);
+  if (!key || !(await holds(base64(key.der), signature, signed))) throw new Malformed("a status list is not signed");
+  const list = claims.get(65533);
+  if (list.get("bits") !== 2) throw new Malformed("another kind of list");
+  const number = Number(claims.get(2).split("/").pop());
+  return { number, issuedAt: claims.get(6) * 1000, expiresAt: claims.get(4) * 1000, packed: await inflate(list.get("lst"), MAX_PACK) };
+}
+
+export async function openPack(bytes) {
+  const files = await unzip(bytes, MAX_PACK);
+  const [header, payload, signature] = new TextDecoder().decode(files.get("manifest.jws")).split(".");
+  files.delete("manifest.jws");
+  const text = new TextDecoder();
+  const [head, claims] = [header, payload].map((part) => JSON.parse(text.decode(base64(part))));
+  const signed = new TextEncoder().encode(`${header}.${payload}`);
+  if (head.typ !== "hufu-pack+jwt" || head.alg !== "ES256" || !(await holds(base64(claims.key), base64(signature), signed))) {
+    throw new Malformed("the pack is not signed");
+  }
+  const digests = Object.entries(claims.files);
+  if (digests.length !== files.size) throw new Malformed("the pack is not whole");
+  for (const [name, digest] of digests) {
+    const found = files.get(name);
+    if (!found || hex(new Uint8Array(await crypto.subtle.digest("SHA-256", found))) !== digest) throw new Malformed("the pack is damaged");
+  }
+  const trust = JSON.parse(text.decode(files.get("trust.json")));
+  const pack = {
+    service: claims.iss, issuedAt: claims.iat * 1000, expiresAt: claims.exp * 1000,
+    dataAsOf: Math.min(claims.iat * 1000, Date.parse(trust.revocation_as_of)),
+    codeKeys: trust.code_keys, types: JSON.parse(text.decode(files.get("catalogue.json"))), lists: new Map(),
+  };
+  for (const [name, data] of files) {
+    if (!name.startsWith("status/")) continue;
+    const list = await readList(data, trust);
+    if (name !== `status/${list.number}.cwt`) throw new Malformed("a status list under another number");
+    pack.dataAsOf = Math.min(pack.dataAsOf, list.issuedAt);
+    pack.expiresAt = Math.min(pack.expiresAt, list.expiresAt);
+    pack.lists.set(list.number, list.packed);
+  }
+  return pack;
+}
+
+async function readCode(unverified) {
+  const text = unverified.replaceAll(/\s/g, "").slice(0, MAX_TEXT + 1).split("#").pop().toUpperCase();
+  if (text.length > MAX_TEXT || !text.startsWith("HF1")) throw new Malformed("no code");
+  const encoded = text.slice(3);
+  if (!encoded || MAX_BASE32_SLACK.includes(encoded.length % 8)) throw new Malformed("cut off");
+  const code = takeApart(cbor(await inflate(base32(encoded), MAX_CONTENT)));
+  const licence = code.claims.get(LICENCE);
+  const wanted = { identifier: 1, typeName: 2, names: 3, tail: 4, from: 5, to: 6, list: 7, index: 8, issuer: 9, copy: 10 };
+  const facts = Object.fromEntries(Object.entries(wanted).map(([name, key]) => [name, licence.get(key)]));
+  const texts = [facts.identifier, facts.typeName, facts.tail, facts.issuer, ...facts.names];
+  const numbers = [facts.from, facts.list, facts.index, code.claims.get(6)];
+  if (texts.some((item) => typeof item !== "string") || numbers.some((item) => !Number.isInteger(item))) throw new Malformed("a field is missing");
+  return { ...code, facts, service: code.claims.get(1), issuedAt: code.claims.get(6) * 1000, expiresAt: code.claims.get(4) * 1000 };
+}
+
+function statusOf(facts, pack) {
+  const packed = pack.lists.get(facts.list);
+  const byte = packed?.[facts.index >> 2];
+  return byte === undefined ? "data_missing" : BY_VALUE[(byte >> (2 * (facts.index & 3))) & 3];
+}
+
+function datesOf(code, now) {
+  const today = Math.floor((now + CHINA) / DAY);
+  const over = code.facts.copy === 1 && Number.isFinite(code.expiresAt) && now >= code.expiresAt;
+  if ((code.facts.to !== undefined && today > code.facts.to) || over) return "licence_expired";
+  return today < code.facts.from ? "licence_not_yet_valid" : "all_checks_passed";
+}
+
+function verdictOf(reason) {
+  if (reason === "all_checks_passed") return "VALID";
+  return ["data_stale", "data_missing", "code_issuer_unknown"].includes(reason) ? "UNDETERMINED" : "INVALID";
+}
+
+export async function judge(text, pack, now) {
+  const answer = (reason, facts = null) => ({ verdict: verdictOf(reason), reason, facts, dataAsOf: pack.dataAsOf });
+  let code;
+  try {
+    code = await readCode(text);
+  } catch {
+    return answer("code_malformed");
+  }
+  const key = pack.codeKeys.find((item) => item.key_id === code.keyId);
+  if (!key || code.service !== pack.service) return answer("code_issuer_unknown");
+  if (!(await holds(base64(key.der), code.signature, code.signed))) return answer("code_forged");
+  if (key.not_trusted_from && code.issuedAt >= Date.parse(key.not_trusted_from)) return answer("key_compromised");
+  const current = pack.issuedAt <= now && now < pack.expiresAt;
+  const dates = datesOf(code, now);
+  let reason = statusOf(code.facts, pack);
+  // What has ended stays ended however old the pack is; only "valid" needs fresh data.
+  if (dates === "licence_expired" || (reason === "all_checks_passed" && dates !== "all_checks_passed")) reason = dates;
+  if (!current && ["all_checks_passed", "licence_suspended", "licence_pending"].includes(reason)) reason = "data_stale";
+  return answer(reason, code.facts);
+}
