@@ -102,6 +102,13 @@ class Sandbox:
         finally:
             self._idle.put_nowait(worker)
 
+    def process_ids(self) -> tuple[int, ...]:
+        """Return the processes that wait for work, for whoever watches them."""
+        workers = [self._idle.get_nowait() for _ in range(self._idle.qsize())]
+        for worker in workers:
+            self._idle.put_nowait(worker)
+        return tuple(worker.pid for worker in workers if worker.pid is not None)
+
     async def close(self) -> None:
         """Stop the workers; waits for those that are busy."""
         if not self._started:
@@ -117,6 +124,10 @@ class _Worker:
 
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
 
     async def start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
