@@ -5,6 +5,7 @@ The floor is the same request answered without doing anything.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,15 @@ FLOOR = "service: healthz (floor)"
 
 @asynccontextmanager
 async def _called(bench: Bench) -> AsyncIterator[Department]:
-    with service(bench.directory) as running:
+    # On a thread, because starting runs event loops of its own.
+    whole = service(bench.directory)
+    running = await asyncio.to_thread(whole.__enter__)
+    try:
         bench.watch(running.children["service"].guard.pid, instead=True)
         async with department(running) as system:
             yield system
+    finally:
+        await asyncio.to_thread(whole.__exit__, None, None, None)
 
 
 @asynccontextmanager
