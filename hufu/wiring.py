@@ -74,6 +74,8 @@ class Application:
             **self.keys.periodic_jobs(),
             **self.services.provider.periodic_jobs(),
             **self.people.periodic_jobs(),
+            **self.signing.periodic_jobs(),
+            **self.vault.periodic_jobs(),
             **self.verification.periodic_jobs(),
         }
         return Worker(self.services.database, self.settings.database_url, handlers, periodic)

@@ -269,8 +269,9 @@ def _show_at_window(stage: Stage, identifier: str, window: str) -> None:
     picture = re.search(rb"data:image/png;base64,([A-Za-z0-9+/=]+)", page.content)
     expect(picture, f"her phone shows no code: {page.text[:300]}")
     scanned = zxingcpp.read_barcode(Image.open(BytesIO(base64.b64decode(picture[1] if picture else b""))))
+    expect(scanned, "the code on her phone cannot be read")
     order = {
-        "code": scanned.text,
+        "code": scanned.text if scanned else "",
         "matter_code": demo_city.MATTER_FOOD,
         "case_number": "XS-2026-0001",
         "reason": "核对经营许可",
