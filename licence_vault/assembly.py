@@ -12,24 +12,30 @@ from licence_vault.backfill import Backfill
 from licence_vault.catalogue import Catalogue
 from licence_vault.changing import LicenceChanger
 from licence_vault.checking import RequestChecker
+from licence_vault.copies import CopyService
 from licence_vault.issuing import LicenceIssuer
 from licence_vault.late_faces import LateFaces
 from licence_vault.qr import QrWriter
 from licence_vault.quota import ReadQuota
 from licence_vault.reading import LicenceReader
 from licence_vault.records import LicenceRecords
+from licence_vault.reminders import Reminders
 from licence_vault.rendering import FaceRenderer
 from licence_vault.rendition import FaceMaker
 from licence_vault.service import LicenceService
 from licence_vault.shows import ShowService
+from licence_vault.statistics import StatisticsService
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from foundation.audit import Audit
     from foundation.blobs import BlobStore
     from foundation.clock import Clock
     from foundation.database import Database
     from foundation.directory import Directory
     from foundation.encryption import FieldCipher
+    from foundation.jobs import PeriodicJob
     from foundation.settings import Settings
     from keys.service import KeyService
     from licence_vault.ports import HolderIndexes, IssuingOfficers
@@ -44,9 +50,16 @@ class Vault:
     catalogue: Catalogue
     licences: LicenceService
     shows: ShowService
+    copies: CopyService
     backfill: Backfill
+    statistics: StatisticsService
+    reminders: Reminders
     records: LicenceRecords
     renderer: FaceRenderer
+
+    def periodic_jobs(self) -> Mapping[str, PeriodicJob]:
+        """Return what a worker repeats for this package."""
+        return self.reminders.periodic_jobs()
 
     def close(self) -> None:
         """End the rendering processes."""
@@ -122,4 +135,24 @@ def assemble_vault(
         issuer=settings.issuer,
     )
     backfill = Backfill(database, clock=clock, audit=audit, cipher=cipher, directory=directory, catalogue=catalogue)
-    return Vault(catalogue, licences, shows, backfill, LicenceRecords(cipher, clock, catalogue), renderer)
+    copies = CopyService(
+        database,
+        clock=clock,
+        audit=audit,
+        cipher=cipher,
+        catalogue=catalogue,
+        holders=holders,
+        seals=seals,
+        faces=faces,
+    )
+    return Vault(
+        catalogue=catalogue,
+        licences=licences,
+        shows=shows,
+        copies=copies,
+        backfill=backfill,
+        statistics=StatisticsService(database, clock, catalogue),
+        reminders=Reminders(database, clock, Notices(cipher, clock), holders),
+        records=LicenceRecords(cipher, clock, catalogue),
+        renderer=renderer,
+    )

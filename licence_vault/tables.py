@@ -182,3 +182,11 @@ licence_import_rejects = Table(
     Column("field", Text, nullable=False),
     Column("reason", Text, nullable=False),
 )
+
+licence_reminders = Table(
+    "licence_reminders",
+    metadata,
+    Column("licence_id", Text, primary_key=True),
+    Column("days", Integer, primary_key=True),
+    Column("sent_at", DateTime(timezone=True), nullable=False),
+)

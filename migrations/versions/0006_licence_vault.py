@@ -201,6 +201,15 @@ STATEMENTS: tuple[str, ...] = (
     )
     """,
     """
+    CREATE TABLE licence_reminders (
+        licence_id text NOT NULL REFERENCES licences,
+        days integer NOT NULL,
+        sent_at timestamptz NOT NULL,
+        PRIMARY KEY (licence_id, days)
+    )
+    """,
+    "CREATE INDEX ix_licences_expiry ON licences (valid_to) WHERE state = 'valid'",
+    """
     CREATE TRIGGER licence_accesses_append_only BEFORE UPDATE OR DELETE ON licence_accesses
     FOR EACH ROW EXECUTE FUNCTION refuse_change()
     """,
