@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from foundation.directory import Directory
 from foundation.jobs import PeriodicJob
+from foundation.outbound import OutboundClient
+from verification.cities import UPDATE_EVERY, Cities
 from verification.log.service import SEQUENCE_EVERY, TransparencyLog
 from verification.pack_builder import PackBuilder
 from verification.sandbox import Sandbox
@@ -41,6 +43,8 @@ class Verification:
     statuses: StatusPublisher
     packs: PackBuilder | None
     log: TransparencyLog
+    cities: Cities | None
+    outbound: OutboundClient
 
     async def start(self) -> None:
         """Start the sandbox, so that the first file does not wait for it; raises SandboxUnavailable."""
@@ -51,11 +55,17 @@ class Verification:
         return {
             "verification.status_lists": PeriodicJob(self.statuses.publish_changes, PUBLISH_EVERY),
             "verification.log": PeriodicJob(self.log.run, SEQUENCE_EVERY),
+            **(
+                {}
+                if self.cities is None
+                else {"verification.cities": PeriodicJob(self.cities.update_all, UPDATE_EVERY)}
+            ),
         }
 
     async def close(self) -> None:
-        """Stop the sandbox."""
+        """Stop the sandbox and close connections to other cities."""
         await self.sandbox.close()
+        await self.outbound.close()
 
 
 def assemble_verification(
@@ -73,6 +83,20 @@ def assemble_verification(
     del cache
     sandbox = Sandbox()
     trust = KeysTrust(keys, settings.service_id)
+    outbound = OutboundClient(settings.outbound_networks)
+    if types is not None:
+        trust.cities = Cities(
+            database,
+            clock,
+            audit,
+            keys,
+            trust,
+            types,
+            outbound,
+            service_id=settings.service_id,
+            city_name=settings.city_name,
+            issuer=settings.issuer,
+        )
     service = VerificationService(
         database=database,
         clock=clock,
@@ -83,9 +107,10 @@ def assemble_verification(
         receipts=keys.receipts,
         sandbox=sandbox,
         issuer=settings.issuer,
+        cities=trust.cities,
     )
     statuses = StatusPublisher(database, clock, keys.service, licences, base_url=settings.issuer)
     packs = None if types is None else PackBuilder(clock, keys, trust, statuses, types, settings.service_id)
     origin = settings.issuer.partition("://")[2] + "/log"
     log = TransparencyLog(database, clock, keys.service, origin=origin)
-    return Verification(service, FastSelfCheck(), sandbox, trust, statuses, packs, log)
+    return Verification(service, FastSelfCheck(), sandbox, trust, statuses, packs, log, trust.cities, outbound)

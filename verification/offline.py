@@ -103,10 +103,14 @@ def judge_document_offline(report: Report, code_text: str | None, pack: OfflineP
         return replace(
             report, verdict=Verdict.UNDETERMINED, reason=Reason.DATA_MISSING, checks=(*report.checks, missing)
         )
-    code = judge_code_offline(code_text, pack, at=at)
+    return judge_document_by_code(report, judge_code_offline(code_text, pack, at=at))
+
+
+def judge_document_by_code(report: Report, code: Report) -> Report:
+    """Add the verdict on the code drawn on a licence to that on its seal: the worse of the two."""
     named = code.subject.identifier
     checks = (*report.checks, *code.checks)
-    if named and report.attached.get("ZZBS") != named:
+    if named and (report.attached or {}).get("ZZBS") != named:
         sentence = Reason.DOCUMENT_DIFFERS_FROM_RECORD.sentence
         differs = Check("licence.code_agrees", "GB/T 36903", Outcome.FAILED, sentence)
         code = replace(code, verdict=Verdict.INVALID, reason=Reason.DOCUMENT_DIFFERS_FROM_RECORD)
@@ -121,7 +125,7 @@ def judge_document_offline(report: Report, code_text: str | None, pack: OfflineP
         subject=replace(report.subject, identifier=named),
         checks=checks,
         licence=code.licence,
-        data_as_of=min(report.data_as_of, pack.data_as_of),
+        data_as_of=min(report.data_as_of, code.data_as_of),
     )
 
 

@@ -49,7 +49,7 @@ class PackBuilder:
         return build_zip({**files, MANIFEST: manifest.encode()})
 
     async def _trust(self) -> dict[str, Any]:
-        material = await self.trust.material()
+        material = await self.trust.own_material()
         issued = [crl.CertificateList.load(der)["tbs_cert_list"]["this_update"].native for der in material.crls_der]
         service = self.keys.service
         return {

@@ -13,6 +13,7 @@ from verification.codes import judge_code
 from verification.identifier import Parts, read_identifier
 from verification.licences import compare_holder, comparison_check, facts_of, judge_state, verdict_of
 from verification.model import Check, Outcome, Reason, Report, Sentence, Subject, Verdict
+from verification.offline import judge_document_by_code
 from verification.own_documents import judge_known_document, judge_with_record, without_state
 from verification.receipts import (
     TYPE,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from foundation.directory import Directory
     from foundation.principal import Principal
     from keys.jws import TokenSigner
+    from verification.cities import Cities
     from verification.ports import LicenceRecord, LicenceRecords
     from verification.sandbox import Sandbox
     from verification.trust import TrustSource
@@ -63,6 +65,7 @@ class VerificationService:
         receipts: TokenSigner,
         sandbox: Sandbox,
         issuer: str,
+        cities: Cities | None = None,
     ) -> None:
         """Take the collaborators; nothing is opened."""
         self._database = database
@@ -74,6 +77,7 @@ class VerificationService:
         self._receipts = receipts
         self._sandbox = sandbox
         self._issuer = issuer
+        self._cities = cities
 
     async def by_identifier(
         self,
@@ -130,8 +134,10 @@ class VerificationService:
             async with self._database.read() as connection:
                 return await self._licences.find(connection, identifier, at=at)
 
-        report = await judge_code(unverified_text, self._trust.code_keys(), find, at=at or now, now=now)
-        return await self._conclude(principal, replace(report, judged_at=at))
+        report = None if self._cities is None else await self._cities.judge_code(unverified_text, at=at or now)
+        if report is None:
+            report = await judge_code(unverified_text, self._trust.code_keys(), find, at=at or now, now=now)
+        return await self._conclude(principal, replace(report, checked_at=now, judged_at=at))
 
     async def by_pdf(self, principal: Principal, document: bytes, *, at: datetime | None = None) -> Verified:
         """Judge a PDF, ours or a stranger's.
@@ -165,6 +171,10 @@ class VerificationService:
             record = await self._licences.find(connection, parts.text, at=at)
         if record is not None:
             return judge_with_record(report, record, at=at or report.checked_at)
+        if self._cities is not None and report.code_text is not None:
+            by_code = await self._cities.judge_code(report.code_text, at=at or report.checked_at)
+            if by_code is not None:
+                return judge_document_by_code(report, by_code)
         if await self._is_ours(parts) and report.verdict is Verdict.VALID:
             missing = Check("licence.record", "GB/T 36904", Outcome.FAILED, Reason.LICENCE_UNKNOWN.sentence)
             return replace(

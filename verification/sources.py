@@ -10,9 +10,11 @@ from asn1crypto import crl
 from keys.certificates import Issuer
 from keys.model import KeyPurpose
 from verification.trust import TrustMaterial, VerificationKey
+from verification.trust_lists import joined
 
 if TYPE_CHECKING:
     from keys.assembly import Keys
+    from verification.cities import Cities
 
 MATERIAL_SECONDS = 20.0
 
@@ -25,9 +27,10 @@ class KeysTrust:
         self._keys = keys
         self._service_id = service_id
         self._kept: tuple[float, TrustMaterial] | None = None
+        self.cities: Cities | None = None
 
-    async def material(self) -> TrustMaterial:
-        """Return what PDFs are judged with now; at most 20 seconds old."""
+    async def own_material(self) -> TrustMaterial:
+        """Return our own anchors and lists; at most 20 seconds old."""
         now = time.monotonic()
         if self._kept is not None and now - self._kept[0] < MATERIAL_SECONDS:
             return self._kept[1]
@@ -43,9 +46,22 @@ class KeysTrust:
         self._kept = (now, material)
         return material
 
-    def code_keys(self) -> tuple[VerificationKey, ...]:
-        """Return the keys that may sign HF1 codes."""
+    async def material(self) -> TrustMaterial:
+        """Return what PDFs are judged with now: our own, and that of every trusted city."""
+        own = await self.own_material()
+        return (
+            own
+            if self.cities is None
+            else joined(own, [one.material for one in (await self.cities.trusted()).values()])
+        )
+
+    def own_keys(self, purpose: KeyPurpose) -> tuple[VerificationKey, ...]:
+        """Return our own public keys of a purpose."""
         return tuple(
             VerificationKey(info.qr_key_id, info.public_key_der, self._service_id, info.not_trusted_from)
-            for info in self._keys.service.verification_keys(KeyPurpose.QR)
+            for info in self._keys.service.verification_keys(purpose)
         )
+
+    def code_keys(self) -> tuple[VerificationKey, ...]:
+        """Return the keys that may sign our HF1 codes."""
+        return self.own_keys(KeyPurpose.QR)

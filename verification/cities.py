@@ -1,0 +1,238 @@
+"""Other cities: import, update and withdraw their trust lists; judge what they issue."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from foundation.audit import AuditEvent
+from foundation.errors import InvalidInput, NotFound, UpstreamUnavailable
+from foundation.principal import SYSTEM
+from keys.jws import sign_jws
+from keys.model import KeyPurpose
+from verification.offline import judge_code_offline
+from verification.packs import OfflinePack
+from verification.qr import MalformedCode, read_code
+from verification.signing_keys import holds
+from verification.status.encoding import BadStatusList, StatusListToken, read_cwt
+from verification.tables import trust_lists
+from verification.trust_lists import (
+    LIFE,
+    MAXIMUM_BYTES,
+    TYPE,
+    BadTrustList,
+    TrustList,
+    list_claims,
+    read_trust_list,
+    require_successor,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from foundation.audit import Audit
+    from foundation.clock import Clock
+    from foundation.database import Database
+    from foundation.outbound import OutboundClient
+    from foundation.principal import Principal
+    from keys.assembly import Keys
+    from verification.model import Report
+    from verification.ports import LicenceTypes
+    from verification.sources import KeysTrust
+
+UPDATE_EVERY = timedelta(minutes=10)
+KEPT_SECONDS = 10.0
+_OK = 200
+logger = logging.getLogger("hufu.verification")
+
+
+class Cities:
+    """The trust lists of other cities, and our own."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        audit: Audit,
+        keys: Keys,
+        trust: KeysTrust,
+        types: LicenceTypes,
+        outbound: OutboundClient,
+        *,
+        service_id: str,
+        city_name: str,
+        issuer: str,
+    ) -> None:
+        """Take the collaborators."""
+        self._database = database
+        self._clock = clock
+        self._audit = audit
+        self._keys = keys
+        self._trust = trust
+        self._types = types
+        self._outbound = outbound
+        self._service_id = service_id
+        self._city_name = city_name
+        self._issuer = issuer
+        self._kept: tuple[float, Mapping[str, TrustList]] = (0.0, {})
+        self._statuses: dict[tuple[str, int], tuple[float, StatusListToken]] = {}
+
+    async def own_list(self) -> str:
+        """Return this service's own trust list, signed now; its sequence is the second it was made."""
+        now = self._clock.now()
+        info = await self._keys.service.active(KeyPurpose.TRUST_LIST)
+        trust_list = TrustList(
+            service_id=self._service_id,
+            city_name=self._city_name,
+            sequence=int(now.timestamp()),
+            issued_at=now,
+            expires_at=now + LIFE,
+            key_sha256=b"",
+            address=f"{self._issuer}/api/v1/trust-list",
+            status_base_url=f"{self._issuer}/status-lists",
+            material=await self._trust.own_material(),
+            code_keys=self._trust.own_keys(KeyPurpose.QR),
+            status_list_keys=self._trust.own_keys(KeyPurpose.STATUS_LIST),
+            types={item.code: item.name for item in await self._types.types()},
+        )
+        return await sign_jws(
+            self._keys.service, KeyPurpose.TRUST_LIST, list_claims(trust_list, info.public_key_der), typ=TYPE
+        )
+
+    async def import_list(
+        self, principal: Principal, unverified_document: str, *, pinned_key_sha256: bytes | None = None
+    ) -> TrustList:
+        """Import a city's list, the first time with the fingerprint of its key.
+
+        Raises: BadTrustList.
+        """
+        new = read_trust_list(unverified_document)
+        if new.service_id == self._service_id:
+            raise BadTrustList("This is our own trust list.", field="document")
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            chosen = select(trust_lists).where(trust_lists.c.service_id == new.service_id).with_for_update()
+            held = (await connection.execute(chosen)).one_or_none()
+            pinned = pinned_key_sha256 or (None if held is None else bytes(held.pinned_key_sha256))
+            if pinned is None:
+                raise BadTrustList("A city's first list needs the fingerprint of its key.", field="pinned_key_sha256")
+            same_key = held is not None and bytes(held.pinned_key_sha256) == pinned
+            require_successor(
+                new, pinned_key_sha256=pinned, held_sequence=held.sequence if held and same_key else None, now=now
+            )
+            values = {
+                "sequence": new.sequence,
+                "pinned_key_sha256": pinned,
+                "document": unverified_document.strip(),
+                "issued_at": new.issued_at,
+                "expires_at": new.expires_at,
+                "imported_at": now,
+                "withdrawn_at": None,
+            }
+            statement = insert(trust_lists).values(service_id=new.service_id, **values)
+            await connection.execute(
+                statement.on_conflict_do_update(index_elements=[trust_lists.c.service_id], set_=values)
+            )
+            detail = {"sequence": new.sequence, "key_sha256": pinned.hex()}
+            event = AuditEvent("verification.import_trust_list", "trust_list", new.service_id, detail)
+            await self._audit.record(connection, principal, event)
+        self._kept = (0.0, {})
+        return new
+
+    async def withdraw(self, principal: Principal, service_id: str) -> None:
+        """Stop trusting a city at once; raises NotFound."""
+        statement = (
+            trust_lists.update()
+            .where(trust_lists.c.service_id == service_id, trust_lists.c.withdrawn_at.is_(None))
+            .values(withdrawn_at=self._clock.now())
+            .returning(trust_lists.c.service_id)
+        )
+        async with self._database.transaction() as connection:
+            if (await connection.execute(statement)).one_or_none() is None:
+                raise NotFound("There is no trust list of this city in force.")
+            event = AuditEvent("verification.withdraw_trust_list", "trust_list", service_id)
+            await self._audit.record(connection, principal, event)
+        self._kept = (0.0, {})
+
+    async def trusted(self) -> Mapping[str, TrustList]:
+        """Return the lists in force now by service id; looked up at most every ten seconds."""
+        if time.monotonic() - self._kept[0] >= KEPT_SECONDS:
+            in_force = select(trust_lists.c.document).where(trust_lists.c.withdrawn_at.is_(None))
+            async with self._database.read() as connection:
+                documents = (await connection.execute(in_force)).scalars().all()
+            lists = {item.service_id: item for item in map(read_trust_list, documents)}
+            self._kept = (time.monotonic(), lists)
+        now = self._clock.now()
+        return {name: item for name, item in self._kept[1].items() if item.is_current(now)}
+
+    async def update_all(self) -> None:
+        """Fetch every city's list anew; one that cannot be had keeps its last until it expires."""
+        in_force = select(trust_lists.c.document).where(trust_lists.c.withdrawn_at.is_(None))
+        async with self._database.read() as connection:
+            documents = (await connection.execute(in_force)).scalars().all()
+        for held in map(read_trust_list, documents):
+            try:
+                response = await self._outbound.request(
+                    "GET", held.address, max_bytes=MAXIMUM_BYTES, plain_http=held.address.startswith("http://")
+                )
+                if response.status == _OK:
+                    await self.import_list(SYSTEM, response.body.decode("ascii", "replace"))
+            except (UpstreamUnavailable, InvalidInput) as error:
+                logger.warning("trust list not updated", extra={"reason": type(error).__name__})
+
+    async def judge_code(self, unverified_text: str, *, at: datetime) -> Report | None:
+        """Judge a code of another city by its list and its published status; None when it is not theirs."""
+        try:
+            contents = read_code(unverified_text).contents
+        except MalformedCode:
+            return None
+        city = (await self.trusted()).get(contents.service_id)
+        if city is None:
+            return None
+        token = await self._status(city, contents.status_list)
+        expires = city.expires_at if token is None else min(city.expires_at, token.facts.expires_at)
+        as_of = city.issued_at if token is None else min(city.issued_at, token.facts.issued_at)
+        pack = OfflinePack(
+            service_id=city.service_id,
+            issued_at=as_of,
+            expires_at=expires,
+            data_as_of=as_of,
+            key_sha256=city.key_sha256,
+            material=city.material,
+            code_keys=city.code_keys,
+            receipt_jwks={},
+            types=city.types,
+            statuses={} if token is None else {contents.status_list: token.facts.values()},
+        )
+        return await asyncio.to_thread(judge_code_offline, unverified_text, pack, at=at)
+
+    async def _status(self, city: TrustList, number: int) -> StatusListToken | None:
+        """Return a city's status list, at most as old as its `ttl` says; None when it cannot be had."""
+        kept = self._statuses.get((city.service_id, number))
+        if kept is not None and time.monotonic() < kept[0]:
+            return kept[1]
+        url = f"{city.status_base_url}/{number}"
+        try:
+            response = await self._outbound.request(
+                "GET",
+                url,
+                headers={"accept": "application/statuslist+cwt"},
+                max_bytes=MAXIMUM_BYTES,
+                plain_http=url.startswith("http://"),
+            )
+            token = read_cwt(response.body)
+        except (UpstreamUnavailable, BadStatusList):
+            return None
+        key = next((item for item in city.status_list_keys if item.key_id == token.key_id), None)
+        named = token.facts.subject == url
+        if key is None or not named or not holds(key.public_key_der, token.signature, token.signed):
+            return None
+        self._statuses[city.service_id, number] = (time.monotonic() + token.facts.ttl_seconds, token)
+        return token
