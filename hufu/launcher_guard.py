@@ -16,12 +16,13 @@ import sys
 
 
 def main(arguments: list[str]) -> int:
-    """Run `USER SIGNAL SECONDS COMMAND...`.
+    """Run `USER SIGNALS SECONDS COMMAND...`.
 
     USER is `uid:gid`, or `-` for our own; the environment is ours.
-    What has not ended SECONDS after the signal is killed, and so is what it left behind.
+    SIGNALS, divided by commas, are sent one after the other, SECONDS apart, and at last
+    the process is killed. What it left behind is told to end.
     """
-    user, signal_name, patience, *command = arguments
+    user, signals, patience, *command = arguments
     wake_reader, wake_writer = os.pipe()
     os.set_blocking(wake_writer, False)
     signal.set_wakeup_fd(wake_writer)
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
         readable, _, _ = select.select([0, wake_reader], [], [])
         if wake_reader in readable and all(number == signal.SIGCHLD for number in os.read(wake_reader, 64)):
             continue
-        _stop(child, signal.Signals[signal_name], float(patience))
+        _stop(child, [signal.Signals[name] for name in signals.split(",")], float(patience))
     _end_the_rest()
     return child.returncode
 
@@ -52,13 +53,14 @@ def _end_the_rest() -> None:
     os.killpg(0, signal.SIGTERM)
 
 
-def _stop(child: subprocess.Popen[bytes], how: signal.Signals, patience: float) -> None:
-    child.send_signal(how)
-    try:
-        child.wait(patience)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+def _stop(child: subprocess.Popen[bytes], ways: list[signal.Signals], patience: float) -> None:
+    for how in (*ways, signal.SIGKILL):
+        child.send_signal(how)
+        try:
+            child.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue
+        return
 
 
 if __name__ == "__main__":

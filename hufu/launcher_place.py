@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GUARD = Path(__file__).with_name("launcher_guard.py")
-PATIENCE_SECONDS = 6
-STOP_SECONDS = PATIENCE_SECONDS + 2
+PATIENCE_SECONDS = 2.5
+STOP_SECONDS = 8
 LOG_BYTES = 10 * 1024 * 1024
 SHARED_ROOT = Path("/var/lib/hufu")
 
@@ -169,7 +169,7 @@ def start_guarded(
     user: ServerUser,
     *,
     log: Path,
-    stop_signal: str,
+    stop_signals: str,
     patience: float = PATIENCE_SECONDS,
     lock: int | None = None,
     environment: Mapping[str, str] | None = None,
@@ -181,8 +181,8 @@ def start_guarded(
         command: an absolute path and its arguments.
         user: as whom.
         log: takes what the command says, after what it holds while that is not too long.
-        stop_signal: the name of the polite signal.
-        patience: seconds after it until the command is killed.
+        stop_signals: names of the signals that end it, politest first, divided by commas.
+        patience: seconds after each until the next, and at last the command is killed.
         lock: an open file that the guard keeps open.
         environment: of the guard and the command; a bare one by default.
         directory: where the command starts.
@@ -190,7 +190,7 @@ def start_guarded(
     long = log.exists() and log.stat().st_size > LOG_BYTES
     with log.open("wb" if long else "ab") as sink:
         guard = subprocess.Popen(  # noqa: S603 - binaries we found ourselves, no shell
-            [sys.executable, "-I", "-S", str(GUARD), user.argument, stop_signal, str(patience), *command],
+            [sys.executable, "-I", "-S", str(GUARD), user.argument, stop_signals, str(patience), *command],
             env=bare_environment() if environment is None else dict(environment),
             stdin=subprocess.PIPE,
             stdout=sink,

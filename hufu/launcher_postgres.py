@@ -169,7 +169,8 @@ def _launch(
 ) -> GuardedServer:
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     command = [str(binaries.directory / "postgres"), "-D", str(data), *options]
-    return start_guarded(command, user, log=directory / "postgresql.log", stop_signal="SIGINT", lock=lock)
+    # Fast, and where the disk is too slow for its last checkpoint, immediate: the next start recovers.
+    return start_guarded(command, user, log=directory / "postgresql.log", stop_signals="SIGINT,SIGQUIT", lock=lock)
 
 
 def _wait(data: Path, server: GuardedServer, port: int) -> bool:

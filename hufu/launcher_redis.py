@@ -83,7 +83,7 @@ def start_redis(
         port = free_port()
         configuration = _configuration(directory, user, port, password, databases)
         log = directory / "redis.log"
-        server = start_guarded([str(binary), str(configuration)], user, log=log, stop_signal="SIGTERM", lock=lock)
+        server = start_guarded([str(binary), str(configuration)], user, log=log, stop_signals="SIGTERM", lock=lock)
         if _wait(server, port, password):
             return RunningRedis(server, port, password, kind)
         server.stop()

@@ -150,7 +150,7 @@ def _start(settings: Settings, name: str, module: list[str], extra: dict[str, st
         [sys.executable, "-m", *module],
         ServerUser(),
         log=logs / f"{name}.log",
-        stop_signal="SIGTERM",
+        stop_signals="SIGTERM",
         patience=STOP_SECONDS,
         environment=environment_of(settings) | {"PYTHONPATH": str(ROOT)} | (extra or {}),
         directory=ROOT,
