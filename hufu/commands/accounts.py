@@ -1,4 +1,4 @@
-"""`hufu accounts import FILE`: take over the accounts of an existing system."""
+"""`hufu accounts`: take over the accounts of an existing system; register the workstation of a counter."""
 
 from __future__ import annotations
 
@@ -31,10 +31,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     importing.add_argument("--system", required=True, help="short name of the system the accounts come from")
     importing.add_argument("--encoding", default="utf-8-sig", help="of the file, such as gb18030")
     importing.add_argument("--rejects", type=Path, help="where rejected rows go; FILE.rejected.ndjson by default")
+    station = actions.add_parser("workstation", help="register a counter's machine and print its id")
+    station.add_argument("name", help="what officers see, such as 一号窗口")
+    station.add_argument("--organisation", required=True, help="credit code")
+    station.add_argument("--district", required=True, help="six-digit code")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Import; exit 0 when every row was taken, 2 when some were rejected."""
+    """Import (exit 0 when every row was taken, 2 when some were rejected), or register a workstation."""
+    if arguments.action == "workstation":
+        with surroundings() as settings:
+            logs.configure(settings.log_level)
+            print(asyncio.run(_workstation(settings, arguments)))
+        return 0
     if not arguments.file.is_file():
         print(f"hufu accounts: there is no file {arguments.file}", file=sys.stderr)
         return 64
@@ -65,6 +74,13 @@ async def _import(settings: Settings, arguments: argparse.Namespace) -> ImportPr
         )
     sys.stderr.write("\n")
     return done
+
+
+async def _workstation(settings: Settings, arguments: argparse.Namespace) -> str:
+    async with open_application(settings) as application:
+        return await application.people.counter.register_workstation(
+            SYSTEM, organisation_code=arguments.organisation, district_code=arguments.district, name=arguments.name
+        )
 
 
 def _count(path: Path) -> int:

@@ -26,6 +26,8 @@ from idp.people.parties import proven_person
 from idp.people.proof_repository import Proofs
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from foundation.principal import Principal
     from idp.people.mandate import Terms
     from idp.people.officers import OfficerService
@@ -51,6 +53,16 @@ class PrintedCode:
 
     mandate_id: str
     code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingDraft:
+    """A draft as the second officer sees it; `own` ones are for somebody else to confirm."""
+
+    mandate_id: str
+    giver_name: str = field(repr=False)
+    valid_until: datetime
+    own: bool
 
 
 class AssistedMandates:
@@ -107,6 +119,18 @@ class AssistedMandates:
         if mandate is None:
             raise NotFound("There is no such mandate.")
         return mandate
+
+    async def drafts(self, principal: Principal) -> tuple[WaitingDraft, ...]:
+        """Return the drafts of the officer's organisation that wait for a second officer, oldest first."""
+        await self._allowed(principal)
+        async with self._tools.database.read() as connection:
+            rows = await Mandates(connection, self._tools.cipher).drafts(principal.organisation_code or "")
+            persons, found = Persons(connection, self._tools.cipher), []
+            for row in rows:
+                giver = await persons.by_id(row.principal_id)
+                own = row.officer_id == principal.subject_id
+                found.append(WaitingDraft(row.mandate_id, giver.name if giver else "", row.valid_until, own))
+        return tuple(found)
 
     async def confirm(self, principal: Principal, mandate_id: str) -> PrintedCode:
         """Confirm a colleague's draft and return the code to print; it is not stored and not shown again.

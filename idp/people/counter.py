@@ -32,7 +32,7 @@ from idp.people.proof_ledger import Asked, conclude
 from idp.people.proof_repository import Proofs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Row
@@ -92,6 +92,21 @@ class CounterCheck:
     state: str
     result: ProofResult
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCheck:
+    """An examination as the second officer sees it; `own` ones are for somebody else to confirm."""
+
+    check_id: str
+    workstation: str
+    name: str = field(repr=False)
+    document_type: str
+    document_number: str = field(repr=False)
+    evidence_seen: tuple[str, ...]
+    presence: str
+    examined_at: datetime
+    own: bool
 
 
 class CounterService:
@@ -198,11 +213,23 @@ class CounterService:
         result = _result(conclusion, answer.outcome, asked.evidence_id)
         return CounterCheck(check_id, "awaiting" if waits else "closed", result, expires_at)
 
-    async def awaiting(self, principal: Principal) -> tuple[str, ...]:
-        """Return the checks of the officer's organisation that wait for a second officer, oldest first."""
+    async def awaiting(self, principal: Principal) -> tuple[WaitingCheck, ...]:
+        """Return the examinations of the officer's organisation that wait for a second officer, oldest first.
+
+        Whoever confirms compares with the papers, so name and number are in clear.
+        Raises: NotPermitted for others than officers.
+        """
+        if principal.kind is not PrincipalKind.OFFICER or "mfa" not in principal.amr:
+            raise NotPermitted("Only an officer signed in with a second factor verifies people.")
         async with self._tools.database.read() as connection:
-            repository = CounterChecks(connection, self._tools.cipher)
-            return await repository.awaiting(principal.organisation_code or "", self._tools.clock.now())
+            checks = CounterChecks(connection, self._tools.cipher)
+            rows = await checks.awaiting(principal.organisation_code or "", self._tools.clock.now())
+            proofs, found = Proofs(connection, self._tools.cipher), []
+            for row in rows:
+                elements = await proofs.elements(row.evidence_id)
+                if elements is not None:
+                    found.append(_waiting(row, elements[1], own=row.officer_id == principal.subject_id))
+        return tuple(found)
 
     async def decide(self, principal: Principal, check_id: str, *, confirm: bool) -> CounterCheck:
         """Confirm or refuse a colleague's examination.
@@ -302,6 +329,20 @@ def _result(conclusion: Conclusion, outcome: Outcome, evidence_id: str) -> Proof
     if conclusion.conflict:
         return ProofResult(Outcome.MISMATCH, conclusion.level, evidence_id, None)
     return ProofResult(outcome.told, conclusion.level, evidence_id, conclusion.person_id)
+
+
+def _waiting(row: Row[Any], elements: Mapping[str, str], *, own: bool) -> WaitingCheck:
+    return WaitingCheck(
+        check_id=row.check_id,
+        workstation=row.workstation,
+        name=elements["name"],
+        document_type=row.document_type,
+        document_number=elements.get("citizen_id_number") or elements["document_number"],
+        evidence_seen=tuple(row.evidence_seen),
+        presence=row.presence_kind,
+        examined_at=row.examined_at,
+        own=own,
+    )
 
 
 def _finding(unverified: str) -> Outcome:

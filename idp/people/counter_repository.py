@@ -83,10 +83,10 @@ class CounterChecks:
         )
         return (await self._connection.execute(statement)).first()
 
-    async def awaiting(self, organisation_code: str, now: datetime) -> tuple[str, ...]:
+    async def awaiting(self, organisation_code: str, now: datetime) -> tuple[Row[Any], ...]:
         """Return the waiting checks of an organisation, oldest first."""
         statement = (
-            select(counter_checks.c.check_id)
+            select(counter_checks, workstations.c.name.label("workstation"))
             .join(workstations, workstations.c.workstation_id == counter_checks.c.workstation_id)
             .where(
                 workstations.c.organisation_code == organisation_code,
@@ -95,7 +95,7 @@ class CounterChecks:
             )
             .order_by(counter_checks.c.examined_at)
         )
-        return tuple((await self._connection.execute(statement)).scalars())
+        return tuple(await self._connection.execute(statement))
 
     async def decide(self, check_id: str, officer_id: str, state: str, now: datetime) -> bool:
         """Decide a waiting check once, by another officer than the first."""

@@ -8,7 +8,7 @@ from sqlalchemy import ARRAY, Text, cast, insert, literal, or_, select, update
 
 from foundation.ids import new_id
 from idp.people.mandate import ANY, Mandate, MandateState, MandateUse, PartyKind, Terms
-from idp.people.tables import mandate_uses, mandates
+from idp.people.tables import counter_checks, mandate_uses, mandates, workstations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +62,20 @@ class Mandates:
     async def of_party(self, kind: PartyKind, party_id: str) -> tuple[Mandate, ...]:
         """Return the mandates somebody gave, newest first."""
         return await self._where((mandates.c.principal_kind == kind) & (mandates.c.principal_id == party_id))
+
+    async def drafts(self, organisation_code: str) -> tuple[Row[Any], ...]:
+        """Return what officers of an organisation wrote down and nobody confirmed yet, oldest first."""
+        statement = (
+            select(mandates)
+            .join(counter_checks, counter_checks.c.check_id == mandates.c.check_id)
+            .join(workstations, workstations.c.workstation_id == counter_checks.c.workstation_id)
+            .where(
+                mandates.c.state == MandateState.AWAITING_OFFICER,
+                workstations.c.organisation_code == organisation_code,
+            )
+            .order_by(mandates.c.proposed_at)
+        )
+        return tuple(await self._connection.execute(statement))
 
     async def of_agent(self, person_id: str) -> tuple[Mandate, ...]:
         """Return the mandates somebody holds, newest first."""

@@ -62,6 +62,9 @@ async def test_an_elder_without_a_phone_is_served_by_the_agent_with_a_paper_code
     check_id = await _verified(people, first, second)
     draft = await people.assisted.draft(first, check_id, AGENT, _terms(clock))
     assert draft.state is MandateState.AWAITING_OFFICER
+    assert [(item.mandate_id, item.giver_name, item.own) for item in await people.assisted.drafts(second)] == [
+        (draft.mandate_id, ELDER.name, False)
+    ]
     with pytest.raises(NotPermitted):
         await people.assisted.confirm(first, draft.mandate_id)
     printed = await people.assisted.confirm(second, draft.mandate_id)

@@ -75,7 +75,15 @@ async def test_two_officers_verify_someone_without_a_device(
     workstation = await _workstation(people)
     check = await people.counter.examine(first, workstation, VISIT)
     assert (check.state, check.result.outcome, check.result.level) == ("awaiting", Outcome.PENDING, "L0")
-    assert await people.counter.awaiting(second) == (check.check_id,)
+    (waiting,) = await people.counter.awaiting(second)
+    assert (waiting.check_id, waiting.name, waiting.document_number, waiting.own) == (
+        check.check_id,
+        ELDER.name,
+        ELDER.citizen_id_number,
+        False,
+    )
+    assert ELDER.name not in repr(waiting)
+    assert [item.own for item in await people.counter.awaiting(first)] == [True]
     decided = await people.counter.decide(second, check.check_id, confirm=True)
     assert (decided.state, decided.result.outcome, decided.result.level) == ("confirmed", Outcome.MATCH, "L4")
     assert decided.result.person_id is not None
@@ -102,7 +110,9 @@ async def test_an_officer_does_not_verify_himself(people: People, join: Join, cl
     check = await people.counter.examine(other, workstation, VISIT)
     with pytest.raises(NotPermitted):
         await people.counter.decide(himself, check.check_id, confirm=True)
-    assert await people.counter.awaiting(other) == (check.check_id,)
+    assert [item.check_id for item in await people.counter.awaiting(other)] == [check.check_id]
+    with pytest.raises(NotPermitted):
+        await people.counter.awaiting((await join.citizen()).principal())
 
 
 async def test_without_the_authority_or_at_another_counter_nothing_is_verified(
