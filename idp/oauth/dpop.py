@@ -101,6 +101,8 @@ def check_proof(
     made_at = datetime.fromtimestamp(issued_at, UTC)
     if not now - PROOF_AGE <= made_at <= now + PROOF_AHEAD:
         raise BadProof("The DPoP proof is stale or from the future.")
+    if not all(_holds(claims.get(name), now, later=name == "exp") for name in ("nbf", "exp")):
+        raise BadProof("The DPoP proof is outside the times it names.")
     # 5 with our nonce
     if not _nonce_known(claims.get("nonce"), mint, now):
         raise NonceNeeded("The DPoP proof needs the current nonce.")
@@ -119,6 +121,15 @@ def confirmation_matches(bound: Mapping[str, Any], shown: Mapping[str, str] | No
     if shown is None or bound.keys() != shown.keys():
         return False
     return all(hmac.compare_digest(str(bound[name]), shown[name]) for name in bound)
+
+
+def _holds(moment: object, now: datetime, *, later: bool) -> bool:
+    """Tell whether an optional nbf or exp allows this moment."""
+    if moment is None:
+        return True
+    if isinstance(moment, bool) or not isinstance(moment, int | float):
+        return False
+    return now.timestamp() < moment if later else moment - PROOF_AHEAD.seconds <= now.timestamp()
 
 
 def _nonce_known(nonce: object, mint: Mint, now: datetime) -> bool:

@@ -34,7 +34,9 @@ async def register(app: FastAPI, browser: httpx2.AsyncClient, **changes: Any) ->
     return await browser.post("/oauth/register", json={**ASKED, **changes}, headers=bearer(await initial(app)))
 
 
-async def test_registered_client_is_its_organisations_and_needs_consent(app: FastAPI, browser: httpx2.AsyncClient) -> None:
+async def test_registered_client_is_its_organisations_and_needs_consent(
+    app: FastAPI, browser: httpx2.AsyncClient
+) -> None:
     answer = await register(app, browser)
     assert answer.status_code == 201, answer.text
     made = answer.json()

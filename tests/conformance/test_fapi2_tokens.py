@@ -1,0 +1,267 @@
+"""FAPI 2.0 Security Profile: negative tests of the token endpoint, client assertions, refresh."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from idp.oauth import (
+    access_tokens,
+    client_authentication,
+    dpop,
+    grant,
+    repository,
+    sender,
+    server,
+)
+from idp.oauth.errors import InvalidAccessToken
+from idp.oauth.model import EndpointRequest, SenderProof
+from tests.conformance.broken import all_of, always, always_async, patched
+from tests.conformance.fapi_plan import ANY_KEY, URL, USERINFO, coded, fapi, redemption, refused
+from tests.conformance.op import NOTICED, Module, Op, Plan
+from tests.idp.oauth.fapi_support import CLIENT_KEY, FapiClient, signed
+from tests.idp.oauth.support import ISSUER, Pkce, body
+
+if TYPE_CHECKING:
+    from joserfc.jwk import ECKey
+
+    from idp.oauth.client import Client
+
+TOKENS = Plan("FAPI 2.0: token endpoint and client assertions")
+FAR = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+# Negative tests for the token endpoint
+
+
+@TOKENS.module(
+    "FAPI2SPFinalEnsureClientIdInTokenEndpoint",
+    broken=patched(
+        client_authentication, "presented_proof", lambda _, parameters: client_authentication._assertion(parameters)
+    ),
+)
+async def client_id_at_token(op: Op) -> None:
+    client, other, pkce = await fapi(op), await fapi(op), Pkce.new()
+    code = await coded(op, client, pkce)
+    await refused(
+        client.call("/oauth/token", redemption(code, pkce, client_id=other.client.client_id)), "invalid_client"
+    )
+
+
+@TOKENS.module(
+    "FAPI2SPFinalEnsureHolderOfKeyRequired", broken=patched(sender.SenderCheck, "confirmation", always_async(None))
+)
+async def holder_of_key(op: Op) -> None:
+    client, pkce = await fapi(op), Pkce.new()
+    code = await coded(op, client, pkce)
+    request = client.request("/oauth/token", redemption(code, pkce), dpop=())
+    await refused(op.provider.token(request), "invalid_dpop_proof")
+
+
+@TOKENS.module(
+    "FAPI2SPFinalEnsureAuthorizationCodeIsBoundToClient",
+    broken=all_of(
+        patched(grant.Grant, "redeemable_by", always(True)),
+        patched(repository.Grants, "consume_code", always_async(True)),
+        ANY_KEY,
+    ),
+)
+async def code_bound_to_client(op: Op) -> None:
+    client, other, pkce = await fapi(op), await fapi(op), Pkce.new()
+    code = await coded(op, client, pkce)
+    await refused(other.call("/oauth/token", redemption(code, pkce)), "invalid_grant")
+
+
+@TOKENS.module(
+    "FAPI2SPFinalAttemptReuseAuthorizationCodeAfterOneSecond",
+    broken=all_of(
+        patched(grant.Grant, "redeemable_by", always(True)),
+        patched(repository.Grants, "consume_code", always_async(True)),
+    ),
+)
+async def code_reuse(op: Op) -> None:
+    client, pkce = await fapi(op), Pkce.new()
+    code = await coded(op, client, pkce)
+    token = body(await client.call("/oauth/token", redemption(code, pkce)))["access_token"]
+    op.clock.advance(timedelta(seconds=1))
+    await refused(client.call("/oauth/token", redemption(code, pkce)), "invalid_grant")
+    with pytest.raises(InvalidAccessToken):
+        await client.userinfo(token)
+
+
+@TOKENS.module(
+    "FAPI2SPFinalAttemptToUseExpiredAuthCode",
+    broken=all_of(
+        patched(grant.Grant, "redeemable_by", always(True)),
+        patched(repository.Grants, "consume_code", always_async(True)),
+    ),
+)
+async def expired_code(op: Op) -> None:
+    client, pkce = await fapi(op), Pkce.new()
+    code = await coded(op, client, pkce)
+    op.clock.advance(timedelta(seconds=61))
+    await refused(client.call("/oauth/token", redemption(code, pkce)), "invalid_grant")
+
+
+def asserted(client: FapiClient, *, key: ECKey = CLIENT_KEY, **changes: Any) -> EndpointRequest:  # noqa: ANN401
+    now, who = int(client.clock.now().timestamp()), client.client.client_id
+    claims = {"iss": who, "sub": who, "aud": ISSUER, "iat": now, "exp": now + 60, "jti": secrets.token_urlsafe(8)}
+    token = signed({name: value for name, value in {**claims, **changes}.items() if value is not None}, key)
+    request = client.request("/oauth/par", dict(client.parameters(Pkce.new())))
+    pairs = [
+        ("client_assertion", token) if name == "client_assertion" else (name, value)
+        for name, value in request.parameters
+    ]
+    return EndpointRequest(tuple(pairs), url=request.url, dpop=request.dpop)
+
+
+async def refused_assertion(op: Op, **changes: Any) -> None:  # noqa: ANN401 - any claim
+    client = await fapi(op)
+    await client.push(Pkce.new())
+    await refused(op.provider.push(asserted(client, **changes)), "invalid_client")
+
+
+async def _any_assertion(self: client_authentication.ClientAuthentication, client: Client, assertion: str) -> None:
+    assert self is not None
+    assert client is not None
+    assert assertion
+
+
+LAX_ASSERTIONS = patched(client_authentication.ClientAuthentication, "_check_assertion", _any_assertion)
+
+
+@TOKENS.module(
+    "FAPI2SPFinalEnsureSignedClientAssertionWithRS256Fails",
+    broken=patched(client_authentication, "ASSERTION_ALGORITHMS", ["RS256"]),
+)
+async def assertion_rs256(op: Op) -> None:
+    assert "RS256" not in client_authentication.ASSERTION_ALGORITHMS
+    assert "RS256" not in op.provider.discovery()["token_endpoint_auth_signing_alg_values_supported"]
+
+
+@TOKENS.module(
+    "FAPI2SPFinalEnsureClientAssertionInTokenEndpoint",
+    broken=patched(
+        client_authentication.ClientAuthentication,
+        "authenticate",
+        lambda self, *_: self._clients.get(_STORED["client_id"]),
+    ),
+)
+async def assertion_needed(op: Op) -> None:
+    client, pkce = await fapi(op), Pkce.new()
+    _STORED["client_id"] = client.client.client_id
+    code = (await op.answer(pkce))["code"]
+    given = tuple({**redemption(code, pkce), "client_id": client.client.client_id}.items())
+    await refused(op.provider.token(EndpointRequest(given, url=URL, dpop=(client.proof(URL),))), "invalid_client")
+
+
+_STORED: dict[str, str] = {}
+
+
+@TOKENS.module("FAPI2SPFinalEnsureClientAssertionWithExpIs5MinutesInPastFails", broken=LAX_ASSERTIONS)
+async def assertion_expired(op: Op) -> None:
+    await refused_assertion(op, exp=int(op.clock.now().timestamp()) - 300)
+
+
+@TOKENS.module("FAPI2SPFinalEnsureClientAssertionWithWrongAudFails", broken=LAX_ASSERTIONS)
+async def assertion_wrong_aud(op: Op) -> None:
+    await refused_assertion(op, aud="https://other.example")
+
+
+@TOKENS.module(
+    "FAPI2SPFinalEnsureClientAssertionWithNoSubFails",
+    broken=patched(
+        client_authentication,
+        "presented_proof",
+        lambda _, parameters: client_authentication.Presented(
+            client_authentication.AuthenticationMethod.PRIVATE_KEY_JWT, parameters["client_id"], "x"
+        ),
+    ),
+)
+async def assertion_without_sub(op: Op) -> None:
+    client = await fapi(op)
+    client.nonce = dpop.current_nonce(await op.provider._parts.mint(), op.clock.now())
+    refusal = await refused(op.provider.push(asserted(client, sub=None)), "invalid_client")
+    assert "malformed" in refusal.description
+
+
+@TOKENS.module(
+    "FAPI2SPFinalPAREnsureJWTClientAssertionWithIatNbf8SecondsInTheFutureIsAccepted",
+    broken=patched(client_authentication, "LEEWAY", timedelta()),
+)
+async def assertion_soon(op: Op) -> None:
+    client = await fapi(op)
+    await client.push(Pkce.new())
+    soon = int(op.clock.now().timestamp()) + 8
+    assert (await op.provider.push(asserted(client, iat=soon, nbf=soon))).status == 201
+
+
+@TOKENS.module("FAPI2SPFinalPAREnsureJWTClientAssertionWithIatNbfOver60SecondsInTheFutureFails", broken=LAX_ASSERTIONS)
+async def assertion_later(op: Op) -> None:
+    later = int(op.clock.now().timestamp()) + 70
+    await refused_assertion(op, iat=later, nbf=later)
+
+
+@TOKENS.module("FAPI2SPFinalPAREndpointAsArrayAudienceFails", broken=LAX_ASSERTIONS)
+async def array_audience(op: Op) -> None:
+    await refused_assertion(op, aud=[f"{ISSUER}/oauth/par"])
+    await refused_assertion(op, aud=[ISSUER])
+
+
+@TOKENS.module("FAPI2SPFinalPAREndpointAsAudienceFails", broken=LAX_ASSERTIONS)
+async def par_audience(op: Op) -> None:
+    await refused_assertion(op, aud=f"{ISSUER}/oauth/par")
+
+
+@TOKENS.module("FAPI2SPFinalPARTokenEndpointAsAudienceFails", broken=LAX_ASSERTIONS)
+async def token_audience(op: Op) -> None:
+    await refused_assertion(op, aud=f"{ISSUER}/oauth/token")
+
+
+@TOKENS.module(
+    "FAPI2SPFinalDpopNegativeTests",
+    broken=patched(
+        access_tokens, "check_proof", lambda *_, **__: dpop.Proof(_STORED["jkt"], secrets.token_bytes(32), FAR)
+    ),
+)
+async def dpop_negative(op: Op) -> None:
+    client = await fapi(op)
+    token = (await client.tokens(op.person))["access_token"]
+    _STORED["jkt"] = client.key.thumbprint()
+    other = FapiClient(op.provider, op.clock, client.client, nonce=client.nonce)
+    for proof in (
+        SenderProof("GET", USERINFO),
+        SenderProof("GET", USERINFO, (other.proof(USERINFO, "GET", token=token),)),
+        SenderProof("GET", USERINFO, (client.proof(USERINFO, "GET"),)),
+        SenderProof("GET", USERINFO, (client.proof(USERINFO, "POST", token=token),)),
+        SenderProof("GET", USERINFO, (client.proof(URL, "GET", token=token),)),
+    ):
+        with pytest.raises(InvalidAccessToken):
+            await op.provider.userinfo(token, proof)
+
+
+@TOKENS.module("FAPI2SPFinalRefreshToken", broken=patched(server.Facts, "rotates", property(always(True))))
+async def refresh_token(op: Op) -> None:
+    client = await fapi(op)
+    first = await client.tokens(op.person, scope="openid offline_access")
+    again = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+    second = body(await client.call("/oauth/token", again))
+    assert second["refresh_token"] == first["refresh_token"]
+    assert (await client.userinfo(second["access_token"]))["sub"]
+    other = await fapi(op)
+    await refused(other.call("/oauth/token", again), "invalid_grant")
+
+
+@TOKENS.parametrize()
+async def test_module_passes(module: Module, op: Op) -> None:
+    await module.run(op)
+
+
+@TOKENS.parametrize()
+async def test_module_notices_a_broken_provider(module: Module, op: Op, monkeypatch: pytest.MonkeyPatch) -> None:
+    module.broken(monkeypatch)
+    with pytest.raises(NOTICED):
+        await module.run(op)
