@@ -64,6 +64,7 @@ async def seed(application: Application) -> SeedReport:
     await publish_seeded_types(application.vault.catalogue, SYSTEM)
     await _operators(application)
     officers = await _officers(application)
+    await _workstation(application)
     for serial, organisation in enumerate(SEALED_ORGANISATIONS, 1):
         await _seal(application, organisation, serial, officers)
     file = application.settings.data_directory / "demo.json"
@@ -130,6 +131,15 @@ async def _officers(application: Application) -> dict[str, str]:
                 valid_until=until,
             )
     return added
+
+
+async def _workstation(application: Application) -> None:
+    """Register a counter of the service hall, where two officers verify people."""
+    hall, counter = demo_city.WEST_HALL, application.people.counter
+    if not await counter.workstations(Principal(PrincipalKind.SYSTEM, "seed", organisation_code=hall.credit_code)):
+        await counter.register_workstation(
+            SYSTEM, organisation_code=hall.credit_code, district_code=hall.district_code, name="一号窗口"
+        )
 
 
 async def _seal(

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import re
-import uuid
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.async_api import expect
 
-from foundation.clock import SystemClock
-from foundation.principal import SYSTEM
 from hufu import demo_city
-from idp.people.officer import Authority
 from tests.support.real_name_authority import CITIZENS
 from tests.web.test_desk import sign_in
 from tests.web.test_mandates import page_of, proven
@@ -25,48 +20,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-HALL = demo_city.WEST_HALL
 ELDER, AGENT = CITIZENS[3], CITIZENS[2]
-
-
-async def colleague(city: City) -> demo_city.DemoOfficer:
-    """Appoint another officer of the hall with the authority to verify."""
-    officer = demo_city.DemoOfficer(
-        f"officer{uuid.uuid4().hex[:8]}",
-        demo_city.OFFICER_PASSWORD,
-        "NB2W45DFOIZA2LTNNB2W45DFOIZA2LTN",
-        "赵复核",
-        HALL,
-        "复核窗口",
-    )
-    officers = city.application.people.officers
-    added = await officers.add(
-        SYSTEM,
-        username=officer.username,
-        password=officer.password,
-        name=officer.name,
-        organisation_code=HALL.credit_code,
-        district_code=HALL.district_code,
-        post=officer.post,
-        totp_secret_base32=officer.totp_secret_base32,
-    )
-    await officers.grant(
-        SYSTEM,
-        added.officer.officer_id,
-        Authority.COUNTER_VERIFICATION,
-        district_code=HALL.district_code,
-        valid_until=SystemClock().now() + timedelta(days=1),
-    )
-    return officer
 
 
 async def test_two_officers_verify_an_elder_and_her_agent_takes_the_code(
     context: BrowserContext, browser: Browser, city: City
 ) -> None:
-    await city.application.people.counter.register_workstation(
-        SYSTEM, organisation_code=HALL.credit_code, district_code=HALL.district_code, name="一号窗口"
-    )
-    first = next(officer for officer in demo_city.OFFICERS if officer.organisation is HALL)
+    first, second = [officer for officer in demo_city.OFFICERS if officer.organisation is demo_city.WEST_HALL]
     page = await context.new_page()
     await sign_in(page, city, first, "/desk/counter")
     await page.get_by_label("姓名").fill(ELDER.name)
@@ -82,7 +42,7 @@ async def test_two_officers_verify_an_elder_and_her_agent_takes_the_code(
 
     other = await browser.new_context(locale="zh-CN")
     elsewhere = await other.new_page()
-    await sign_in(elsewhere, city, await colleague(city), "/desk/counter")
+    await sign_in(elsewhere, city, second, "/desk/counter")
     await elsewhere.get_by_role("button", name="复核通过").click()
     await expect(elsewhere.get_by_text("复核通过，申请人已达到现场核验实名。")).to_be_visible()
     await elsewhere.get_by_label("代办人姓名").fill(AGENT.name)
