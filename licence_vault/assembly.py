@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from foundation.notices import Notices
 from keys.jws import TokenSigner
 from keys.model import KeyPurpose
+from licence_vault.abandoned import Abandoned
 from licence_vault.backfill import Backfill
 from licence_vault.catalogue import Catalogue
 from licence_vault.changing import LicenceChanger
@@ -54,12 +55,13 @@ class Vault:
     backfill: Backfill
     statistics: StatisticsService
     reminders: Reminders
+    abandoned: Abandoned
     records: LicenceRecords
     renderer: FaceRenderer
 
     def periodic_jobs(self) -> Mapping[str, PeriodicJob]:
         """Return what a worker repeats for this package."""
-        return self.reminders.periodic_jobs()
+        return {**self.reminders.periodic_jobs(), **self.abandoned.periodic_jobs()}
 
     def close(self) -> None:
         """End the rendering processes."""
@@ -153,6 +155,7 @@ def assemble_vault(
         backfill=backfill,
         statistics=StatisticsService(database, clock, catalogue),
         reminders=Reminders(database, clock, Notices(cipher, clock), holders),
+        abandoned=Abandoned(database, clock, audit, cipher),
         records=LicenceRecords(cipher, clock, catalogue),
         renderer=renderer,
     )

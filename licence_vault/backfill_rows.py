@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FORMATS = ("csv", "xlsx", "ndjson")
 MAX_CELL = 5000
 MAX_COLUMNS = 200
-SNIFF_BYTES = 1 << 20
+SNIFF_BYTES = 1 << 16
 LONG_TERM_WORDS = frozenset({"", "长期", "永久", "长期有效", "9999-12-31", "99991231"})
 
 _COLUMNS = {

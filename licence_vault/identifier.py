@@ -13,6 +13,7 @@ from licence_vault.errors import InvalidLicenceIdentifier
 
 ROOT = "1.2.156.3005.2"
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_VALUES = {character: value for value, character in enumerate(_ALPHABET)}
 _MODULUS = 36
 MAX_VERSION = 999
 _FORM = re.compile(
@@ -41,7 +42,7 @@ def check_character(payload: str) -> str:
     """Return the ISO/IEC 7064 MOD 37,36 check character of upper-case letters and digits."""
     product = _MODULUS
     for character in payload:
-        total = (product + _ALPHABET.index(character)) % _MODULUS or _MODULUS
+        total = (product + _VALUES[character]) % _MODULUS or _MODULUS
         product = total * 2 % (_MODULUS + 1)
     return _ALPHABET[(_MODULUS + 1 - product) % _MODULUS]
 

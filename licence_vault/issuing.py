@@ -64,6 +64,10 @@ class Lineage:
     supersede: StateChange
 
 
+class _Taken(Exception):
+    """The idempotency key or identifier is in the table already."""
+
+
 class LicenceIssuer:
     """Issues licences and new versions of them."""
 
@@ -150,15 +154,27 @@ class LicenceIssuer:
             found = await LicenceRepository(connection, self._cipher).by_key(*key)
         if found is not None:
             return found, False
+        try:
+            return await self._insert(checked, lineage, token), True
+        except _Taken:
+            async with self._database.read() as connection:
+                found = await LicenceRepository(connection, self._cipher).by_key(*key)
+        if found is None:
+            raise Conflict("该证照的新版本正在办理 / another new version of this licence is under way.")
+        return found, False
+
+    async def _insert(self, checked: CheckedRequest, lineage: Lineage | None, token: str) -> StoredLicence:
+        """Insert the reservation; raises _Taken, which gives serial number and status place back."""
         async with self._database.transaction() as connection:
             repository = LicenceRepository(connection, self._cipher)
             numbering = Numbering(connection, self._clock.now())
             values = await self._row(repository, numbering, checked, lineage, token)
-            ours = await repository.reserve(values, checked.holders)
-            found = await repository.by_key(*key)
-        if found is None:
-            raise Conflict("该证照的新版本正在办理 / another new version of this licence is under way.")
-        return found, ours
+            reserved = None
+            if await repository.reserve(values, checked.holders):
+                reserved = await repository.by_id(values["licence_id"])
+            if reserved is None:
+                raise _Taken
+            return reserved
 
     async def _row(
         self,

@@ -8,7 +8,6 @@ whom a licence was issued.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
@@ -34,6 +33,6 @@ def place(seed: bytes, number: int) -> int:
         raise ValueError(message)
     left, right = number >> HALF_BITS, number & _MASK
     for turn in range(_ROUNDS):
-        mixed = hmac.new(seed, bytes((turn, right)), hashlib.sha256).digest()[0]
+        mixed = hmac.digest(seed, bytes((turn, right)), "sha256")[0]
         left, right = right, left ^ mixed
     return left << HALF_BITS | right

@@ -22,6 +22,9 @@ def describe(character: str) -> str:
 
 def first_refused(text: str, *, lines: bool = False) -> str | None:
     """Return the first control, format or surrogate character; line feeds pass when `lines`."""
+    if text.isprintable():
+        # What the interpreter calls printable holds none of the refused; almost every text ends here.
+        return None
     for character in text:
         if unicodedata.category(character) in _REFUSED and not (lines and character == "\n"):
             return character

@@ -28,7 +28,13 @@ from licence_vault.errors import (
 from licence_vault.faces import METADATA_FILE
 from licence_vault.identifier import parse_identifier
 from licence_vault.model import Holder, IssueRequest, LicenceState
-from licence_vault.tables import licence_documents, licence_holders, licence_states, licences
+from licence_vault.tables import (
+    licence_documents,
+    licence_holders,
+    licence_states,
+    licence_status_lists,
+    licences,
+)
 from tests.licence_vault.conftest import BUREAU, CHEN, OFFICER, OPERATOR, STRANGER
 from tests.licence_vault.samples import (
     BUSINESS,
@@ -152,6 +158,11 @@ async def test_fifty_parallel_requests_with_one_key_are_one_licence(vault: Vault
     answers = await asyncio.gather(*[vault.licences.issue(BUREAU, food_request()) for _ in range(50)])
     assert len({answer.identifier for answer in answers}) == 1
     assert await counts(database) == [1, 1, 1, 1]
+    # The forty-nine who came second took no serial number and no place in a status list.
+    following = await vault.licences.issue(BUREAU, food_request("case-2"))
+    assert parse_identifier(following.identifier).serial == "20260000002"
+    async with database.read() as connection:
+        assert (await connection.execute(select(licence_status_lists.c.allocated))).scalar_one() == 2
 
 
 async def test_parallel_requests_get_consecutive_serials_and_distinct_places(vault: Vault) -> None:
@@ -258,6 +269,29 @@ async def test_a_crash_between_seal_and_store_leaves_nothing_half_and_the_reques
     licence = await vault.licences.issue(BUREAU, food_request())
     assert licence.identifier == row.identifier
     assert await counts(database) == [1, 1, 1, 1]
+
+
+async def test_a_reservation_nobody_came_back_for_is_closed_after_a_day(
+    vault: Vault, database: Database, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def crash(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(vault.licences._issuer, "_store", crash)
+        with pytest.raises(asyncio.CancelledError):
+            await vault.licences.issue(BUREAU, food_request())
+    clock.advance(timedelta(hours=23))
+    assert await vault.abandoned.run() == 0
+    clock.advance(timedelta(hours=2))
+    assert await vault.abandoned.run() == 1
+    assert await vault.abandoned.run() == 0
+    async with database.read() as connection:
+        row = (await connection.execute(select(licences))).one()
+        facts = await vault.records.find(connection, row.identifier)
+    assert facts is not None
+    assert facts.state is LicenceState.ERRONEOUS
+    assert (await vault.licences.issue(BUREAU, food_request())).state is LicenceState.ERRONEOUS
 
 
 async def test_a_store_that_is_gone_for_a_moment_keeps_the_reservation(
