@@ -73,13 +73,13 @@ async def install_node_peers() -> None:
     assert process.returncode == 0, errors.decode()
 
 
-async def play(task: dict[str, Any]) -> dict[str, Any]:
+async def play(task: dict[str, Any], script: str = "rp.mjs") -> dict[str, Any]:
     """Let a Node library play the relying party and return what it learned."""
     node = shutil.which("node")
     assert node, "Node.js is needed for the unrelated OpenID Connect clients"
     process = await asyncio.create_subprocess_exec(
         node,
-        "rp.mjs",
+        script,
         cwd=NODE_FOLDER,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

@@ -11,6 +11,8 @@ import pytest
 from authlib.integrations.requests_client import OAuth2Session
 from idpyoidc.client.rp_handler import RPHandler
 
+from idp.oauth.clients import AuthenticationMethod
+from tests.idp.oauth.fapi_support import CLIENT_KEY
 from tests.idp.oauth.support import Pkce
 from tests.peers.oidc_support import CALLBACK, SCOPE, Running, install_node_peers, play, running_provider
 
@@ -54,6 +56,28 @@ async def test_node_client_signs_in_refreshes_and_revokes(running: Running, libr
     assert learned["userinfo"]["sub"] == learned["claims"]["sub"] == learned["refreshed"]
     assert learned["claims"]["acr"] == "L0"
     assert (learned["before"], learned["after"]) == (True, False)
+
+
+@pytest.mark.parametrize("library", ["openid-client", "oauth4webapi"])
+async def test_node_client_meets_fapi_2_with_par_dpop_and_private_key_jwt(running: Running, library: str) -> None:
+    await install_node_peers()
+    client = await running.client(
+        authentication=AuthenticationMethod.PRIVATE_KEY_JWT,
+        jwks={"keys": [CLIENT_KEY.as_dict(private=False)]},
+        metadata={"fapi": True, "dpop_bound_access_tokens": True},
+    )
+    task = {
+        "library": library,
+        "issuer": running.issuer,
+        "cookie": running.cookie,
+        "client_id": client.client_id,
+        "private_jwk": CLIENT_KEY.as_dict(private=True),
+        "redirect_uri": CALLBACK,
+        "scope": SCOPE,
+    }
+    learned = await play(task, "fapi.mjs")
+    assert learned["userinfo"]["sub"] == learned["claims"]["sub"]
+    assert (learned["token_type"].lower(), learned["refreshed"].lower()) == ("dpop", "dpop")
 
 
 async def test_authlib_client_signs_in_and_refreshes(running: Running) -> None:
