@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from sqlalchemy import delete
+
 from foundation.audit import AuditEvent
 from foundation.errors import InvalidInput, NotFound, NotPermitted
 from foundation.jobs import PeriodicJob
@@ -12,6 +14,7 @@ from foundation.principal import SYSTEM, PrincipalKind
 from idp.people.account_repository import Persons
 from idp.people.levels import recompute
 from idp.people.proof_repository import Proofs
+from idp.people.tables import authority_counters, mobile_codes, presence_codes, sessions, sign_in_attempts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from idp.people.tools import Tools
 
 BATCH = 200
+CODES_KEPT = timedelta(days=1)
+COUNTERS_KEPT = timedelta(days=3)
+HISTORY_KEPT = timedelta(days=180)
 LONGEST_REASON = 200
 
 
@@ -77,6 +83,22 @@ class Upkeep:
             await self._tools.audit.record(connection, principal, event)
             return await recompute(connection, self._tools, principal, person_id, because="evidence withdrawn")
 
+    async def tidy(self) -> int:
+        """Delete what nobody can use any more: codes a day after their end, sessions and attempts after half a year.
+
+        Audit rows stay. Returns how many rows went.
+        """
+        now = self._tools.clock.now()
+        statements = (
+            delete(mobile_codes).where(mobile_codes.c.expires_at < now - CODES_KEPT),
+            delete(presence_codes).where(presence_codes.c.expires_at < now - CODES_KEPT),
+            delete(sessions).where(sessions.c.expires_at < now - HISTORY_KEPT),
+            delete(sign_in_attempts).where(sign_in_attempts.c.attempted_at < now - HISTORY_KEPT),
+            delete(authority_counters).where(authority_counters.c.last_request_at < now - COUNTERS_KEPT),
+        )
+        async with self._tools.database.transaction() as connection:
+            return sum([(await connection.execute(statement)).rowcount for statement in statements])
+
     def periodic_jobs(self) -> Mapping[str, PeriodicJob]:
         """Return what a worker repeats."""
 
@@ -86,7 +108,11 @@ class Upkeep:
         async def follow() -> None:
             await self.follow_up()
 
+        async def tidy() -> None:
+            await self.tidy()
+
         return {
+            "people.tidy": PeriodicJob(tidy, timedelta(hours=6)),
             "people.expire_levels": PeriodicJob(expire, timedelta(minutes=10)),
             "people.follow_up_proofs": PeriodicJob(follow, timedelta(minutes=1)),
         }

@@ -65,4 +65,24 @@ async def test_only_the_person_and_operators_withdraw(people: People, join: Join
     with pytest.raises(NotFound):
         await people.upkeep.withdraw(SYSTEM, evidence.evidence_id, "再一次")
     assert (await join.again(session)).acr == "L0"
-    assert set(people.upkeep.periodic_jobs()) == {"people.expire_levels", "people.follow_up_proofs"}
+    assert set(people.periodic_jobs()) == {"people.expire_levels", "people.follow_up_proofs", "people.tidy"}
+
+
+async def test_tidying_takes_what_nobody_can_use_and_nothing_else(
+    people: People, join: Join, clock: FixedClock
+) -> None:
+    session = await join.proven()
+    await people.counter.presence_code(session.principal())
+    await join.code("verify", CHEN_WEI.mobile, principal=session.principal())
+    assert await people.upkeep.tidy() == 0
+    clock.advance(timedelta(days=2))
+    assert await people.upkeep.tidy() == 2
+    fresh = await join.sign_in("chenwei")
+    clock.advance(timedelta(minutes=1))
+    assert await people.upkeep.tidy() == 0
+    assert len(await people.own_data.history(fresh.principal())) == 2
+    clock.advance(timedelta(days=179))
+    newest = await join.sign_in("chenwei")
+    # The first session and attempt, and the four counters the proof took from.
+    assert await people.upkeep.tidy() >= 4
+    assert len(await people.own_data.history(newest.principal())) == 2
