@@ -16,6 +16,7 @@ import hmac
 import os
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
@@ -32,11 +33,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from obstore.store import ClientConfig, RetryConfig
+
     from foundation.settings import Settings
 
 NONCE_BYTES = 12
 KEY_CONTEXT = "blobs.key"
 _NAME = re.compile(r"blob_[0-9a-v]{26}")
+# By default the client tries for three minutes; whoever waits for a file has long gone then.
+_CLIENT: ClientConfig = {"connect_timeout": "3s", "timeout": "30s"}
+_RETRY: RetryConfig = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,10 @@ class BlobStore:
             return cls.in_directory(settings.data_directory / "blobs", cipher)
         if urlsplit(settings.blob_url).scheme == "file":
             return cls(LocalStore.from_url(settings.blob_url, mkdir=True), cipher)
-        return cls(from_url(settings.blob_url), cipher)
+        # Options of ours replace those of the environment, of which this one counts.
+        plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true"
+        options: ClientConfig = {**_CLIENT, "allow_http": plain}
+        return cls(from_url(settings.blob_url, client_options=options, retry_config=_RETRY), cipher)
 
     async def put(self, data: bytes) -> BlobRef:
         """Store bytes under a new name; raises ServiceUnavailable.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import hashlib
 from typing import TYPE_CHECKING
@@ -10,10 +11,14 @@ import pytest
 
 from foundation.blobs import BlobRef, BlobStore
 from foundation.encryption import FieldCipher, UndecryptableField
-from foundation.errors import NotFound
+from foundation.errors import NotFound, ServiceUnavailable
+from tests.support.object_store import BUCKET, ObjectStoreServer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from foundation.settings import Settings
 
 DATA = b"%PDF-1.7 " + bytes(range(256)) * 40
 NAMELESS = f"blob_{'0' * 26}.00.1.AA"
@@ -80,3 +85,48 @@ async def test_old_references_open_after_the_field_keys_rotate(blobs: BlobStore,
 async def test_a_malformed_reference_reads_nothing(blobs: BlobStore, text: str) -> None:
     with pytest.raises((UndecryptableField, NotFound)):
         await blobs.get(text)
+
+
+class TestObjectStore:
+    """The same over an S3-compatible service, by setting."""
+
+    @pytest.fixture
+    def server(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStoreServer]:
+        with ObjectStoreServer() as server:
+            for name, value in server.environment.items():
+                monkeypatch.setenv(name, value)
+            yield server
+
+    @pytest.fixture
+    def remote(self, server: ObjectStoreServer, settings: Settings, cipher: FieldCipher) -> BlobStore:
+        assert server.objects == {}
+        return BlobStore.from_settings(settings.model_copy(update={"blob_url": f"s3://{BUCKET}/hufu"}), cipher)
+
+    async def test_round_trip_and_names(self, remote: BlobStore, server: ObjectStoreServer) -> None:
+        ref = await remote.put(DATA)
+        assert await remote.get(str(ref)) == DATA
+        assert [name async for name in remote.names()] == [ref.name]
+        (key,) = server.objects
+        assert key.startswith("hufu/")
+        assert DATA[:32] not in server.objects[key]
+        assert server.signed
+
+    async def test_gone_is_not_found_and_deleting_twice_is_fine(self, remote: BlobStore) -> None:
+        ref = await remote.put(DATA)
+        await remote.delete(ref)
+        await remote.delete(ref)
+        with pytest.raises(NotFound):
+            await remote.get(ref)
+
+    async def test_a_service_that_fails_is_unavailable_in_time(
+        self, remote: BlobStore, server: ObjectStoreServer
+    ) -> None:
+        ref = await remote.put(DATA)
+        server.failing = True
+        async with asyncio.timeout(15):
+            with pytest.raises(ServiceUnavailable):
+                await remote.get(ref)
+            with pytest.raises(ServiceUnavailable):
+                await remote.put(DATA)
+        server.failing = False
+        assert await remote.get(ref) == DATA
