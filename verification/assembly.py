@@ -97,6 +97,7 @@ def assemble_verification(
             city_name=settings.city_name,
             issuer=settings.issuer,
         )
+    log = TransparencyLog(database, clock, keys.service, origin=settings.issuer.partition("://")[2] + "/log")
     service = VerificationService(
         database=database,
         clock=clock,
@@ -108,9 +109,8 @@ def assemble_verification(
         sandbox=sandbox,
         issuer=settings.issuer,
         cities=trust.cities,
+        log=log,
     )
     statuses = StatusPublisher(database, clock, keys.service, licences, base_url=settings.issuer)
     packs = None if types is None else PackBuilder(clock, keys, trust, statuses, types, settings.service_id)
-    origin = settings.issuer.partition("://")[2] + "/log"
-    log = TransparencyLog(database, clock, keys.service, origin=origin)
     return Verification(service, FastSelfCheck(), sandbox, trust, statuses, packs, log, trust.cities, outbound)

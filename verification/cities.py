@@ -81,7 +81,7 @@ class Cities:
         self._service_id = service_id
         self._city_name = city_name
         self._issuer = issuer
-        self._kept: tuple[float, Mapping[str, TrustList]] = (0.0, {})
+        self._kept: tuple[float, Mapping[str, TrustList]] = (float("-inf"), {})
         self._statuses: dict[tuple[str, int], tuple[float, StatusListToken]] = {}
 
     async def own_list(self) -> str:
@@ -143,7 +143,7 @@ class Cities:
             detail = {"sequence": new.sequence, "key_sha256": pinned.hex()}
             event = AuditEvent("verification.import_trust_list", "trust_list", new.service_id, detail)
             await self._audit.record(connection, principal, event)
-        self._kept = (0.0, {})
+        self._kept = (float("-inf"), {})
         return new
 
     async def withdraw(self, principal: Principal, service_id: str) -> None:
@@ -159,7 +159,7 @@ class Cities:
                 raise NotFound("There is no trust list of this city in force.")
             event = AuditEvent("verification.withdraw_trust_list", "trust_list", service_id)
             await self._audit.record(connection, principal, event)
-        self._kept = (0.0, {})
+        self._kept = (float("-inf"), {})
 
     async def trusted(self) -> Mapping[str, TrustList]:
         """Return the lists in force now by service id; looked up at most every ten seconds."""

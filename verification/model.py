@@ -84,6 +84,7 @@ class Reason(StrEnum):
     LICENCE_REVOKED = "licence_revoked"
     LICENCE_TRANSFERRED = "licence_transferred"
     LICENCE_ERRONEOUS = "licence_erroneous"
+    COPY_EXPIRED = "copy_expired"
     LICENCE_NOT_IN_FORCE = "licence_not_in_force"
     LICENCE_STATE_NOT_CHECKED = "licence_state_not_checked"
     LICENCE_UNKNOWN = "licence_unknown"
@@ -137,6 +138,9 @@ _REASONS = {
     Reason.LICENCE_STATE_NOT_CHECKED: Sentence(
         "印章和内容真实完整；证照现状未查，请联网或用离线包再验。",
         "Seal and content are genuine; the licence's present state was not looked up.",
+    ),
+    Reason.COPY_EXPIRED: Sentence(
+        "该加注件已超过其使用期限。", "The purpose-bound copy is past the date it was made for."
     ),
     Reason.LICENCE_NOT_IN_FORCE: Sentence(
         "该证照已被撤回，不再有效。", "The licence was withdrawn and is no longer in force."

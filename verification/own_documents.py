@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
 
-from verification.licences import facts_of, judge_state, verdict_of
+from verification.licences import civil_day, facts_of, judge_state, verdict_of
 from verification.model import Check, Comparison, Indication, Outcome, Reason, Report, Sentence, Subject, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from verification.ports import LicenceRecord
@@ -16,13 +18,18 @@ if TYPE_CHECKING:
 _STANDARD = "GB/T 36903"
 
 
-def judge_known_document(record: LicenceRecord, sha256: bytes, *, at: datetime, now: datetime) -> Report:
-    """Judge a document whose very bytes are on record: what is left to ask is the licence's state."""
+def judge_known_document(
+    record: LicenceRecord, sha256: bytes, attached: Mapping[str, str] | None, *, at: datetime, now: datetime
+) -> Report:
+    """Judge a document whose very bytes are on record: what is left to ask is the licence's state.
+
+    `attached` is what the document carries as licence data, which tells a copy's own term.
+    """
     sentence = Sentence(
         "文件与本系统签发存档的文件逐字节相同。", "The file is, byte for byte, one that was issued and kept here."
     )
     known = Check("pdf.known_document", "FIPS 180-4", Outcome.PASSED, sentence)
-    reason, made = judge_state(record, at)
+    reason, made = _state(record, attached, at)
     return Report(
         verdict=verdict_of(reason),
         reason=reason,
@@ -33,6 +40,25 @@ def judge_known_document(record: LicenceRecord, sha256: bytes, *, at: datetime, 
         indication=Indication.TOTAL_PASSED,
         licence=facts_of(record),
     )
+
+
+def _state(record: LicenceRecord, attached: Mapping[str, str] | None, at: datetime) -> tuple[Reason, tuple[Check, ...]]:
+    """Judge the licence's state, and the term of a purpose-bound copy of it (JZJYXQJZSJ)."""
+    reason, made = judge_state(record, at)
+    term = None if attached is None else attached.get("JZJYXQJZSJ")
+    if term is None:
+        return reason, made
+    try:
+        over = civil_day(at) > date.fromisoformat(term)
+    except ValueError:
+        over = True
+    sentence = (
+        Reason.COPY_EXPIRED.sentence if over else Sentence("加注件在使用期限内。", "The copy is within its term.")
+    )
+    check = Check("copy.term", _STANDARD, Outcome.FAILED if over else Outcome.PASSED, sentence)
+    if over and reason is Reason.ALL_CHECKS_PASSED:
+        reason = Reason.COPY_EXPIRED
+    return reason, (*made, check)
 
 
 def without_state(report: Report) -> Report:
@@ -73,7 +99,7 @@ def judge_with_record(report: Report, record: LicenceRecord, *, at: datetime) ->
         if same
         else Reason.DOCUMENT_DIFFERS_FROM_RECORD.sentence,
     )
-    reason, made = judge_state(record, at)
+    reason, made = _state(record, attached, at)
     if not same:
         reason = Reason.DOCUMENT_DIFFERS_FROM_RECORD
     verdict = report.verdict

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from foundation.audit import AuditReceipt
     from foundation.principal import Principal
 
+Tree = tuple[int, bytes]
 TYPE = "hufu-receipt+jwt"
 MAXIMUM_LENGTH = 8_192
 _STANDARD = "RFC 7515"
@@ -42,9 +43,13 @@ class Asker:
 
 
 def receipt_claims(
-    report: Report, asker: Asker, *, receipt_id: str, issuer: str, audit: AuditReceipt
+    report: Report, asker: Asker, *, receipt_id: str, issuer: str, audit: AuditReceipt, checkpoint: Tree | None
 ) -> dict[str, Any]:
-    """Return what a receipt says about a report."""
+    """Return what a receipt says about a report.
+
+    `checkpoint` is the size and root of the transparency log when the verdict was given: the
+    audit row stands behind it, and the proof of its place is fetched later by its number.
+    """
     claims: dict[str, Any] = {
         "iss": issuer,
         "jti": receipt_id,
@@ -64,10 +69,15 @@ def receipt_claims(
         "data_as_of": report.data_as_of.isoformat(),
         "audit": {
             "number": audit.audit_id,
-            "commitment": base64.urlsafe_b64encode(audit.commitment).rstrip(b"=").decode(),
+            "commitment": _b64url(audit.commitment),
         },
+        "checkpoint": None if checkpoint is None else {"size": checkpoint[0], "root": _b64url(checkpoint[1])},
     }
     return claims
+
+
+def _b64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 @dataclass(frozen=True, slots=True)

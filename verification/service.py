@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from verification.licences import compare_holder, comparison_check, facts_of, ju
 from verification.model import Check, Outcome, Reason, Report, Sentence, Subject, Verdict
 from verification.offline import judge_document_by_code
 from verification.own_documents import judge_known_document, judge_with_record, without_state
+from verification.pdf.attachment import attached_to
 from verification.receipts import (
     TYPE,
     Asker,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from foundation.principal import Principal
     from keys.jws import TokenSigner
     from verification.cities import Cities
+    from verification.log.service import TransparencyLog
     from verification.ports import LicenceRecord, LicenceRecords
     from verification.sandbox import Sandbox
     from verification.trust import TrustSource
@@ -66,6 +69,7 @@ class VerificationService:
         sandbox: Sandbox,
         issuer: str,
         cities: Cities | None = None,
+        log: TransparencyLog | None = None,
     ) -> None:
         """Take the collaborators; nothing is opened."""
         self._database = database
@@ -78,6 +82,7 @@ class VerificationService:
         self._sandbox = sandbox
         self._issuer = issuer
         self._cities = cities
+        self._log = log
 
     async def by_identifier(
         self,
@@ -154,7 +159,9 @@ class VerificationService:
             known = await self._licences.find_document(connection, sha256)
             record = None if known is None else await self._licences.find(connection, known, at=at)
         if record is not None:
-            report = judge_known_document(record, sha256, at=at or now, now=now)
+            # Byte for byte our own, so it is read here: nothing in it is a stranger's.
+            attached = await asyncio.to_thread(attached_to, document)
+            report = judge_known_document(record, sha256, attached, at=at or now, now=now)
         else:
             judged = await self._sandbox.validate(document, await self._trust.material(), at=at or now)
             report = replace(await self._with_record(judged, at), checked_at=now)
@@ -210,7 +217,14 @@ class VerificationService:
         async with self._database.transaction() as connection:
             audit = await self._audit.record(connection, principal, event)
         receipt_id = new_id("rcp")
-        claims = receipt_claims(report, Asker.of(principal), receipt_id=receipt_id, issuer=self._issuer, audit=audit)
+        claims = receipt_claims(
+            report,
+            Asker.of(principal),
+            receipt_id=receipt_id,
+            issuer=self._issuer,
+            audit=audit,
+            checkpoint=None if self._log is None else await self._log.latest_tree(),
+        )
         return Verified(report, self._receipts.sign(claims, typ=TYPE), receipt_id)
 
 

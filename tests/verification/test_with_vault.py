@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import base64
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from foundation.errors import NotFound
 from foundation.principal import ANONYMOUS
 from keys.certificates import Issuer
 from licence_vault.model import LicenceState, ReasonCode, StateChange
@@ -90,3 +93,19 @@ async def test_a_changed_licence_is_caught(city: City) -> None:
     pdf = document.pdf
     assert (await service.by_pdf(ANONYMOUS, update(pdf, replace_page_content))).report.verdict is Verdict.INVALID
     assert (await service.by_pdf(ANONYMOUS, pdf + b"%more")).report.verdict is Verdict.INVALID
+
+
+async def test_a_receipt_names_the_tree_it_was_given_under(city: City) -> None:
+    application = city.application
+    licence = await city.issue()
+    await application.verification.log.sequence()
+    verified = await application.services.verification.by_identifier(ANONYMOUS, licence.identifier)
+    payload = verified.receipt.split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    latest = await application.verification.log.checkpoint()
+    assert claims["checkpoint"]["size"] == latest.size
+    with pytest.raises(NotFound):
+        await application.verification.log.inclusion(claims["audit"]["number"])
+    await application.verification.log.sequence()
+    proof = await application.verification.log.inclusion(claims["audit"]["number"])
+    assert proof.leaf_index >= claims["checkpoint"]["size"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -65,6 +66,8 @@ class TransparencyLog:
         self._clock = clock
         self._keys = keys
         self._origin = origin
+        self._latest: tuple[int, bytes] | None = None
+        self._looked_at = float("-inf")
 
     async def sequence(self) -> int:
         """Append every final audit row, then sign the tree as it is; return the number of rows appended."""
@@ -128,6 +131,15 @@ class TransparencyLog:
         if latest is None:
             raise NotFound("Nothing is in the log yet.")
         return latest
+
+    async def latest_tree(self) -> tuple[int, bytes] | None:
+        """Return size and root of the latest checkpoint, at most two seconds old; None before the first."""
+        if time.monotonic() - self._looked_at >= SEQUENCE_EVERY.total_seconds():
+            async with self._database.read() as connection:
+                latest = await LogRepository(connection).latest_checkpoint()
+            self._latest = None if latest is None else (latest.size, latest.root)
+            self._looked_at = time.monotonic()
+        return self._latest
 
     async def tile(self, level: int, index: int, width: int = TILE_WIDTH) -> bytes:
         """Return a tile, or its first `width` hashes; raises NotFound."""

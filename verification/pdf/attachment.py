@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,12 @@ def attached_licence(pdf: pikepdf.Pdf) -> Mapping[str, str] | None:
             return None
         return _texts(stream.read_bytes()[: MAXIMUM_BYTES * 4])
     return None
+
+
+def attached_to(own_document: bytes) -> Mapping[str, str] | None:
+    """Return the attached licence data of a document whose bytes are known to be our own."""
+    with pikepdf.open(io.BytesIO(own_document)) as pdf:
+        return attached_licence(pdf)
 
 
 def _texts(data: bytes) -> Mapping[str, str] | None:

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.verification.records import IDENTIFIER, Record
+from tests.verification.test_codec import REPORT
+from verification.model import Reason, Verdict
+from verification.own_documents import judge_known_document, judge_with_record, without_state
+
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+COPY = {"ZZMC": "食品经营许可证", "ZZBS": IDENTIFIER, "JZJYXQJZSJ": "2026-03-05"}
+
+
+@pytest.mark.parametrize(
+    ("days", "verdict", "reason"),
+    [
+        (0, Verdict.VALID, Reason.ALL_CHECKS_PASSED),
+        (3, Verdict.VALID, Reason.ALL_CHECKS_PASSED),
+        (4, Verdict.INVALID, Reason.COPY_EXPIRED),
+    ],
+)
+def test_a_purpose_bound_copy_ends_with_its_term(days: int, verdict: Verdict, reason: Reason) -> None:
+    at = NOW + timedelta(days=days)
+    known = judge_known_document(Record(), bytes(32), COPY, at=at, now=NOW)
+    parsed = judge_with_record(replace(REPORT, attached=COPY), Record(), at=at)
+    for report in (known, parsed):
+        assert (report.verdict, report.reason) == (verdict, reason)
+
+
+def test_a_term_that_is_no_date_counts_as_over() -> None:
+    known = judge_known_document(Record(), bytes(32), COPY | {"JZJYXQJZSJ": "soon"}, at=NOW, now=NOW)
+    assert known.reason is Reason.COPY_EXPIRED
+
+
+def test_attached_data_that_differ_from_the_record_are_named_field_by_field() -> None:
+    report = judge_with_record(replace(REPORT, attached=COPY | {"ZZMC": "营业执照"}), Record(), at=NOW)
+    assert (report.verdict, report.reason) == (Verdict.INVALID, Reason.DOCUMENT_DIFFERS_FROM_RECORD)
+    assert {item.field: item.same for item in report.comparisons} == {"ZZMC": False, "ZZBS": True}
+
+
+def test_the_record_cannot_mend_a_bad_seal() -> None:
+    forged = replace(REPORT, verdict=Verdict.INVALID, reason=Reason.SEAL_FORGED, attached=COPY)
+    assert judge_with_record(forged, Record(), at=NOW).reason is Reason.SEAL_FORGED
+    unknown = replace(REPORT, verdict=Verdict.UNDETERMINED, reason=Reason.CERTIFICATE_UNTRUSTED, attached=COPY)
+    assert judge_with_record(unknown, Record(), at=NOW).verdict is Verdict.UNDETERMINED
+    assert judge_with_record(unknown, Record(state="revoked"), at=NOW).verdict is Verdict.INVALID
+
+
+def test_without_records_only_the_seal_is_vouched_for() -> None:
+    report = without_state(replace(REPORT, attached=COPY))
+    assert (report.verdict, report.reason) == (Verdict.VALID, Reason.LICENCE_STATE_NOT_CHECKED)
+    assert without_state(replace(REPORT, attached=None)) == replace(REPORT, attached=None)
