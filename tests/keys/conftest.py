@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +16,7 @@ from keys.ceremony import CeremonyRecord, initialise
 from tests.keys.support import PIN, SOFTHSM, StoredIntentions, make_token
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from foundation.clock import FixedClock
     from foundation.database import Database
@@ -23,16 +25,22 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def token(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the label of a fresh SoftHSM2 token; the library reads its configuration once a process."""
-    directory = tmp_path_factory.mktemp("softhsm")
-    (directory / "tokens").mkdir()
-    configuration = directory / "softhsm2.conf"
-    configuration.write_text(
-        f"directories.tokendir = {directory}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n"
-    )
-    os.environ["SOFTHSM2_CONF"] = str(configuration)
-    return make_token("hufu-tests")
+def token() -> Iterator[str]:
+    """Yield the label of a fresh SoftHSM2 token; the library reads its configuration once a process.
+
+    SoftHSM writes every object through to the disk, 0.2 s a key, so the token lies in memory where it can.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - Linux's memory file system; the directory in it is our own
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as name:
+        directory = Path(name)
+        (directory / "tokens").mkdir()
+        configuration = directory / "softhsm2.conf"
+        configuration.write_text(
+            f"directories.tokendir = {directory}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n"
+        )
+        os.environ["SOFTHSM2_CONF"] = str(configuration)
+        yield make_token("hufu-tests")
+        del os.environ["SOFTHSM2_CONF"]
 
 
 @pytest.fixture(params=["software", "pkcs11"])

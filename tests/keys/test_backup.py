@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from keys.ceremony import CeremonyRecord
     from tests.keys.support import StoredIntentions
 
+pytestmark = pytest.mark.parametrize("provider", ["software"], indirect=True)
+
 PASSPHRASE = "first half of one, second half of another"
 LOSE = "TRUNCATE keystores, keys, key_store_version, certificates, crls, ceremonies"
 

@@ -137,7 +137,7 @@ async def test_wrong_usage_is_told_and_does_nothing(terminal: Terminal) -> None:
 
 async def test_every_service_key_rotates(keys: Keys, operator: Principal) -> None:
     service = keys.service
-    for purpose in (KeyPurpose.TSA, KeyPurpose.QR, KeyPurpose.STATUS_LIST, KeyPurpose.CHECKPOINT, KeyPurpose.TOKEN):
+    for purpose in (KeyPurpose.TSA, KeyPurpose.QR, KeyPurpose.STATUS_LIST, KeyPurpose.CHECKPOINT):
         before = await service.active(purpose)
         after = await rotate(keys, operator, purpose)
         assert (await service.active(purpose)).key_id == after.key_id != before.key_id

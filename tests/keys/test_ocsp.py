@@ -120,6 +120,7 @@ async def test_an_answer_without_nonce_is_given_again_until_the_status_changes(
     assert third.certificate_status is ocsp.OCSPCertStatus.REVOKED
 
 
+@pytest.mark.parametrize("provider", ["software"], indirect=True)
 @pytest.mark.parametrize(
     "request_der",
     [b"", b"\0" * 10, b"\x30\x00", b"\x30\x80", b"A" * 20_000, der.sequence(der.sequence(der.sequence()))],

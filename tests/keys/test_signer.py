@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from asyncio.subprocess import PIPE
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -265,7 +266,7 @@ async def call_as(uid: int, path: str, sent: bytes) -> bytes:
     """Send one frame as another user and return what comes back; needs root, as the tests' container has."""
     assert os.geteuid() == 0
     for parent in Path(path).parents:
-        if parent.name.startswith(("pytest-", "test_")):
+        if parent.is_relative_to(tempfile.gettempdir()) and parent != Path(tempfile.gettempdir()):
             parent.chmod(0o755)
     script = (
         "import os, socket, sys; os.setuid(int(sys.argv[3])); s = socket.socket(socket.AF_UNIX);"
@@ -332,6 +333,7 @@ async def test_the_process_killed_in_the_middle_loses_no_work(
     await approve_seals(database)
     async with signer_process(separate) as process:
         await keys.service.load()
+        keys.service._signer._patience = 90.0  # type: ignore[attr-defined]  # a busy machine starts a process slowly
         seal = await make_seal(keys, operator)
         for number, digest in enumerate(digests):
             await intend(database, seal.key_id, digest, f"int_{number}")

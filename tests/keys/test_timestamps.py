@@ -99,6 +99,7 @@ SHA256 = der.sequence(der.oid("2.16.840.1.101.3.4.2.1"))
 IMPRINT = der.sequence(SHA256, der.octet_string(bytes(32)))
 
 
+@pytest.mark.parametrize("provider", ["software"], indirect=True)
 @pytest.mark.parametrize(
     ("asked", "failure"),
     [
