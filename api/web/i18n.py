@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 
 from babel.messages.pofile import read_po
 
-from api.context import prefers_english
-
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
@@ -43,8 +41,10 @@ def translate(text: str, language: str) -> str:
 
 
 def language_of(request: HTTPConnection) -> str:
-    """Return the language the person chose, else the one the browser asks for, else Chinese."""
+    """Return the language the person chose by the switch, else Chinese.
+
+    The browser's own wish does not count: many phones here speak English to the network
+    while their owners read Chinese, and the switch stands on every page.
+    """
     chosen = request.cookies.get(LANGUAGE_COOKIE, "")
-    if chosen in LANGUAGES:
-        return chosen
-    return ENGLISH if prefers_english(request.headers.get("accept-language", "")) else CHINESE
+    return chosen if chosen in LANGUAGES else CHINESE

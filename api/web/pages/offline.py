@@ -47,5 +47,5 @@ async def manifest(request: Request) -> Response:
         "theme_color": "#b3261e",
         "icons": [{"src": "/static/mark.svg", "sizes": "any", "type": "image/svg+xml"}],
     }
-    headers = {"cache-control": f"public, max-age={SHORT_SECONDS}", "vary": "accept-language, cookie"}
+    headers = {"cache-control": f"public, max-age={SHORT_SECONDS}", "vary": "cookie"}
     return Response(orjson.dumps(body), media_type="application/manifest+json", headers=headers)
