@@ -34,7 +34,7 @@ class Access:
     """One row.
 
     `scope` is what a token must carry. `actor` says which sessions a page takes: `any`,
-    `citizen` or `officer`. `per_minute` limits one network source on an open route. EITHER
+    `citizen`, `officer` or `operator`. `per_minute` limits one network source on an open route. EITHER
     routes take a token, or nobody's within that limit. PROTOCOL routes authenticate by a
     rule of their own (OAuth, OCSP, TSA).
     """
@@ -176,6 +176,13 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("POST", "/mandates/new"): page("citizen"),
     ("POST", "/mandates/code"): page("citizen"),
     ("POST", "/mandates/{mandate_id}"): page("citizen"),
+    ("GET", "/presence"): page("citizen"),
+    ("POST", "/presence"): page("citizen"),
+    ("GET", "/desk/counter"): page("officer"),
+    ("POST", "/desk/counter"): page("officer"),
+    ("POST", "/desk/counter/{check_id}"): page("officer"),
+    ("POST", "/desk/counter/{check_id}/mandate"): page("officer"),
+    ("POST", "/desk/mandates/{mandate_id}"): page("officer"),
     ("GET", "/acting"): page("citizen"),
     ("POST", "/acting"): page("citizen"),
     ("POST", "/acting/verify"): page("citizen"),
@@ -192,6 +199,15 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("POST", "/security/data"): page(),
     ("POST", "/sign-in/passkey/begin"): open_to_all(60),
     ("POST", "/sign-in/passkey/finish"): open_to_all(60),
+    ("GET", "/desk/issue"): page("officer"),
+    ("GET", "/desk/issue/{type_code}"): page("officer"),
+    ("POST", "/desk/issue/{type_code}"): page("officer"),
+    ("GET", "/operate"): page("operator"),
+    ("GET", "/operate/seals"): page("operator"),
+    ("POST", "/operate/seals"): page("operator"),
+    ("POST", "/operate/seals/{seal_id}"): page("operator"),
+    ("GET", "/operate/clients"): page("operator"),
+    ("POST", "/operate/clients/{client_id}"): page("operator"),
     ("GET", "/desk"): page("officer"),
     ("GET", "/desk/seal"): page("officer"),
     ("POST", "/desk/seal"): page("officer"),

@@ -15,6 +15,7 @@ from licence_vault import backfill_rows
 from licence_vault import errors as vault
 from signing import errors as signing
 from verification import errors as verification
+from verification import trust_lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,7 @@ PROBLEMS: dict[type[base.TrustServiceError], Problem] = {
     ),
     signing.UnexaminablePdf: Problem(422, "unexaminable-pdf", "文件无法在限定内检查", "Document cannot be examined"),
     signing.UnsealablePdf: Problem(422, "unsealable-pdf", "文件不能盖章", "Document cannot be sealed"),
+    trust_lists.BadTrustList: Problem(422, "bad-trust-list", "信任列表不可用", "Trust list not acceptable"),
     verification.DocumentEncrypted: Problem(422, "document-encrypted", "PDF 需要密码", "Document encrypted"),
     verification.DocumentOverLimit: Problem(413, "document-over-limit", "文件超过上限", "Document over a limit"),
     verification.NoSealFound: Problem(422, "no-seal-found", "文件中没有电子签章", "No seal found"),

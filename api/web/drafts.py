@@ -41,6 +41,7 @@ class Draft:
     intention_id: str = ""
     preview_ref: str = ""
     digest: str = ""
+    challenge: str = ""
     sealed: dict[str, Any] | None = None
 
 

@@ -67,6 +67,8 @@ SENTENCES: Mapping[type[base.TrustServiceError], str] = {
     signing.PdfTooLarge: N_("文件太大、页数太多或结构太复杂。最大 50 MB。"),
     signing.ActiveContent: N_("文件里有盖章后仍可能变化的内容（如表单、脚本、图层）。请“打印成 PDF”后再上传。"),
     signing.BadPlacement: N_("印章放不到这个位置。请把它完整地放在纸面以内。"),
+    signing.FourEyesRequired: N_("申请人不能批准自己的申请，请另一位操作员批准。"),
+    signing.SealStateConflict: N_("印章当前的状态不允许这一步，请刷新后再看。"),
     signing.SealNotActive: N_("这枚印章现在不能使用（未启用、停用或已注销）。"),
     signing.SealUseNotGranted: N_("您没有在这个事项上使用这枚印章的授权。"),
     signing.SecondFactorRequired: N_("盖章需要输入动态码。"),

@@ -50,6 +50,7 @@ async def require(request: HTTPConnection, actor: str) -> Principal:
         raise NotAuthenticated("Sign in first.")
     principal = session.principal()
     kinds = {"citizen": {PrincipalKind.PERSON, PrincipalKind.ENTERPRISE}, "officer": {PrincipalKind.OFFICER}}
+    kinds["operator"] = {PrincipalKind.OPERATOR}
     if actor in kinds and principal.kind not in kinds[actor]:
         raise NotPermitted("This page is for another kind of account.")
     return principal

@@ -109,7 +109,8 @@ class Portal:
             token = await self._sso.authorize_access_token(request)
             claims = await self._sso.userinfo(token=token)
         except OAuthError as error:
-            return self.page(request, "problem.html", 400, title="没有登录成功", text=declined(error))
+            status = 200 if error.error == "access_denied" else 400
+            return self.page(request, "problem.html", status, title="没有登录成功", text=declined(error))
         except httpx2.HTTPError:
             return self.page(request, "problem.html", 503, title="没有登录成功", text=AWAY)
         signed = token["userinfo"]

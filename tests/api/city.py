@@ -73,7 +73,7 @@ class City:
         """Return the Authorization header of a department's system."""
         return {"authorization": f"Bearer {await self.token(client_id, scope)}"}
 
-    async def one_time_code(self, officer: demo_city.DemoOfficer) -> str:
+    async def one_time_code(self, officer: demo_city.DemoOfficer | demo_city.DemoOperator) -> str:
         """Return a code that was not used before, waiting for the next step where it must."""
         secret = base64.b32decode(officer.totp_secret_base32)
         while True:

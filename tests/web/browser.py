@@ -63,3 +63,18 @@ class Complaints:
         expected = ("status of 422", "ERR_INTERNET_DISCONNECTED")
         if kind == "error" and not any(part in text for part in expected):
             self.found.append(f"{page.url}: {text}")
+
+
+async def add_authenticator(page: Page) -> None:
+    """Give the browser an authenticator that verifies its user at once."""
+    devtools = await page.context.new_cdp_session(page)
+    await devtools.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})

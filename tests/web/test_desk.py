@@ -9,6 +9,7 @@ from playwright.async_api import expect
 
 from hufu import demo_city
 from tests.api.documents import blank_pdf
+from tests.web.browser import add_authenticator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 LI_MING = demo_city.OFFICERS[0]
 
 
-async def sign_in(page: Page, city: City, officer: demo_city.DemoOfficer, path: str) -> None:
+async def sign_in(page: Page, city: City, officer: demo_city.DemoOfficer | demo_city.DemoOperator, path: str) -> None:
     await page.goto(f"{city.url}{path}")
     await page.get_by_label("用户名").fill(officer.username)
     await page.get_by_label("密码").fill(officer.password)
@@ -119,3 +120,45 @@ async def test_a_file_that_is_no_pdf_is_told_at_its_field(context: BrowserContex
     await sign_in(page, city, demo_city.OFFICERS[1], "/desk/seal")
     await upload(page, file)
     await expect(page.get_by_text("请选择一个 PDF 文件。")).to_be_visible()
+
+
+async def test_a_passkey_confirms_what_the_officer_saw(context: BrowserContext, city: City, tmp_path: Path) -> None:
+    file = tmp_path / "approval.pdf"
+    file.write_bytes(blank_pdf())
+    page = await context.new_page()
+    await add_authenticator(page)
+    await sign_in(page, city, demo_city.OFFICERS[1], "/security")
+    await page.get_by_role("button", name="添加通行密钥").click()
+    await expect(page.get_by_role("button", name="删除")).to_be_visible()
+    await page.goto(f"{city.url}/desk/seal")
+    await upload(page, file)
+    await page.get_by_role("button", name="下一步：核对并确认").click()
+    await page.get_by_role("button", name="用通行密钥确认盖章").click()
+    await expect(page.get_by_text("已盖章并登记。")).to_be_visible()
+    await page.goto(f"{city.url}/security")
+    await page.get_by_role("button", name="删除").click()
+    await expect(page.get_by_role("button", name="删除")).to_have_count(0)
+
+
+async def test_a_licence_is_issued_by_the_form_of_its_type(context: BrowserContext, city: City) -> None:
+    page = await context.new_page()
+    await sign_in(page, city, LI_MING, "/desk/issue")
+    await page.get_by_role("link", name="食品经营许可证").click()
+    await page.get_by_label("名称或姓名").fill("陈伟")
+    await page.get_by_label("证件种类").select_option("111")
+    await page.get_by_label("证件号码或统一社会信用代码").fill("500101199003070226")
+    await page.get_by_label("法定代表人(负责人)").fill("陈伟")
+    for label in ("住所", "经营场所", "日常监督管理机构"):
+        await page.get_by_label(label, exact=True).fill("演示市东江区滨江路 18 号")
+    await page.get_by_label("经营项目").fill("热食类食品制售\n冷食类食品制售")
+    await page.get_by_label("签发人").fill("李明")
+    await page.get_by_label("证照编号").fill("JY25001010009876")
+    await page.get_by_label("有效期起").fill("2026-03-02")
+    await page.get_by_label("有效期止").fill("2031-03-01")
+    await page.get_by_role("button", name="签发", exact=True).click()
+    await expect(page.locator("#holder_code-error")).to_be_visible()
+    assert await page.get_by_label("签发人").input_value() == "李明"
+    await page.get_by_label("证件号码或统一社会信用代码").fill("500101199003070225")
+    await page.get_by_role("button", name="签发", exact=True).click()
+    await expect(page.get_by_text("已签发并盖章，现在就能核验。")).to_be_visible()
+    await expect(page.get_by_text("JY25001010009876")).to_be_visible()

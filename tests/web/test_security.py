@@ -10,29 +10,15 @@ from playwright.async_api import expect
 
 from foundation.clock import SystemClock
 from idp.people import totp
+from tests.web.browser import add_authenticator
 from tests.web.test_citizen import PASSWORD, register
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, Page
+    from playwright.async_api import Browser, BrowserContext
 
     from tests.api.city import City
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-async def add_authenticator(page: Page) -> None:
-    """Give the browser an authenticator that verifies its user at once."""
-    devtools = await page.context.new_cdp_session(page)
-    await devtools.send("WebAuthn.enable")
-    options = {
-        "protocol": "ctap2",
-        "transport": "internal",
-        "hasResidentKey": True,
-        "hasUserVerification": True,
-        "isUserVerified": True,
-        "automaticPresenceSimulation": True,
-    }
-    await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
 
 async def test_a_passkey_is_added_signs_in_and_is_removed(context: BrowserContext, city: City) -> None:

@@ -26,7 +26,7 @@ REGISTER_FIELDS = frozenset({"username", "password", "mobile"})
 
 def home_of(session: Session) -> str:
     """Return where a kind of account starts."""
-    return "/desk" if session.kind is AccountKind.OFFICER else "/home"
+    return {AccountKind.OFFICER: "/desk", AccountKind.OPERATOR: "/operate"}.get(session.kind, "/home")
 
 
 def go_on_address(session: Session, following: str) -> str:

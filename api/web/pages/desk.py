@@ -3,6 +3,7 @@
 from pathlib import PurePath
 from typing import Any
 
+import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.datastructures import FormData, UploadFile
@@ -23,6 +24,7 @@ router = APIRouter(include_in_schema=False)
 POINTS_PER_MM = 72 / 25.4
 MARGIN_MM = 25.0
 MAX_MM = 5000.0
+MAX_CREDENTIAL_CHARS = 20_000
 PNG_HEADERS = {"cache-control": "private, no-store"}
 UPLOAD_FIELDS = frozenset({"document", "matter_code"})
 PLACE_FIELDS = frozenset({"x", "y", "size"})
@@ -203,6 +205,7 @@ async def place(request: Request, draft_id: str) -> Response:
         intention_id=prepared.intention_id,
         preview_ref=await drafts.put(prepared.preview),
         digest=prepared.document_digest.hex(),
+        challenge=prepared.challenge.hex(),
         **facts,
     )
     return see_other(f"/desk/confirm/{draft_id}")
@@ -237,8 +240,16 @@ async def _confirm_page(request: Request, draft: Draft, errors: dict[str, str] |
         return see_other(f"/desk/done/{draft.draft_id}")
     if not draft.intention_id:
         return see_other(f"/desk/seal/{draft.draft_id}")
-    shown = {"prepared": draft, "errors": errors or {}}
+    shown = {"prepared": draft, "passkey_options": await _passkey_options(request, draft), "errors": errors or {}}
     return await page(request, "desk_confirm.html", shown, status=422 if errors else 200)
+
+
+async def _passkey_options(request: Request, draft: Draft) -> str:
+    """Return what makes a passkey sign the intention itself, or nothing for an officer without one."""
+    passkeys, principal = services_of(request).people.passkeys, principal_of(request)
+    if not await passkeys.of_account(principal):
+        return ""
+    return orjson.dumps(await passkeys.act_options(principal, bytes.fromhex(draft.challenge))).decode()
 
 
 @router.get("/desk/confirm/{draft_id}/preview.png")
@@ -258,7 +269,8 @@ async def confirm(request: Request, draft_id: str) -> Response:
     draft = await draft_of(request, draft_id)
     if draft.sealed or not draft.intention_id:
         return await _confirm_page(request, draft)
-    factor = SecondFactor("totp", text_of(form, "code", limit=40))
+    response = text_of(form, "response", limit=MAX_CREDENTIAL_CHARS)
+    factor = SecondFactor("passkey", response) if response else SecondFactor("totp", text_of(form, "code", limit=40))
     try:
         sealed = await services_of(request).sealing.confirm(principal_of(request), draft.intention_id, factor)
     except TrustServiceError as error:

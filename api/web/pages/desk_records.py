@@ -9,13 +9,16 @@ from fastapi.responses import Response
 
 from api.context import services_of
 from api.dependencies import principal_of
+from api.web.i18n import N_
 from api.web.pages.citizen import masked_holder
 from api.web.pages.desk import draft_of, organisation_name
-from api.web.rendering import page, see_other
+from api.web.rendering import page, say, see_other
 from foundation.errors import NotFound
 from foundation.principal import PrincipalKind
 
 router = APIRouter(include_in_schema=False)
+
+ISSUED = N_("已签发并盖章，现在就能核验。")
 
 
 @router.get("/desk/done/{draft_id}")
@@ -79,5 +82,12 @@ async def _name_of(request: Request, audit_name: str) -> str:
 async def issued(request: Request) -> Response:
     """Show the newest licences of the organisation, holders masked."""
     found = await services_of(request).licences.of_issuer(principal_of(request))
-    shown = {"licences": found, "masked": masked_holder, "organisation": await organisation_name(request)}
+    fresh = request.query_params.get("new", "")
+    notice = {"kind": "good", "text": say(request, ISSUED)} if any(one.identifier == fresh for one in found) else None
+    shown = {
+        "notice": notice,
+        "licences": found,
+        "masked": masked_holder,
+        "organisation": await organisation_name(request),
+    }
     return await page(request, "desk_issued.html", shown)

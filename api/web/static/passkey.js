@@ -35,3 +35,17 @@ if (form && usable) {
     });
   });
 }
+
+// An act: the passkey signs the hash of what is shown, and the answer goes with the form.
+const act = document.getElementById("passkey-act");
+if (act && usable) {
+  act.hidden = false;
+  act.addEventListener("click", async () => {
+    const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(act.dataset.options));
+    const credential = await navigator.credentials.get({ publicKey }).catch(() => null);
+    if (!credential) return;
+    document.getElementById("passkey-response").value = JSON.stringify(credential.toJSON());
+    act.form.noValidate = true;
+    act.form.requestSubmit();
+  });
+}
