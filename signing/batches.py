@@ -8,7 +8,7 @@ ticks the item off).
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select
@@ -20,7 +20,7 @@ from foundation.principal import Channel, Principal, PrincipalKind
 from foundation.tables import batch_items
 from signing.errors import IntentionSpent, SealingFailed, SecondFactorRequired
 from signing.intention_repository import IntentionRepository
-from signing.model import ActiveContentPolicy, BaselineLevel, IntentionState, SealRequest
+from signing.model import ActiveContentPolicy, Appearance, BaselineLevel, IntentionState, SealRequest
 from signing.placement_json import from_json, to_json
 from signing.seal_rules import SCOPE_SEAL
 from signing.sealing import new_intention, not_usable
@@ -95,7 +95,7 @@ class SealBatches:
         Args:
             principal: a department system with scope `seal:apply`, or an officer with a grant.
             documents: in the order of their numbers, from 0.
-            request: seal, placement, matter, level, policy and an officer's second factor; its document is not used.
+            request: everything but the document, with an officer's second factor.
 
         Raises: as `SealingService.seal` does up to the documents; LimitExceeded, InvalidInput.
         """
@@ -131,6 +131,8 @@ class SealBatches:
                     matter_code=request.matter_code,
                     level=request.level,
                     placement=to_json(request.placement),
+                    certify=request.certify,
+                    appearance=asdict(request.appearance),
                     flatten=request.active_content is ActiveContentPolicy.FLATTEN,
                     second_factor_method=method,
                     second_factor_reference=reference,
@@ -209,6 +211,8 @@ class SealBatches:
             placement=from_json(order.placement),
             matter_code=order.matter_code,
             level=BaselineLevel(order.level),
+            appearance=Appearance(**order.appearance),
+            certify=order.certify,
             active_content=ActiveContentPolicy.FLATTEN if order.flatten else ActiveContentPolicy.REFUSE,
         )
         now = self._clock.now()

@@ -6,6 +6,8 @@ import hashlib
 import logging
 from typing import TYPE_CHECKING
 
+from cryptography.exceptions import InvalidSignature
+
 from foundation.audit import AuditEvent
 from foundation.errors import NotFound, ServiceUnavailable, TrustServiceError, UpstreamUnavailable
 from foundation.ids import new_id
@@ -13,14 +15,17 @@ from keys.errors import IntentionMissing, KeyNotFound, KeyNotUsable, WrongPurpos
 from keys.model import KeyPurpose
 from signing.errors import IntentionSpent, SealingFailed, SealKeyUnusable
 from signing.intention_repository import IntentionRepository, Outcome
+from signing.key_trial import verify_signature
 from signing.levels import LONG_TERM, Levelled
-from signing.model import BaselineLevel, SealedDocument
+from signing.model import BaselineLevel, DigestSeal, SealedDocument
 from signing.off_loop import off_loop
 from signing.ports import SealExpectation
 from signing.signature_field import finish
 from signing.upgrades import UPGRADE_JOB
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from foundation.audit import Audit
     from foundation.blobs import BlobRef, BlobStore
     from foundation.clock import Clock
@@ -86,6 +91,33 @@ class Execution:
             raise
         return await self._store(principal, intention, levelled, blob)
 
+    async def seal_digest(self, principal: Principal, intention: Intention, seal: LoadedSeal) -> DigestSeal:
+        """Sign what a committed intention for a caller's own document describes; raises as `carry_out`."""
+        digest = intention.layout.signed_bytes_digest
+        try:
+            signature = await self._signature(intention)
+            token = None
+            if intention.level.timestamped:
+                token = await self._timestamp(signature)
+            try:
+                verify_signature(seal.certificate, signature, intention.to_be_signed_digest)
+            except InvalidSignature as error:
+                raise SealingFailed("The signature did not pass its check: signature.") from error
+        except TrustServiceError as error:
+            await self._close(principal, intention, error)
+            raise
+        cms = seal.cms.signed_data(digest, signature, token)
+        level = BaselineLevel.B_B if token is None else BaselineLevel.B_T
+        at = self._clock.now()
+        async with self._database.transaction() as connection:
+            number = await IntentionRepository(connection).complete_use(
+                intention.intention_id, hashlib.sha256(cms).digest(), level, at
+            )
+            if number is None:
+                raise IntentionSpent("The sealing was finished or given up meanwhile.")
+            await self._record_use(connection, principal, intention, number, hashlib.sha256(cms).digest(), level)
+        return DigestSeal(intention.intention_id, number, cms, level, at)
+
     async def _sealed(self, intention: Intention, seal: LoadedSeal, prepared: Prepared, source: bytes) -> Levelled:
         signature = await self._signature(intention)
         token = await self._token(signature, seal, prepared) if intention.level.timestamped else None
@@ -127,16 +159,19 @@ class Execution:
             raise SealKeyUnusable("The seal's key refuses to sign.") from error
 
     async def _token(self, signature: bytes, seal: LoadedSeal, prepared: Prepared) -> bytes | None:
-        """Return a timestamp over the signature, or None while there is none to be had."""
-        try:
-            token = await self._timestamps.timestamp(hashlib.sha256(signature).digest())
-        except (ServiceUnavailable, UpstreamUnavailable, NotFound) as error:
-            logger.warning("sealed without timestamp", extra={"error": type(error).__name__})
-            return None
-        if seal.cms.size_with(len(token)) > prepared.contents_size:
+        """Return a timestamp that fits into its room, or None while there is none to be had."""
+        token = await self._timestamp(signature)
+        if token is not None and seal.cms.size_with(len(token)) > prepared.contents_size:
             logger.warning("timestamp larger than the room reserved", extra={"bytes": len(token)})
             return None
         return token
+
+    async def _timestamp(self, signature: bytes) -> bytes | None:
+        try:
+            return await self._timestamps.timestamp(hashlib.sha256(signature).digest())
+        except (ServiceUnavailable, UpstreamUnavailable, NotFound) as error:
+            logger.warning("sealed without timestamp", extra={"error": type(error).__name__})
+            return None
 
     async def _store(
         self, principal: Principal, intention: Intention, levelled: Levelled, blob: BlobRef
@@ -146,17 +181,7 @@ class Execution:
             number = await IntentionRepository(connection).complete(intention.intention_id, outcome)
             if number is None:
                 raise IntentionSpent("The sealing was finished or given up meanwhile.")
-            detail = {
-                "intention_id": intention.intention_id,
-                "key_id": intention.key_id,
-                "use_number": number,
-                "document_sha256": intention.document_digest.hex(),
-                "sealed_sha256": blob.sha256.hex(),
-                "matter_code": intention.matter_code,
-                "level": levelled.level,
-                "second_factor": intention.second_factor_method,
-            }
-            await self._audit.record(connection, principal, AuditEvent("seal.use", "seal", intention.seal_id, detail))
+            await self._record_use(connection, principal, intention, number, blob.sha256, levelled.level)
             if levelled.level is not intention.level:
                 await self._jobs.enqueue(connection, UPGRADE_JOB, {"document_id": outcome.document_id})
         return SealedDocument(
@@ -170,6 +195,27 @@ class Execution:
             level=levelled.level,
             sealed_at=outcome.at,
         )
+
+    async def _record_use(
+        self,
+        connection: AsyncConnection,
+        principal: Principal,
+        intention: Intention,
+        number: int,
+        sealed_digest: bytes,
+        level: BaselineLevel,
+    ) -> None:
+        detail = {
+            "intention_id": intention.intention_id,
+            "key_id": intention.key_id,
+            "use_number": number,
+            "document_sha256": intention.document_digest.hex(),
+            "sealed_sha256": sealed_digest.hex(),
+            "matter_code": intention.matter_code,
+            "level": level,
+            "second_factor": intention.second_factor_method,
+        }
+        await self._audit.record(connection, principal, AuditEvent("seal.use", "seal", intention.seal_id, detail))
 
     async def _close(self, principal: Principal, intention: Intention, error: TrustServiceError) -> None:
         """Write down why a sealing did not come out."""

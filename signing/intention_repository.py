@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 _table = seal_intentions
 
 # One round trip, so that the seal's row, whose counter numbers the uses, is locked for a moment only.
-_COMPLETE = text(
-    """
+_USE = """
     WITH done AS (
         UPDATE seal_intentions SET state = 'completed', finished_at = :at
         WHERE intention_id = :intention_id AND state = 'intended'
@@ -44,12 +43,18 @@ _COMPLETE = text(
             done.matter_code, done.document_digest, :sealed_digest, done.placement, :level,
             done.second_factor_method, done.second_factor_reference, :at
         FROM done, counted
+        RETURNING use_number
     )
+"""
+_COMPLETE_USE = text(_USE + "SELECT use_number FROM used")  # noqa: S608 - both parts are constants
+_COMPLETE = text(
+    _USE  # noqa: S608 - both parts are constants
+    + """
     INSERT INTO sealed_documents (document_id, intention_id, seal_id, use_number, organisation_code, blob_ref,
         sha256, size, level, wanted_level, sealed_at, renew_after)
-    SELECT :document_id, done.intention_id, done.seal_id, counted.use_count, done.organisation_code, :blob_ref,
+    SELECT :document_id, done.intention_id, done.seal_id, used.use_number, done.organisation_code, :blob_ref,
         :sealed_digest, :size, :level, done.level, :at, :renew_after
-    FROM done, counted
+    FROM done, used
     RETURNING use_number
     """
 )
@@ -159,6 +164,13 @@ class IntentionRepository:
             "renew_after": outcome.renew_after,
         }
         return (await self._connection.execute(_COMPLETE, parameters)).scalar_one_or_none()
+
+    async def complete_use(
+        self, intention_id: str, sealed_digest: bytes, level: BaselineLevel, at: datetime
+    ) -> int | None:
+        """Write the use of an intention without a stored document and return its number, or None as `complete`."""
+        parameters = {"intention_id": intention_id, "sealed_digest": sealed_digest, "level": str(level), "at": at}
+        return (await self._connection.execute(_COMPLETE_USE, parameters)).scalar_one_or_none()
 
     async def fail(self, intention_id: str, failure: str, at: datetime) -> bool:
         """Close an intention whose sealing did not come out."""

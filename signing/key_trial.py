@@ -63,7 +63,7 @@ async def try_key(database: Database, keys: KeyService, seal: Seal, principal: P
         certificate = certificate_of(key)
         require_current(certificate, at)
         signature = await keys.sign_digest(key.key_id, KeyPurpose.SEAL, digest, intention_id=intention_id)
-        _verify(certificate, signature, digest)
+        verify_signature(certificate, signature, digest)
     except SealKeyUnusable:
         raise
     except (TrustServiceError, InvalidSignature) as error:
@@ -94,7 +94,7 @@ async def _write_trial(database: Database, seal: Seal, principal: Principal, dig
     return intention_id
 
 
-def _verify(certificate: x509.Certificate, signature: bytes, digest: bytes) -> None:
+def verify_signature(certificate: x509.Certificate, signature: bytes, digest: bytes) -> None:
     """Raise InvalidSignature unless the signature is the certificate's."""
     public_key = certificate.public_key()
     prehashed = utils.Prehashed(hashes.SHA256())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from signing.errors import BadPlacement
-from signing.placement import Edge, EveryPage, Invisible, Keyword, Rectangle, Seam, Several
+from signing.placement import Edge, EveryPage, Invisible, Keyword, Rectangle, Remote, Seam, Several
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +64,8 @@ def _marks(file: PdfFile, placement: Placement) -> Iterator[Mark]:
     match placement:
         case Invisible():
             return
+        case Remote():
+            raise BadPlacement("A document handed in is not sealed remotely.", field="placement")
         case Rectangle():
             yield Mark(placement.page, placement.x, placement.y, placement.width, placement.height)
         case EveryPage():

@@ -181,6 +181,28 @@ class SealRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class DigestRequest:
+    """A digest to seal for a caller that keeps its document."""
+
+    seal_id: str
+    signed_bytes_digest: bytes
+    """SHA-256 over the byte range of the caller's prepared PDF, or over whatever else a detached CMS shall cover."""
+    matter_code: str | None = None
+    level: BaselineLevel = BaselineLevel.B_T
+
+
+@dataclass(frozen=True, slots=True)
+class DigestSeal:
+    """A detached CMS for the caller to put into its document."""
+
+    intention_id: str
+    use_number: int
+    cms_der: bytes = field(repr=False)
+    level: BaselineLevel
+    sealed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedSealing:
     """A sealing that waits for its officer's confirmation."""
 

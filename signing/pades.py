@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pikepdf
 
+from signing.captions import Caption
 from signing.errors import BadPlacement, BrokenPdf, CertifiedAgainstChange
 from signing.pdf_file import DAMAGE
 from signing.pdf_update import PdfUpdate, reference, text_string
@@ -38,6 +39,7 @@ class SealFace:
 
     name: str
     form: bytes = field(repr=False)
+    caption: Caption = field(default_factory=Caption)
 
 
 def prepare(
@@ -110,7 +112,7 @@ def _add_annotations(file: PdfFile, update: PdfUpdate, face: SealFace, marks: Se
         widget = update.add(b"<</Type/Annot%s/P %s/Rect[0 0 0 0]>>" % (common, page))
         append_annotations(file, update, {1: [widget]})
         return widget
-    pictures = Pictures(file, update, face.form)
+    pictures = Pictures(file, update, face.form, face.caption)
     stamp = b"/Subtype/Stamp/Contents%s/F %d" % (text_string(face.name), PRINTED_READ_ONLY_AND_LOCKED)
     on_pages: dict[int, list[int]] = {}
     numbers: list[int] = []

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pikepdf
 
+from signing.captions import compose
 from signing.drawing import COLOUR_SPACE
 from signing.pdf_update import array_with, reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from signing.captions import Caption
     from signing.marks import Mark, Strip
     from signing.pdf_file import PdfFile
     from signing.pdf_update import PdfUpdate
@@ -23,11 +25,12 @@ UPRIGHT = {0: b"", 90: b"/Matrix[0 1 -1 0 0 0]", 180: b"/Matrix[-1 0 0 -1 0 0]",
 class Pictures:
     """Writes the seal once and refers to it from every place; like places share an appearance."""
 
-    def __init__(self, file: PdfFile, update: PdfUpdate, form: bytes) -> None:
-        """Take the seal's operators on the unit square, deflated."""
+    def __init__(self, file: PdfFile, update: PdfUpdate, form: bytes, caption: Caption) -> None:
+        """Take the seal's operators on the unit square, deflated, and what stands beside it."""
         self._file = file
         self._update = update
         self._form = form
+        self._caption = caption
         self._seal: int | None = None
         self._appearances: dict[tuple[float, float, int, Strip | None], int] = {}
 
@@ -48,22 +51,37 @@ class Pictures:
 
     def _new_appearance(self, mark: Mark, rotation: int) -> int:
         if self._seal is None:
-            self._seal = self._update.add_stream(
-                b"/Type/XObject/Subtype/Form/BBox[0 0 1 1]/Resources<<%s>>/Filter/FlateDecode" % COLOUR_SPACE,
-                self._form,
-            )
-        if mark.strip is None:
-            side = min(mark.width, mark.height)
-            left, bottom, width, height = (mark.width - side) / 2, (mark.height - side) / 2, side, side
-        else:
+            self._seal = self._drawing(self._form)
+        drawings = b"/S " + reference(self._seal)
+        if mark.strip is not None:
             # The whole picture is drawn moved to the left; the form's own box cuts the strip out.
-            width, height = mark.width * mark.strip.count, mark.height
-            left, bottom = -mark.width * mark.strip.index, 0.0
-        content = b"q %.3f 0 0 %.3f %.3f %.3f cm /S Do Q" % (width, height, left, bottom)
+            place = (mark.width * mark.strip.count, mark.height, -mark.width * mark.strip.index, 0.0)
+            content = b"q %.3f 0 0 %.3f %.3f %.3f cm /S Do Q" % place
+        elif self._caption:
+            composed = compose(self._caption, mark.width, mark.height)
+            drawings += b"/C " + reference(self._drawing(composed.form))
+            content = b"q %.3f 0 0 %.3f %.3f %.3f cm /S Do Q q %.3f 0 0 %.3f 0 0 cm /C Do Q" % (
+                composed.seal_side,
+                composed.seal_side,
+                composed.seal_x,
+                composed.seal_y,
+                composed.unit,
+                composed.unit,
+            )
+        else:
+            side = min(mark.width, mark.height)
+            place = (side, side, (mark.width - side) / 2, (mark.height - side) / 2)
+            content = b"q %.3f 0 0 %.3f %.3f %.3f cm /S Do Q" % place
         return self._update.add_stream(
-            b"/Type/XObject/Subtype/Form/BBox[0 0 %.3f %.3f]%s/Resources<</XObject<</S %s>>>>"
-            % (mark.width, mark.height, UPRIGHT[rotation], reference(self._seal)),
+            b"/Type/XObject/Subtype/Form/BBox[0 0 %.3f %.3f]%s/Resources<</XObject<<%s>>>>"
+            % (mark.width, mark.height, UPRIGHT[rotation], drawings),
             content,
+        )
+
+    def _drawing(self, form: bytes) -> int:
+        """Write operators on the unit square as a form of their own."""
+        return self._update.add_stream(
+            b"/Type/XObject/Subtype/Form/BBox[0 0 1 1]/Resources<<%s>>/Filter/FlateDecode" % COLOUR_SPACE, form
         )
 
 

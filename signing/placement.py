@@ -29,6 +29,11 @@ class Invisible:
 
 
 @dataclass(frozen=True, slots=True)
+class Remote:
+    """The document is with the caller and only its digest came here; for the register, not for a request."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rectangle:
     """A picture in a rectangle of one page."""
 
@@ -119,7 +124,7 @@ class Several:
             raise BadPlacement(f"Give 1 to {MAX_PLACEMENTS} places.", field="placement.placements")
 
 
-Placement: TypeAlias = Invisible | Rectangle | Keyword | EveryPage | Seam | Several
+Placement: TypeAlias = Invisible | Remote | Rectangle | Keyword | EveryPage | Seam | Several
 
 MAX_KEYWORD = 60
 MAX_PLACEMENTS = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from signing.placement import Edge, EveryPage, Invisible, Keyword, Rectangle, Seam, Several
+from signing.placement import Edge, EveryPage, Invisible, Keyword, Rectangle, Remote, Seam, Several
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _KINDS: dict[str, Any] = {
     "invisible": Invisible,
+    "remote": Remote,
     "rectangle": Rectangle,
     "keyword": Keyword,
     "every_page": EveryPage,

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from foundation.audit import AuditEvent
+from foundation.errors import InvalidInput
 from foundation.ids import new_id
 from foundation.principal import PrincipalKind
+from signing.captions import caption_for
 from signing.errors import (
     IntentionExpired,
     IntentionNotFound,
@@ -20,10 +22,13 @@ from signing.errors import (
 )
 from signing.intention import Intention, Layout
 from signing.intention_repository import IntentionRepository
-from signing.model import BaselineLevel, IntentionState, PreparedSealing, SealState
+from signing.levels import LONG_TERM
+from signing.model import BaselineLevel, IntentionState, PreparedSealing, SealRequest, SealState
 from signing.off_loop import off_loop
+from signing.placement import Remote
 from signing.preparation import Order, make_ready
 from signing.seal_rules import SCOPE_ISSUE, SCOPE_SEAL, require_reader
+from signing.signature_field import Prepared
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,11 +40,10 @@ if TYPE_CHECKING:
     from foundation.principal import Principal
     from signing.execution import Execution
     from signing.loaded import LoadedSeal, LoadedSeals
-    from signing.model import Seal, SealedDocument, SealRequest, SecondFactor
+    from signing.model import DigestRequest, DigestSeal, Seal, SealedDocument, SecondFactor
     from signing.ports import SecondFactors
     from signing.preparation import Ready
     from signing.seals import SealService
-    from signing.signature_field import Prepared
     from signing.workshop import Workshop
 
 
@@ -89,6 +93,29 @@ class SealingService:
         which renders stored licences anew. Recorded like every other use. Raises as `seal` does.
         """
         return await self._seal(principal, request, scopes=frozenset({SCOPE_SEAL, SCOPE_ISSUE}), human=False)
+
+    async def seal_digest(self, principal: Principal, request: DigestRequest) -> DigestSeal:
+        """Seal a digest for a department system that keeps its document (as the CSC API's signDoc).
+
+        The caller's digest becomes the message digest of a CMS whose signed attributes are ours, so the key
+        never signs a value somebody else chose. B-LT and B-LTA are the caller's to add.
+        Raises: InvalidInput, SealNotFound, SealNotActive, SealUseNotGranted, SealKeyUnusable, SealingFailed.
+        """
+        if len(request.signed_bytes_digest) != hashlib.sha256().digest_size:
+            raise InvalidInput("A SHA-256 digest has 32 bytes.", field="digest")
+        if request.level in LONG_TERM:
+            raise InvalidInput("A digest is sealed at B-B or B-T.", field="level")
+        if principal.kind is not PrincipalKind.CLIENT:
+            raise SealUseNotGranted("Only department systems have digests sealed; officers see what they seal.")
+        order = SealRequest(request.seal_id, b"", Remote(), request.matter_code, request.level)
+        seal, loaded = await self.usable(principal, order, frozenset({SCOPE_SEAL}), human=True)
+        digest, now = request.signed_bytes_digest, self._clock.now()
+        nowhere = Prepared(0, digest, b"", 0, 0, digest, "")
+        intention = replace(new_intention(principal, order, seal, loaded, nowhere, now), document_digest=digest)
+        async with self._database.transaction() as connection:
+            if not await IntentionRepository(connection).add(intention, IntentionState.INTENDED):
+                raise not_usable(await self._seals.get(seal.seal_id))
+        return await self._execution.seal_digest(principal, intention, loaded)
 
     async def prepare(self, principal: Principal, request: SealRequest) -> PreparedSealing:
         """First half for the desk: show an officer exactly what would be sealed.
@@ -220,7 +247,7 @@ class SealingService:
         size = await self._loaded.contents_size(loaded, timestamped=request.level.timestamped)
         order = Order(
             document=request.document,
-            face=loaded.face,
+            face=replace(loaded.face, caption=caption_for(request.appearance, loaded.face.name, now)),
             placement=request.placement,
             contents_size=size,
             at=now,

@@ -157,6 +157,8 @@ seal_batches = Table(
     Column("level", Text, nullable=False),
     Column("placement", JSONB, nullable=False),
     Column("flatten", Boolean, nullable=False),
+    Column("certify", Boolean, nullable=False),
+    Column("appearance", JSONB, nullable=False),
     Column("second_factor_method", Text, nullable=True),
     Column("second_factor_reference", Text, nullable=True),
     Column("created_at", DateTime(timezone=True), nullable=False),

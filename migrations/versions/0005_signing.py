@@ -147,6 +147,8 @@ STATEMENTS: tuple[str, ...] = (
         level text NOT NULL,
         placement jsonb NOT NULL,
         flatten boolean NOT NULL,
+        certify boolean NOT NULL,
+        appearance jsonb NOT NULL,
         second_factor_method text NULL,
         second_factor_reference text NULL,
         created_at timestamptz NOT NULL

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pikepdf
 import pypdfium2
 import pytest
+import zxingcpp
 from asn1crypto import cms
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -19,9 +20,10 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from signing.captions import caption_for
 from signing.cms import SealCms
 from signing.errors import BadPlacement, CertifiedAgainstChange, KeywordNotFound
-from signing.model import ActiveContentPolicy, SealKind
+from signing.model import ActiveContentPolicy, Appearance, SealKind
 from signing.pades import SealFace
 from signing.placement import Edge, EveryPage, Invisible, Keyword, Placement, Rectangle, Seam, Several
 from signing.placement_json import from_json, to_json
@@ -289,6 +291,53 @@ async def test_a_form_with_annotations_in_every_shape_is_extended(hand: TestSeal
     with pikepdf.open(io.BytesIO(sealed)) as pdf:
         assert [str(field.T) for field in pdf.Root.AcroForm.Fields] == ["Seal1", "Seal2"]
         assert len(pdf.pages[0].obj.Annots) == 2
+
+
+def with_caption(appearance: Appearance, placement: Placement, document: bytes) -> bytes:
+    face = SealFace(FACE.name, FACE.form, caption_for(appearance, FACE.name, AT))
+    policy = ActiveContentPolicy.REFUSE
+    prepared = make_ready(
+        Order(document, face, placement, 3000, AT, False, trusted=True, active_content=policy)
+    ).prepared
+    return finish(document, prepared, b"")
+
+
+def test_the_picture_carries_name_time_and_a_code_that_reads(licence: bytes) -> None:
+    text = "https://verify.example.gov.cn/v#sdo_06h09goislok15hpj1qtioj7v8"
+    everything = Appearance(show_name=True, show_time=True, qr_text=text)
+    sealed = with_caption(everything, Rectangle(1, 40, 60, 400, 110), licence)
+    opened = pypdfium2.PdfDocument(sealed)
+    opened.init_forms()
+    picture = opened[0].render(scale=3).to_pil().convert("L")
+    opened.close()
+    (code,) = zxingcpp.read_barcodes(picture)
+    assert code.text == text
+    middle = picture.crop((3 * 160, picture.height - 3 * 165, 3 * 320, picture.height - 3 * 65))
+    assert middle.getextrema()[0] < 60, "there are words between seal and code"
+    assert red_box(sealed, 1) == pytest.approx((40, 60, 150, 170), abs=2)
+
+
+def test_words_stand_beneath_the_seal_in_a_high_rectangle(licence: bytes) -> None:
+    sealed = with_caption(Appearance(show_name=True, show_time=True), Rectangle(1, 40, 60, 110, 140), licence)
+    box = red_box(sealed, 1)
+    assert box is not None
+    assert box[1] > 75
+    assert box[3] == pytest.approx(200, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("appearance", "placement"),
+    [
+        (Appearance(qr_text="x" * 401), Rectangle(1, 40, 60, 400, 110)),
+        (Appearance(qr_text=""), Rectangle(1, 40, 60, 400, 110)),
+        (Appearance(qr_text="x" * 300), Rectangle(1, 40, 60, 120, 30)),
+        (Appearance(qr_text="x"), Rectangle(1, 40, 60, 100, 100)),
+        (Appearance(show_name=True), Rectangle(1, 40, 60, 32, 20)),
+    ],
+)
+def test_a_caption_that_does_not_fit_is_refused(appearance: Appearance, placement: Rectangle, licence: bytes) -> None:
+    with pytest.raises(BadPlacement):
+        with_caption(appearance, placement, licence)
 
 
 @settings(deadline=None)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pikepdf
 import pytest
@@ -13,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 
-from foundation.errors import NotAuthenticated
+from foundation.errors import InvalidInput, NotAuthenticated, ServiceUnavailable
 from foundation.principal import Principal, PrincipalKind
 from foundation.tables import audit_log
 from keys.ca import Issuer
@@ -28,11 +29,12 @@ from signing.errors import (
     SealUseNotGranted,
     SecondFactorRequired,
 )
-from signing.model import BaselineLevel, SealRequest
+from signing.model import BaselineLevel, DigestRequest, SealRequest
 from signing.placement import Invisible, Rectangle
 from signing.signature_field import finish
 from signing.tables import seal_intentions, seal_uses
 from tests.signing.conftest import CODE, MATTER, OTHER, WRONG_CODE, OneCode
+from tests.signing.documents import typeset
 from tests.signing.peers import pdfsig_verdicts, pyhanko_statuses, qpdf_is_content, run, timestamp_of
 
 if TYPE_CHECKING:
@@ -243,3 +245,64 @@ async def test_a_failed_self_check_lets_nothing_out_and_says_why(
         states = (await connection.execute(select(seal_intentions.c.state, seal_intentions.c.failure))).all()
         assert (await connection.execute(select(seal_uses))).all() == []
     assert any(state == "failed" and failure.startswith("SealingFailed") for state, failure in states)
+
+
+async def test_a_department_system_seals_a_document_it_keeps(
+    signing: Signing, seal: Seal, client: Principal, officer: Principal, operator: Principal, tmp_path: Path
+) -> None:
+    data = "审批决定书".encode()
+    digest = hashlib.sha256(data).digest()
+    request = DigestRequest(seal.seal_id, digest, MATTER)
+    sealed = await signing.sealing.seal_digest(client, request)
+    assert (sealed.level, sealed.use_number) == (BaselineLevel.B_T, 1)
+    paths = {"decision": tmp_path / "decision", "cms": tmp_path / "cms"}
+    paths["decision"].write_bytes(data)
+    paths["cms"].write_bytes(sealed.cms_der)
+    result = run(
+        "openssl", "cms", "-verify", "-inform", "DER", "-in", str(paths["cms"]), "-content",
+        str(paths["decision"]), "-binary", "-noverify", "-purpose", "any",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    (use,) = await signing.seals.uses(operator, seal.seal_id)
+    assert (use.document_digest, use.matter_code) == (digest, MATTER)
+    for bad, field in ((replace(request, signed_bytes_digest=b"x"), "digest"),
+                       (replace(request, level=BaselineLevel.B_LTA), "level")):  # fmt: skip
+        with pytest.raises(InvalidInput) as caught:
+            await signing.sealing.seal_digest(client, bad)
+        assert caught.value.field == field
+    with pytest.raises(SealUseNotGranted):
+        await signing.sealing.seal_digest(officer, request)
+    with pytest.raises(SealNotFound):
+        await signing.sealing.seal_digest(replace(client, organisation_code=OTHER), request)
+
+
+async def test_a_full_disk_leaves_nothing_but_the_reason(
+    signing: Signing, seal: Seal, client: Principal, licence: bytes, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise ServiceUnavailable("The file store is not reachable now.")
+
+    monkeypatch.setattr("foundation.blobs.BlobStore.put", full)
+    with pytest.raises(ServiceUnavailable):
+        await signing.sealing.seal(client, SealRequest(seal.seal_id, licence))
+    async with database.read() as connection:
+        failures = (await connection.execute(select(seal_intentions.c.failure))).scalars().all()
+        assert (await connection.execute(select(seal_uses))).all() == []
+    assert "ServiceUnavailable: The file store is not reachable now." in failures
+
+
+@pytest.mark.parametrize(("standard", "status"), [("a-1b", "1B"), ("a-2b", "2B"), ("a-3b", "3B")])
+async def test_a_pdf_a_stays_the_pdf_a_it_claims_to_be(
+    signing: Signing, seal: Seal, client: Principal, standard: Literal["a-1b", "a-2b", "a-3b"], status: str
+) -> None:
+    sealed = await signing.sealing.seal(client, SealRequest(seal.seal_id, typeset(2, standard), PLACE))
+    with pikepdf.open(io.BytesIO(sealed.document)) as pdf:
+        with pdf.open_metadata() as metadata:
+            assert metadata.pdfa_status == status
+        widget = pdf.pages[0].obj.Annots[-1]
+        # ISO 19005: printed, not hidden, with an appearance, and nothing transparent or in a device colour.
+        assert int(widget.F) & 0b100111 == 0b100
+        appearance = widget.AP.N
+        assert "/ExtGState" not in appearance.Resources
+        assert appearance.Resources.XObject.S.Resources.ColorSpace.C0[0] == "/CalRGB"
+        assert "/NeedAppearances" not in pdf.Root.AcroForm
