@@ -136,8 +136,18 @@ class Invalidations:
             message = await pubsub.get_message(timeout=left)
             heard = heard or message is not None
             if message is not None and message["type"] == "message":
-                self._drop(*json.loads(message["data"]))
+                self._take_in(message["data"])
         return heard
+
+    def _take_in(self, data: bytes) -> None:
+        """Drop what a message names; one that we do not understand may name anything."""
+        try:
+            name, key = json.loads(data)
+        except (ValueError, TypeError):
+            for local in self._caches.values():
+                local.clear()
+            return
+        self._drop(name, key)
 
     def _drop(self, name: str, key: str) -> None:
         if name in self._caches:

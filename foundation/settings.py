@@ -43,9 +43,10 @@ class Settings(BaseSettings):
     )
     verify_url: str = Field("", description="Address in QR codes; the issuer followed by /v when empty.")
     host: str = Field("127.0.0.1", description="Address `hufu serve` listens on.")
-    port: Annotated[int, Field(ge=1, le=65535)] = 8000
-    worker_metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
-    """Where `hufu worker` answers Prometheus, on HUFU_HOST; 0 is nowhere."""
+    port: int = Field(8000, ge=1, le=65535, description="Port `hufu serve` listens on.")
+    worker_metrics_port: int = Field(
+        0, ge=0, le=65535, description="Where `hufu worker` answers Prometheus, on HUFU_HOST; 0 is nowhere."
+    )
     database_url: str = Field("", description="postgresql://user:password@host:port/name")
     redis_url: str = Field("", description="redis://host:port/0")
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = 10

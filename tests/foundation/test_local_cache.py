@@ -99,6 +99,17 @@ async def test_a_value_read_while_it_changed_is_not_kept(redis_url: str) -> None
         assert await local.get("k", Source()) == "old"
 
 
+async def test_a_message_nobody_understands_drops_everything_and_the_channel_lives_on(redis_url: str) -> None:
+    source = Source()
+    async with process(redis_url) as (invalidations, local), Redis.from_url(redis_url) as stranger:
+        await local.get("k", source)
+        source.value = "new"
+        await stranger.publish("hufu:invalidations", b"\xff nonsense")
+        await asyncio.sleep(0.5)
+        assert invalidations.alive()
+        assert await local.get("k", source) == "new"
+
+
 async def test_capacity_and_lifetime_bound_it(redis_url: str) -> None:
     source = Source()
     async with process(redis_url) as (invalidations, _):
