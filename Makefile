@@ -39,7 +39,8 @@ format: install  ## Put the code into its form
 bench: install  ## Measure the main operations, each beside a floor or a peer
 	@exec $(VENV)/python -m tests.bench $(ARGS)
 
-soak: install  ## Run the service under load for MINUTES (default 10) and watch for leaks
+soak: install  ## Kill 200 sealing workers, then run the service under load for MINUTES (default 10)
+	@HUFU_TEST_KILLS=200 $(VENV)/pytest tests/signing/test_batches.py -q -k no_kill
 	@exec $(VENV)/python -m tests.bench.soak $(or $(MINUTES),10)
 
 openapi: install  ## Write openapi.yaml from the application

@@ -12,7 +12,7 @@ from signing.placement import Edge, EveryPage, Invisible, Keyword, Rectangle, Re
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from signing.pdf_file import PageBox, PdfFile
+    from signing.pdf_file import PdfFile
     from signing.placement import Placement
 
 TOLERANCE = 0.5
@@ -45,12 +45,8 @@ def marks_for(file: PdfFile, placement: Placement) -> tuple[Mark, ...]:
     Raises: BadPlacement, KeywordNotFound.
     """
     marks = tuple(_marks(file, placement))
-    boxes: dict[int, PageBox] = {}
     for mark in marks:
-        box = boxes.get(mark.page)
-        if box is None:
-            box = boxes[mark.page] = file.page_box(mark.page)
-        width, height = box.shown_size
+        width, height = file.page_box(mark.page).shown_size
         inside = mark.x >= -TOLERANCE and mark.x + mark.width <= width + TOLERANCE
         if not (inside and mark.y >= -TOLERANCE and mark.y + mark.height <= height + TOLERANCE):
             raise BadPlacement(

@@ -95,6 +95,7 @@ class PdfFile:
         Raises: NotAPdfDocument, EncryptedPdf, BrokenPdf, HybridCrossReference, PdfTooLarge.
         """
         self.data = data
+        self._boxes: dict[int, PageBox] = {}
         if len(data) > MAX_BYTES:
             raise PdfTooLarge(f"A document has at most {MAX_BYTES // MEBIBYTE} MiB.", field="document")
         if HEADER not in data[:1024]:
@@ -138,6 +139,12 @@ class PdfFile:
 
     def page_box(self, number: int) -> PageBox:
         """Return what is visible of a page; raises BadPlacement, BrokenPdf."""
+        box = self._boxes.get(number)
+        if box is None:
+            box = self._boxes[number] = self._page_box(number)
+        return box
+
+    def _page_box(self, number: int) -> PageBox:
         page = self.page(number)
         media = _box(_inherited(page, "/MediaBox"))
         if media is None:
