@@ -6,8 +6,6 @@ that shares nothing with it.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import zlib
 from dataclasses import dataclass
@@ -28,6 +26,7 @@ _COSE_SIGN1 = 18
 _ES256 = -7
 _LICENCE = -65537
 _EPOCH = date(1970, 1, 1)
+_DIGITS = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHIJKLMNOPQRSTUV")
 _BASE32 = re.compile(r"[A-Z2-7]+")
 _SIGNATURE1_HEAD = b"\x84" + encode_text("Signature1")
 
@@ -93,13 +92,12 @@ def _payload(text: str) -> bytes:
     encoded = text[len(PREFIX) :]
     if not _BASE32.fullmatch(encoded):
         raise MalformedCode("The text holds characters that no code has.")
-    try:
-        data = base64.b32decode(encoded + "=" * (-len(encoded) % 8))
-    except binascii.Error as error:
-        raise MalformedCode("The text was cut off.") from error
-    if base64.b32encode(data).decode().rstrip("=") != encoded:
-        raise MalformedCode("The text has loose ends.")
-    return data
+    # Python reads digits to the base 32 an order of magnitude faster than its base64 module reads base32.
+    spare = 5 * len(encoded) % 8
+    value = int(encoded.translate(_DIGITS), 32)
+    if spare >= 5 or value & ((1 << spare) - 1):  # noqa: PLR2004 - a whole character without a bit of data
+        raise MalformedCode("The text was cut off.")
+    return (value >> spare).to_bytes(5 * len(encoded) // 8, "big")
 
 
 def _inflate(data: bytes) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -11,15 +13,20 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 COORDINATE = 32
 
 
-def holds(public_key_der: bytes, signature: bytes, signed: bytes) -> bool:
-    """Tell whether a P-256 key made a raw (r, s) signature over some bytes."""
+@lru_cache(maxsize=256)
+def _load(public_key_der: bytes) -> ec.EllipticCurvePublicKey | None:
+    """Return a P-256 key, None for anything else; the few keys there are come again and again."""
     try:
         key = load_der_public_key(public_key_der)
     except (ValueError, UnsupportedAlgorithm):
-        return False
-    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
-        return False
-    if len(signature) != 2 * COORDINATE:
+        return None
+    return key if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == "secp256r1" else None
+
+
+def holds(public_key_der: bytes, signature: bytes, signed: bytes) -> bool:
+    """Tell whether a P-256 key made a raw (r, s) signature over some bytes."""
+    key = _load(public_key_der)
+    if key is None or len(signature) != 2 * COORDINATE:
         return False
     r, s = (int.from_bytes(part, "big") for part in (signature[:COORDINATE], signature[COORDINATE:]))
     try:
