@@ -162,6 +162,7 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("GET", "/log/tile/{tile:path}"): open_to_all(600),
     ("GET", "/api/v1/log/proofs/{audit_number}"): open_to_all(120),
     ("GET", "/api/v1/log/consistency"): open_to_all(120),
+    ("GET", "/api/v1/trust-list"): open_to_all(30),
     ("GET", "/api/v1/offline-pack"): open_to_all(30),
     ("POST", "/licences/{identifier}/show"): page("citizen"),
     ("GET", "/shows/{show_id}"): page("citizen"),

@@ -55,3 +55,19 @@ async def offline_pack(request: Request) -> Response:
         "content-disposition": 'attachment; filename="hufu.hufupack"',
     }
     return Response(await packs.build(), media_type="application/zip", headers=headers)
+
+
+@router.get(
+    "/api/v1/trust-list",
+    summary="This city's trust list, signed",
+    response_class=Response,
+    responses=binary("application/jwt", "Anchors, keys, catalogue and status locations.") | problems(404, 422, 503),
+)
+async def trust_list(request: Request) -> Response:
+    """Return what another city imports to verify this one's licences."""
+    cities = services_of(request).verification_parts.cities
+    if cities is None:
+        raise NotFound("This service publishes no trust list.")
+    document = await cities.own_list()
+    headers = {"cache-control": f"public, max-age={PACK_SECONDS}"}
+    return Response(document, media_type="application/jwt", headers=headers)

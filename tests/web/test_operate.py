@@ -31,7 +31,7 @@ async def test_a_seal_needs_two_operators_from_application_to_use(
     hall = page.locator("section", has_text=demo_city.EAST_APPROVAL.name)
     await hall.get_by_role("button", name="申请法定名称章").click()
     await hall.get_by_role("button", name="批准").click()
-    await expect(page.get_by_text("申请人不能批准自己的申请")).to_be_visible()
+    await expect(page.get_by_text("请另一位操作员批准")).to_be_visible()
 
     other = await browser.new_context(locale="zh-CN")
     second = await other.new_page()

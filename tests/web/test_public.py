@@ -101,10 +101,11 @@ async def test_it_works_without_script_on_a_phone(browser: Browser, city: City, 
 
 @pytest.mark.parametrize("path", ["/", "/v", "/sign-in", "/register", "/nothing"])
 async def test_nothing_is_wider_than_a_phone_even_in_large_type(browser: Browser, city: City, path: str) -> None:
-    for locale in ("zh-CN", "en"):
-        context = await browser.new_context(viewport=PHONE, locale=locale)
-        await context.add_cookies([{"name": "hufu-type", "value": "large", "url": city.url}])
+    for language in ("zh-CN", "en"):
+        context = await browser.new_context(viewport=PHONE)
+        chosen = {"hufu-type": "large", "hufu-language": language}
+        await context.add_cookies([{"name": name, "value": value, "url": city.url} for name, value in chosen.items()])
         page = await context.new_page()
         await page.goto(city.url + path)
-        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), locale
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), language
         await context.close()

@@ -12,7 +12,7 @@ from api.web.csrf import public_form, text_of
 from api.web.i18n import ENGLISH, N_, language_of
 from api.web.messages import FIELD_RULES, told
 from api.web.pages.account import home_of
-from api.web.rendering import day, page, say, see_other
+from api.web.rendering import CIVIL_TIME, day, page, say, see_other
 from foundation.errors import TrustServiceError
 from foundation.principal import ANONYMOUS
 from verification.model import Report, Verdict
@@ -129,6 +129,6 @@ def reason_of(report: Report, language: str) -> str:
     text = sentence.en if language == ENGLISH else sentence.zh
     facts = report.licence
     if facts and facts.state_effective_at and report.verdict is Verdict.INVALID:
-        since = day(facts.state_effective_at.date(), language=language)
+        since = day(facts.state_effective_at.astimezone(CIVIL_TIME).date(), language=language)
         return f"{text.rstrip('.')} ({since})." if language == ENGLISH else f"{text.rstrip('。')}（{since}起）。"
     return text

@@ -29,7 +29,7 @@ function showPack() {
   element("pack-none").hidden = Boolean(pack);
   element("pack-stale").hidden = !pack || current;
   element("pack-ready").hidden = !current;
-  if (pack) for (const place of document.querySelectorAll("[data-as-of]")) place.textContent = new Date(pack.dataAsOf).toLocaleString(document.documentElement.lang);
+  if (pack) for (const place of document.querySelectorAll("[data-as-of]")) place.textContent = new Date(pack.dataAsOf).toLocaleString(document.documentElement.lang, { timeZone: "Asia/Shanghai", dateStyle: "long", timeStyle: "short" });
   element("check").disabled = !pack;
 }
 
