@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hufu.seed import SeedReport
 
 ROOT = Path(__file__).parents[1]
-READY_SECONDS = 90
+READY_SECONDS = 150
 STOP_SECONDS = 3
 SEED_SOURCES = ("seed.py", "demo_city.py")
 LOOPBACK = "127.0.0.0/8"

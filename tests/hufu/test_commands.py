@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-READY_SECONDS = 100
+READY_SECONDS = 200
 STOP_SECONDS = 8
 
 
@@ -158,7 +158,7 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_run_stops_on_interrupts_and_leaves_nothing_behind(running: subprocess.Popen[str], tmp_path: Path) -> None:
     await_ready(running)
     asked = time.monotonic()
@@ -170,7 +170,7 @@ def test_run_stops_on_interrupts_and_leaves_nothing_behind(running: subprocess.P
     assert left_over(tmp_path) == []
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_run_that_is_killed_leaves_nothing_behind(running: subprocess.Popen[str], tmp_path: Path) -> None:
     await_ready(running)
     assert len(left_over(tmp_path)) > 6
@@ -182,7 +182,7 @@ def test_run_that_is_killed_leaves_nothing_behind(running: subprocess.Popen[str]
         time.sleep(0.2)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(200)
 def test_run_that_is_interrupted_while_starting_leaves_nothing_behind(
     running: subprocess.Popen[str], tmp_path: Path
 ) -> None:
