@@ -16,7 +16,7 @@ from foundation.audit import AuditEvent
 from foundation.errors import Conflict, NotPermitted
 from foundation.principal import PrincipalKind
 from licence_vault.definitions import LicenceType, check_type, type_from_json
-from licence_vault.errors import UnknownLicenceType
+from licence_vault.errors import InvalidTypeDefinition, UnknownLicenceType
 from licence_vault.schema import FaceSchema
 from licence_vault.tables import licence_types
 
@@ -132,13 +132,19 @@ def _compiled(schema: str) -> FaceSchema:
     return FaceSchema(json.loads(schema))
 
 
-def seeded_types() -> Iterator[LicenceType]:
-    """Yield the definitions that come with the package, by code."""
+def seeded_types(directory: Path = TYPES_DIRECTORY) -> Iterator[LicenceType]:
+    """Yield the definitions of a directory, by code; the base library and standard face are the package's.
+
+    Raises: InvalidTypeDefinition for a file that is missing or no JSON, `field` naming the directory.
+    """
     base = (TYPES_DIRECTORY / "base.typ").read_text("utf-8")
-    for directory in sorted(path for path in TYPES_DIRECTORY.iterdir() if path.is_dir()):
-        definition = json.loads((directory / "type.json").read_text("utf-8"))
-        template = base + "\n" + _face(directory, definition.pop("style", None))
-        yield type_from_json(definition | {"code": directory.name, "version": 1, "template": template})
+    for place in sorted(path for path in directory.iterdir() if path.is_dir()):
+        try:
+            definition = json.loads((place / "type.json").read_text("utf-8"))
+            template = base + "\n" + _face(place, definition.pop("style", None))
+        except (OSError, ValueError, AttributeError) as error:
+            raise InvalidTypeDefinition("type.json or face.typ is missing or unreadable.", field=place.name) from error
+        yield type_from_json(definition | {"code": place.name, "version": 1, "template": template})
 
 
 def _face(directory: Path, style: dict[str, str] | None) -> str:
@@ -149,10 +155,10 @@ def _face(directory: Path, style: dict[str, str] | None) -> str:
     return f"#let style = ({named})\n" + (TYPES_DIRECTORY / "standard.typ").read_text("utf-8")
 
 
-async def publish_seeded_types(catalogue: Catalogue, principal: Principal) -> int:
-    """Publish every definition of the package that is new or changed; return how many types there are."""
+async def publish_seeded_types(catalogue: Catalogue, principal: Principal, directory: Path = TYPES_DIRECTORY) -> int:
+    """Publish every definition of a directory that is new or changed; return how many there are."""
     count = 0
-    for licence_type in seeded_types():
+    for licence_type in seeded_types(directory):
         await catalogue.publish(principal, licence_type)
         count += 1
     return count

@@ -1,4 +1,4 @@
-"""`hufu licences`: import licences issued elsewhere or before, and say which rows were not taken."""
+"""`hufu licences`: publish and list licence types; import licences issued elsewhere or before."""
 
 from __future__ import annotations
 
@@ -19,13 +19,17 @@ from hufu.surroundings import surroundings
 from hufu.wiring import field_cipher
 from licence_vault.backfill import Backfill
 from licence_vault.backfill_rows import FORMATS
-from licence_vault.catalogue import Catalogue
+from licence_vault.catalogue import TYPES_DIRECTORY, Catalogue, publish_seeded_types
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Awaitable, Callable
+    from typing import TypeAlias
 
     from foundation.settings import Settings
     from licence_vault.backfill import ImportProgress
+
+    Act: TypeAlias = Callable[[Settings, Database, argparse.Namespace], Awaitable[int]]
 
 BAR = 30
 EXIT_REJECTS = 1
@@ -42,50 +46,84 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     importing.add_argument("--format", choices=FORMATS, help="default: by the file's name")
     importing.add_argument("--rejects", type=Path, metavar="FILE", help="write rejected rows and reasons there, as CSV")
     importing.add_argument("--quiet", action="store_true", help="no progress bar")
+    publishing = acts.add_parser("publish", help="publish the licence types that are new or changed")
+    publishing.add_argument(
+        "--from", dest="directory", type=Path, default=TYPES_DIRECTORY, metavar="DIR", help="default: those of Hufu"
+    )
+    acts.add_parser("types", help="list the published licence types")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 0 when every row is stored, 1 when some were rejected, 66 when there is no such file."""
-    if not arguments.file.is_file():
-        print(f"hufu licences: no such file: {arguments.file}", file=sys.stderr)
+    """Exit 0 when all is done, 1 when rows of an import were rejected, 66 when there is no such file."""
+    source = {"import": "file", "publish": "directory"}.get(arguments.act)
+    path: Path | None = None if source is None else getattr(arguments, source)
+    if path is not None and not (path.is_dir() if source == "directory" else path.is_file()):
+        print(f"hufu licences: no such {source}: {path}", file=sys.stderr)
         return EXIT_NO_INPUT
+    act = {"import": _import, "publish": _publish, "types": _list}[arguments.act]
     with surroundings() as settings:
-        return asyncio.run(_import(settings, arguments))
+        return asyncio.run(_with_database(settings, arguments, act))
 
 
-async def _import(settings: Settings, arguments: argparse.Namespace) -> int:
-    clock = SystemClock()
+async def _with_database(settings: Settings, arguments: argparse.Namespace, act: Act) -> int:
     database = Database(settings.database_url, statement_timeout_seconds=120)
     try:
-        audit = Audit(clock)
-        backfill = Backfill(
-            database,
-            clock=clock,
-            audit=audit,
-            cipher=field_cipher(settings),
-            directory=Directory(database),
-            catalogue=Catalogue(database, clock, audit),
-        )
-        file_format = arguments.format or arguments.file.suffix.lstrip(".").lower()
-        bar = _Bar(_lines(arguments.file, file_format), quiet=arguments.quiet)
-        progress = await backfill.run(
-            Principal(PrincipalKind.OPERATOR, f"cli-{getpass.getuser()}", channel=Channel.SYSTEM),
-            arguments.file,
-            file_format=file_format,
-            issuer_code=arguments.issuer,
-            type_code=arguments.type,
-            watch=bar.show,
-        )
-        bar.end()
-        print(
-            f"{progress.rows} rows: {progress.accepted} stored, {progress.repeated} known already, "
-            f"{progress.rejected} rejected"
-        )
-        if arguments.rejects is not None:
-            await _write_rejects(backfill, progress, arguments.rejects)
-        return EXIT_REJECTS if progress.rejected else 0
+        return await act(settings, database, arguments)
     finally:
         await database.close()
+
+
+def _operator() -> Principal:
+    return Principal(PrincipalKind.OPERATOR, f"cli-{getpass.getuser()}", channel=Channel.SYSTEM)
+
+
+def _catalogue(database: Database) -> Catalogue:
+    clock = SystemClock()
+    return Catalogue(database, clock, Audit(clock))
+
+
+async def _publish(settings: Settings, database: Database, arguments: argparse.Namespace) -> int:
+    del settings
+    count = await publish_seeded_types(_catalogue(database), _operator(), arguments.directory)
+    print(f"{count} types are published as {arguments.directory} has them")
+    return 0
+
+
+async def _list(settings: Settings, database: Database, arguments: argparse.Namespace) -> int:
+    del settings, arguments
+    for licence_type in await _catalogue(database).types():
+        print(f"{licence_type.code}  v{licence_type.version}  {licence_type.name}  {licence_type.defining_authority}")
+    return 0
+
+
+async def _import(settings: Settings, database: Database, arguments: argparse.Namespace) -> int:
+    clock = SystemClock()
+    backfill = Backfill(
+        database,
+        clock=clock,
+        audit=Audit(clock),
+        cipher=field_cipher(settings),
+        directory=Directory(database),
+        catalogue=_catalogue(database),
+    )
+    file_format = arguments.format or arguments.file.suffix.lstrip(".").lower()
+    bar = _Bar(_lines(arguments.file, file_format), quiet=arguments.quiet)
+    progress = await backfill.run(
+        _operator(),
+        arguments.file,
+        file_format=file_format,
+        issuer_code=arguments.issuer,
+        type_code=arguments.type,
+        watch=bar.show,
+    )
+    bar.end()
+    print(
+        f"{progress.rows} rows: {progress.accepted} stored, {progress.repeated} known already, "
+        f"{progress.rejected} rejected"
+    )
+    if arguments.rejects is not None:
+        await _write_rejects(backfill, progress, arguments.rejects)
+    return EXIT_REJECTS if progress.rejected else 0
 
 
 async def _write_rejects(backfill: Backfill, progress: ImportProgress, path: Path) -> None:

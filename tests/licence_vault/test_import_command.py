@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,8 @@ import pytest
 from sqlalchemy import func, select
 
 from hufu.commands import EXIT_FAILURE, dispatch
-from licence_vault.tables import licence_imports, licences
+from licence_vault.catalogue import TYPES_DIRECTORY
+from licence_vault.tables import licence_imports, licence_types, licences
 from tests.licence_vault.samples import FOOD, ISSUER
 from tests.licence_vault.test_backfill import row, write_csv
 
@@ -66,6 +68,27 @@ async def test_rows_are_stored_and_rejects_written(
         rows = list(csv.DictReader(file))
     assert [(one["row"], one["field"]) for one in rows] == [("2", "'=1+1"), ("3", "'=1+1")]
     assert await count(database) == 2
+
+
+async def test_types_are_published_and_listed(
+    database: Database, environment: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del environment
+    mine = tmp_path / "types"
+    shutil.copytree(TYPES_DIRECTORY / FOOD, mine / FOOD)
+    assert await asyncio.to_thread(dispatch, ["licences", "publish", "--from", str(mine)]) == 0
+    definition = (mine / FOOD / "type.json").read_text("utf-8").replace("Food Business Licence", "Food Licence")
+    (mine / FOOD / "type.json").write_text(definition, "utf-8")
+    for _ in range(2):
+        assert await asyncio.to_thread(dispatch, ["licences", "publish", "--from", str(mine)]) == 0
+    capsys.readouterr()
+    assert await asyncio.to_thread(dispatch, ["licences", "types"]) == 0
+    assert capsys.readouterr().out == f"{FOOD}  v2  食品经营许可证  国家市场监督管理总局\n"
+    async with database.read() as connection:
+        assert (await connection.execute(select(func.count()).select_from(licence_types))).scalar_one() == 2
+    (mine / "11100000MB0143028R099").mkdir()
+    assert await asyncio.to_thread(dispatch, ["licences", "publish", "--from", str(mine)]) == EXIT_FAILURE
+    assert "type.json" in capsys.readouterr().err
 
 
 async def test_wrong_use_fails_by_name(
