@@ -83,7 +83,7 @@ def discovery_with(**members: object) -> Break:
     def apply(monkeypatch: pytest.MonkeyPatch) -> None:
         from idp.oauth import provider  # noqa: PLC0415 - patched where it is used
 
-        sound = provider.metadata
+        sound = provider.__dict__["metadata"]
 
         def other(*arguments: Any, **named: Any) -> dict[str, Any]:  # noqa: ANN401 - passed on
             changed = {**sound(*arguments, **named), **members}

@@ -75,16 +75,16 @@ class Op:
     async def client(self, **changes: Any) -> Walk:  # noqa: ANN401 - any field
         return Walk(self.provider, await register(self.clients, registration(**changes)))
 
-    async def outcome(self, pkce: Pkce | None = None, **changes: str | None) -> AuthorizationOutcome:
+    async def outcome(self, pkce: Pkce | None = None, /, **changes: str | None) -> AuthorizationOutcome:
         parameters = authorize_parameters(self.walk.client.client_id, pkce or Pkce.new(), **changes)
         return await self.provider.authorize(parameters, self.person)
 
-    async def answer(self, pkce: Pkce | None = None, **changes: str | None) -> dict[str, str]:
+    async def answer(self, pkce: Pkce | None = None, /, **changes: str | None) -> dict[str, str]:
         return answered(await self.outcome(pkce, **changes))
 
     async def refusal(self, **changes: str | None) -> AuthorizationRefused:
         with pytest.raises(AuthorizationRefused) as refused:
-            await self.outcome(**changes)
+            await self.outcome(None, **changes)
         return refused.value
 
     async def refused_there(self, error: str, **changes: str | None) -> None:

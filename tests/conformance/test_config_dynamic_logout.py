@@ -13,6 +13,7 @@ from joserfc.jwk import ECKey
 from foundation.principal import SYSTEM
 from idp.oauth import client, client_metadata, logout, registration, userinfo
 from idp.oauth.client import AuthenticationMethod, Client
+from idp.oauth.client_repository import Clients
 from idp.oauth.clients import RegisteredClient
 from idp.oauth.errors import InvalidAccessToken, OAuthError
 from idp.oauth.model import EndpointResponse
@@ -194,7 +195,7 @@ async def server_rotates_keys(op: Op) -> None:
         signer._keys["ES256"] = old
 
 
-@DYNAMIC.module("OIDCCRefreshTokenRPKeyRotation", broken=patched(registration.Clients, "replace", always_async(None)))
+@DYNAMIC.module("OIDCCRefreshTokenRPKeyRotation", broken=patched(Clients, "replace", always_async(None)))
 async def client_rotates_keys(op: Op) -> None:
     initial = await op.clients.initial_token(SYSTEM, FOOD_BUREAU)
     keyed = {

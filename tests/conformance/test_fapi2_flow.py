@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import jwt as pyjwt
@@ -149,7 +150,7 @@ async def dpop_after(op: Op) -> None:
         pushed,
         "check",
         lambda received, client, mint, now: authorization_request.check(
-            pushed.replace(received, parameters=tuple(p for p in received.parameters if p[0] != "dpop_jkt")),
+            replace(received, parameters=tuple(p for p in received.parameters if p[0] != "dpop_jkt")),
             client,
             mint,
             now,

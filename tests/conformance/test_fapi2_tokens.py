@@ -17,6 +17,7 @@ from idp.oauth import (
     sender,
     server,
 )
+from idp.oauth.client import AuthenticationMethod
 from idp.oauth.errors import InvalidAccessToken
 from idp.oauth.model import EndpointRequest, SenderProof
 from tests.conformance.broken import all_of, always, always_async, patched
@@ -177,7 +178,7 @@ async def assertion_wrong_aud(op: Op) -> None:
         client_authentication,
         "presented_proof",
         lambda _, parameters: client_authentication.Presented(
-            client_authentication.AuthenticationMethod.PRIVATE_KEY_JWT, parameters["client_id"], "x"
+            AuthenticationMethod.PRIVATE_KEY_JWT, parameters["client_id"], "x"
         ),
     ),
 )

@@ -16,6 +16,7 @@ from idp.oauth import (
 from idp.oauth.client import GrantType
 from idp.oauth.decoupled import Decoupled
 from idp.oauth.model import EndpointRequest, EndpointResponse
+from idp.oauth.waiting_repository import WaitingRequests
 from tests.conformance.broken import all_of, always, always_async, discovery_with, patched, with_claim
 from tests.conformance.fapi_plan import fapi, refused
 from tests.conformance.op import NOTICED, Module, Op, Plan
@@ -89,7 +90,7 @@ async def ciba_rejected(op: Op) -> None:
 
 @CIBA.module(
     "FAPICIBAID1MultipleCallToTokenEndpoint",
-    broken=patched(token_endpoint.WaitingRequests, "polled", always_async(None)),
+    broken=patched(WaitingRequests, "polled", always_async(None)),
 )
 async def ciba_multiple_calls(op: Op) -> None:
     client = await hotline(op)

@@ -13,6 +13,7 @@ from idp.oauth import authorization, authorization_request, claims_request, gran
 from idp.oauth.client import AuthenticationMethod, Client
 from idp.oauth.errors import OAuthError
 from idp.oauth.model import AuthorizationResponse, EndpointRequest, ResponseMode, SignInNeeded
+from idp.oauth.request_object import Received
 from idp.oauth.token_verifier import TokenVerifier
 from tests.conformance.broken import all_of, always, always_async, discovery_with, patched, with_claim, without
 from tests.conformance.op import NOTICED, Break, Module, Op, Plan
@@ -130,7 +131,7 @@ async def other_scope_order(op: Op) -> None:
 
 
 async def _ignored(op: Op, **changes: str) -> None:
-    assert "code" in await op.answer(**changes)
+    assert "code" in await op.answer(None, **changes)
 
 
 def _refusing(name: str) -> Break:
@@ -298,7 +299,7 @@ async def client_secret_post(op: Op) -> None:
     op.verified(dict(answer.body)["id_token"], walk)  # type: ignore[arg-type]
 
 
-UNSIGNED_PASSES = patched(authorization, "open_request", lambda parameters, *_: authorization.Received(parameters))
+UNSIGNED_PASSES = patched(authorization, "open_request", lambda parameters, *_: Received(parameters))
 
 
 @BASIC.module("OIDCCRequestUriUnsignedSupportedCorrectlyOrRejectedAsUnsupported", broken=UNSIGNED_PASSES)

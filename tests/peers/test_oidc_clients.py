@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx2
 import pytest
 from authlib.integrations.requests_client import OAuth2Session
-from idpyoidc.client.rp_handler import RPHandler
+from idpyoidc.client.rp_handler import RPHandler  # type: ignore[import-untyped] # ships no types
 
 from idp.oauth.clients import AuthenticationMethod
 from tests.idp.oauth.fapi_support import CLIENT_KEY

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -21,27 +22,35 @@ if TYPE_CHECKING:
 START_SECONDS = 30
 
 
+@dataclass(frozen=True)
+class Started:
+    """A process and where it answers."""
+
+    address: str
+    pid: int
+
+
 @contextmanager
 def api_processes(settings: Settings, count: int) -> Iterator[list[str]]:
     """Yield the addresses of `count` separate processes over the same database and Redis."""
     with ExitStack() as stack:
         listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        addresses = [stack.enter_context(_process(settings, listener)) for listener in listeners]
+        addresses = [stack.enter_context(_process(settings, listener)).address for listener in listeners]
         for address in addresses:
             _wait(address)
         yield addresses
 
 
 @contextmanager
-def provider_process(settings: Settings, listener: socket.socket) -> Iterator[str]:
-    """Yield the address of one process on a socket of the caller's, which names the issuer."""
-    with _process(settings, listener) as address:
-        _wait(address)
-        yield address
+def provider_process(settings: Settings, listener: socket.socket) -> Iterator[Started]:
+    """Yield one process on a socket of the caller's, which names the issuer."""
+    with _process(settings, listener) as started:
+        _wait(started.address)
+        yield started
 
 
 @contextmanager
-def _process(settings: Settings, listener: socket.socket) -> Iterator[str]:
+def _process(settings: Settings, listener: socket.socket) -> Iterator[Started]:
     handed = {
         "fd": listener.fileno(),
         "data_directory": str(settings.data_directory),
@@ -63,7 +72,7 @@ def _process(settings: Settings, listener: socket.socket) -> Iterator[str]:
         env=environment,
     )
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield Started(f"http://127.0.0.1:{listener.getsockname()[1]}", process.pid)
     finally:
         process.communicate(timeout=START_SECONDS)
     assert process.returncode == 0
