@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from foundation.settings import Settings
     from licence_vault.assembly import Vault
 
-ROWS = 4000
+ROWS = 3000
 
 
 @pytest.fixture
