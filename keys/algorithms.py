@@ -42,13 +42,12 @@ class AlgorithmProfile:
     `digest` maps a message and the public key to what `sign_digest` takes; None where
     only whole messages can be signed. `coordinate_bytes` is the size of `r` and `s` in
     JWS and COSE form, 0 where the signature needs no change. `jws` lists JWS names, the
-    preferred first; `cose` is the COSE number.
+    preferred first.
     """
 
     name: str
     signature_algorithm_der: bytes
     jws: tuple[str, ...]
-    cose: int
     digest: Callable[[bytes, bytes], bytes] | None
     coordinate_bytes: int
     purposes: frozenset[KeyPurpose]
@@ -61,20 +60,19 @@ _MESSAGES = frozenset({KeyPurpose.TOKEN, KeyPurpose.RECEIPT, KeyPurpose.CHECKPOI
 _PROFILES = {
     profile.name: profile
     for profile in (
-        AlgorithmProfile(P256_SHA256, der.sequence(der.oid("1.2.840.10045.4.3.2")), ("ES256",), -7, _sha256, 32, _ALL),
+        AlgorithmProfile(P256_SHA256, der.sequence(der.oid("1.2.840.10045.4.3.2")), ("ES256",), _sha256, 32, _ALL),
         AlgorithmProfile(
             RSA_SHA256,
             der.sequence(der.oid("1.2.840.113549.1.1.11"), der.tlv(der.NULL, b"")),
             ("RS256", "PS256"),
-            -257,
             _sha256,
             0,
             _DOCUMENTS,
         ),
         # Common PDF readers cannot check these two, so they serve tokens, receipts and log checkpoints only.
-        AlgorithmProfile(ED25519, der.sequence(der.oid("1.3.101.112")), ("EdDSA",), -8, None, 0, _MESSAGES),
+        AlgorithmProfile(ED25519, der.sequence(der.oid("1.3.101.112")), ("EdDSA",), None, 0, _MESSAGES),
         AlgorithmProfile(
-            ML_DSA_65, der.sequence(der.oid("2.16.840.1.101.3.4.3.18")), ("ML-DSA-65",), -49, None, 0, _MESSAGES
+            ML_DSA_65, der.sequence(der.oid("2.16.840.1.101.3.4.3.18")), ("ML-DSA-65",), None, 0, _MESSAGES
         ),
     )
 }

@@ -36,8 +36,6 @@ from tests.bench.case import Bench, Case
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
-
     from keys.assembly import Keys
     from keys.model import KeyInfo
     from tests.bench.case import Operation
@@ -181,16 +179,21 @@ async def timestamp(bench: Bench) -> AsyncIterator[Operation]:
         yield operation
 
 
+def self_signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    """Return a certificate for a peer's key."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "peer")])
+    now = SystemClock().now()
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    return builder.sign(key, SHA256())
+
+
 @asynccontextmanager
 async def pyhanko_timestamp(bench: Bench) -> AsyncIterator[Operation]:
     """Make a token with pyHanko's own test authority."""
     del bench
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tsa")])
-    now = SystemClock().now()
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=1))
-    certificate = asn1_x509.Certificate.load(builder.sign(key, SHA256()).public_bytes(Encoding.DER))
+    certificate = asn1_x509.Certificate.load(self_signed(key).public_bytes(Encoding.DER))
     private = asn1_keys.PrivateKeyInfo.load(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
     stamper = DummyTimeStamper(tsa_cert=certificate, tsa_key=private)
 
@@ -257,14 +260,15 @@ async def cryptography_status(bench: Bench) -> AsyncIterator[Operation]:
         info = await sealed_by(keys, database)
         request_der = status_request(info, nonce=True)
         leaf, issuer = (x509.load_der_x509_certificate(der) for der in info.certificate_chain_der)
-        key: CertificateIssuerPrivateKeyTypes = ec.generate_private_key(ec.SECP256R1())
+        key = ec.generate_private_key(ec.SECP256R1())
+        responder = self_signed(key)
 
         async def operation() -> int:
             request = ocsp.load_der_ocsp_request(request_der)
             now = SystemClock().now()
             ocsp.OCSPResponseBuilder().add_response(
                 leaf, issuer, SHA256(), ocsp.OCSPCertStatus.GOOD, now, now + timedelta(hours=1), None, None
-            ).responder_id(ocsp.OCSPResponderEncoding.HASH, issuer).certificates([issuer]).add_extension(
+            ).responder_id(ocsp.OCSPResponderEncoding.HASH, responder).certificates([responder]).add_extension(
                 request.extensions[0].value, critical=False
             ).sign(key, SHA256()).public_bytes(Encoding.DER)
             return 1
