@@ -35,7 +35,9 @@ class KeysTrust:
         if self._kept is not None and now - self._kept[0] < MATERIAL_SECONDS:
             return self._kept[1]
         anchors = await self._keys.service.trust_anchors()
-        lists = tuple([await self._keys.ca.crl_der(issuer) for issuer in Issuer])
+        full = [await self._keys.ca.crl_der(issuer) for issuer in Issuer]
+        # With very many revocations the newest stand for some minutes in the delta list alone.
+        lists = (*full, *[await self._keys.ca.delta_crl_der(issuer) for issuer in Issuer if issuer is not Issuer.ROOT])
         issued = [crl.CertificateList.load(der)["tbs_cert_list"]["this_update"].native for der in lists]
         material = TrustMaterial(
             roots_der=anchors.roots_der,

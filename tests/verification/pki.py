@@ -142,7 +142,7 @@ class Pki:
             crl_url=url and url.format("issuing"),
         )
 
-    def crl(self, authority: Identity, *, at: datetime = NOW, days: float = 7) -> bytes:
+    def crl(self, authority: Identity, *, at: datetime = NOW, days: float = 7, delta: bool = False) -> bytes:
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(authority.certificate.subject)
@@ -153,6 +153,8 @@ class Pki:
             )
             .add_extension(x509.CRLNumber(1), critical=False)
         )
+        if delta:
+            builder = builder.add_extension(x509.DeltaCRLIndicator(1), critical=True)
         for certificate, moment in self.revoked:
             if certificate.issuer == authority.certificate.subject:
                 builder = builder.add_revoked_certificate(

@@ -86,6 +86,20 @@ def test_a_certificate_that_names_no_revocation_service_needs_none() -> None:
     assert validate_pdf(document, listed, at=NOW).reason is Reason.CERTIFICATE_REVOKED
 
 
+def test_a_revocation_that_stands_in_the_delta_list_alone_counts() -> None:
+    pki = Pki()
+    document = seal(blank(), pki)
+    full, empty = pki.crls(), pki.crl(pki.issuing, delta=True)
+    pki.revoked.append((pki.seal.certificate, NOW - timedelta(hours=3)))
+    told = pki.crl(pki.issuing, delta=True)
+    before = TrustMaterial((pki.root.der,), (pki.issuing.der,), crls_der=(*full, empty))
+    after = TrustMaterial((pki.root.der,), (pki.issuing.der,), crls_der=(*full, told))
+    alone = TrustMaterial((pki.root.der,), (pki.issuing.der,), crls_der=(pki.crl(pki.root), empty))
+    assert verdict(validate_pdf(document, before, at=NOW)) == PASSED
+    assert validate_pdf(document, after, at=NOW).reason is Reason.CERTIFICATE_REVOKED
+    assert validate_pdf(document, alone, at=NOW).verdict is Verdict.UNDETERMINED
+
+
 @pytest.mark.parametrize(
     ("revoked_after", "timestamp", "expected"),
     [

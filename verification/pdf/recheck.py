@@ -160,9 +160,15 @@ def _from_list(certificate: x509.Certificate, listed: crl.CertificateList) -> St
     body = listed["tbs_cert_list"]
     revoked_at = None
     for entry in body["revoked_certificates"] or ():
-        if entry["user_certificate"].native == certificate.serial_number:
+        if entry["user_certificate"].native == certificate.serial_number and not _lifted(entry):
             revoked_at = entry["revocation_date"].native
     return body["this_update"].native, body["next_update"].native, revoked_at
+
+
+def _lifted(entry: crl.RevokedCertificate) -> bool:
+    """Tell whether a delta list names a certificate because its hold has ended."""
+    reason = entry.crl_reason_value
+    return reason is not None and reason.native == "remove_from_crl"
 
 
 def _from_response(
