@@ -6,7 +6,7 @@ from typing import Any
 
 IDENTIFIER = "1.2.156.3005.2.11100000000013338W011.11430000006122244L.20230000403.001.U"
 
-ISSUE = {
+ISSUE: dict[str, Any] = {
     "type_code": "11100000MB0143028R031",
     "issuer_code": "11500100009001018B",
     "holders": [{"name": "陈伟", "code_type": "111", "code": "500101199003070225"}],

@@ -33,6 +33,26 @@ SECURITY_SCHEMES = {
     }
 }
 
+TEXT = {"type": "string"}
+OAUTH_FORMS: dict[str, tuple[str, ...]] = {
+    "/oauth/token": ("grant_type", "scope", "code", "redirect_uri", "code_verifier", "refresh_token", "client_id"),
+    "/oauth/introspect": ("token", "token_type_hint"),
+    "/oauth/revoke": ("token", "token_type_hint"),
+}
+OAUTH_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {"error": TEXT, "error_description": TEXT},
+}
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes what is used twice twice: anchors confuse readers of an OpenAPI file."""
+
+    def ignore_aliases(self, _data: object) -> bool:
+        """Never refer back."""
+        return True
+
 
 def document() -> dict[str, Any]:
     """Return the OpenAPI document."""
@@ -55,6 +75,8 @@ def document() -> dict[str, Any]:
 
 def _complete(operation: dict[str, Any], method: str, path: str) -> None:
     """Add what FastAPI cannot know: security from the access table, examples, our form of 422."""
+    if method == "POST" and path in OAUTH_FORMS:
+        _oauth(operation, OAUTH_FORMS[path])
     access = ACCESS.get((method, path)) or ACCESS.get((method, path.replace("}", ":path}")))
     responses = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422", "")):
@@ -71,6 +93,16 @@ def _complete(operation: dict[str, Any], method: str, path: str) -> None:
         responses[status]["content"]["application/json"]["example"] = answer_example
 
 
+def _oauth(operation: dict[str, Any], fields: tuple[str, ...]) -> None:
+    """Describe a back-channel endpoint: a form in, JSON out, errors in the form of RFC 6749."""
+    form = {"type": "object", "required": [fields[0]], "properties": dict.fromkeys(fields, TEXT)}
+    operation["requestBody"] = {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": form}}}
+    operation["responses"]["200"]["content"] = {"application/json": {"schema": {"type": "object"}}}
+    for status, meaning in (("400", "The request is refused."), ("401", "The client is not authenticated.")):
+        content = {"application/json": {"schema": OAUTH_ERROR}}
+        operation["responses"][status] = {"description": meaning, "content": content}
+
+
 def document_yaml() -> str:
     """Return the document as it stands in `openapi.yaml`."""
-    return yaml.safe_dump(document(), allow_unicode=True, sort_keys=False, width=110)
+    return yaml.dump(document(), Dumper=_Plain, allow_unicode=True, sort_keys=False, width=110)

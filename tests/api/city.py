@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import socket
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from tests.support.real_name_authority import SandboxAuthority
 from tests.support.servers import clone
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     import pytest
@@ -134,11 +135,19 @@ def _settings(servers: TestServers, worker_name: str, directory: Path, port: int
     )
 
 
+class QuietServer(uvicorn.Server):
+    """Leaves signals to the test runner."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
 async def serve(app: Starlette, port: int) -> tuple[uvicorn.Server, asyncio.Task[Any]]:
     """Serve an application in this loop until `should_exit`."""
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="auto", ws="none")
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] - the test runner keeps its own
+    server = QuietServer(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn offers a flag and no event
         await asyncio.sleep(0.02)

@@ -24,7 +24,22 @@ BODIES: dict[str, Any] = {
     "/api/v1/verifications/qr": BY_QR,
     "/api/v1/verifications/receipt": BY_RECEIPT,
 }
-ODD = (None, "", 0, -1, 1e308, True, [], {}, [None], "\u0000", "x" * 70_000, {"a": {"b": []}}, "2026-02-30", "𠮷" * 400)
+ODD: tuple[Any, ...] = (
+    None,
+    "",
+    0,
+    -1,
+    1e308,
+    True,
+    [],
+    {},
+    [None],
+    "\u0000",
+    "x" * 70_000,
+    {"a": {"b": []}},
+    "2026-02-30",
+    "𠮷" * 400,
+)
 LIMIT_BYTES = 1024 * 1024
 
 
@@ -174,7 +189,7 @@ async def test_headers_and_queries_are_read_strictly(city: City) -> None:
 
 @pytest.mark.parametrize("value", ["", "Basic x", "Bearer", "Bearer x y", "Bearer a.b.c", "DPoP x", "Bearer \u00e4"])
 async def test_what_is_no_token_is_401(city: City, value: str) -> None:
-    answer = await city.http.get("/api/v1/licences", headers={"authorization": value.encode("latin-1")})
+    answer = await city.http.get("/api/v1/licences", headers=[(b"authorization", value.encode("latin-1"))])
     assert problem(answer)["status"] == 401
     assert "www-authenticate" in answer.headers
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from api.examples import ISSUE
+from foundation.principal import Channel
 from tests.api.documents import blank_pdf
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ async def test_the_catalogue_is_public_and_says_each_types_schema(city: City) ->
 
 async def test_the_api_ignores_cookies(city: City) -> None:
     session = await city.application.services.sessions.sign_in(
-        "liming", "Hufu-demo-2026!", source="test", channel="web"
+        "liming", "Hufu-demo-2026!", source="test", channel=Channel.WEB
     )
     answer = await city.http.get("/api/v1/licences", headers={"cookie": f"hufu-session={session.secret}"})
     assert answer.status_code == 401

@@ -58,7 +58,7 @@ async def sign_in_citizen(page: Page, city: City, name: str, password: str) -> N
 async def issue_to(city: City, person: Citizen) -> str:
     headers = await city.headers() | {"idempotency-key": uuid.uuid4().hex}
     holder = {"name": person.name, "code_type": "111", "code": person.citizen_id_number}
-    face = dict(ISSUE["face"]) | {"legal_representative": person.name}  # type: ignore[call-overload]
+    face = ISSUE["face"] | {"legal_representative": person.name}
     body = ISSUE | {"holders": [holder], "face": face}
     answer = await city.http.post("/api/v1/licences", json=body, headers=headers)
     assert answer.status_code == 201, answer.text
