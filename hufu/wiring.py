@@ -61,7 +61,7 @@ class Application:
 
     async def warm(self) -> None:
         """Start the processes that render and read files, so that nobody waits for the first of them."""
-        await asyncio.gather(self.vault.renderer.warm(), self.verification.start())
+        await asyncio.gather(self.vault.renderer.warm(), self.verification.start(), self.signing.warm())
 
     def worker(self) -> Worker:
         """Return what runs the queued and periodic jobs of every package."""
@@ -148,6 +148,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             second_factors=SealSecondFactors(people.second_factors, people.passkeys),
             replaced=DocumentFollower(cipher, clock),
         )
+        stack.push_async_callback(signing.close)
         vault = assemble_vault(
             settings,
             database,
