@@ -47,7 +47,9 @@ def test_the_published_phpass_vector_is_verified() -> None:
     assert not foreign_hashes.verify(PHPASS, "test12346")
 
 
-@pytest.mark.parametrize("stored", [_bcrypt("violet"), _ssha("violet"), _pbkdf2("violet")])
+@pytest.mark.parametrize(
+    "stored", [_bcrypt("violet"), _ssha("violet"), _pbkdf2("violet")], ids=["bcrypt", "ssha", "pbkdf2"]
+)
 def test_foreign_hashes_fit_their_password_only(stored: str) -> None:
     assert foreign_hashes.problem(stored) is None
     assert foreign_hashes.verify(stored, "violet")
