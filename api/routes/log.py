@@ -67,7 +67,7 @@ async def key(request: Request) -> Response:
     "/log/tile/{tile:path}",
     summary="A tile or an entry bundle",
     response_class=Response,
-    responses=binary("application/octet-stream", "Hashes of a tile, or its entries.") | problems(404, 422, 503),
+    responses=binary("application/octet-stream", "Hashes of a tile, or its entries.") | problems(404, 422, 429, 503),
 )
 async def tile(request: Request, tile: Annotated[str, Path(max_length=60)]) -> Response:
     """Return `LEVEL/NUMBER`, `entries/NUMBER`, or the first `.p/WIDTH` of one; a full one never changes."""

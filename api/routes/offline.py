@@ -61,7 +61,8 @@ async def offline_pack(request: Request) -> Response:
     "/api/v1/trust-list",
     summary="This city's trust list, signed",
     response_class=Response,
-    responses=binary("application/jwt", "Anchors, keys, catalogue and status locations.") | problems(404, 422, 503),
+    responses=binary("application/jwt", "Anchors, keys, catalogue and status locations.")
+    | problems(404, 422, 429, 503),
 )
 async def trust_list(request: Request) -> Response:
     """Return what another city imports to verify this one's licences."""

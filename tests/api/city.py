@@ -11,6 +11,7 @@ import base64
 import contextlib
 import json
 import socket
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -54,21 +55,25 @@ class City:
     authority: SandboxAuthority
     secrets: dict[str, str]
     http: httpx2.AsyncClient
-    _tokens: dict[tuple[str, str], str] = field(default_factory=dict)
+    _tokens: dict[tuple[str, str], tuple[str, float]] = field(default_factory=dict)
     _steps: dict[str, int] = field(default_factory=dict)
 
     async def token(self, client_id: str = "food-bureau-portal", scope: str = SCOPES) -> str:
         """Return an access token of a department's system."""
         key = (client_id, scope)
-        if key not in self._tokens:
+        token, until = self._tokens.get(key, ("", 0.0))
+        if until < time.monotonic():
             answer = await self.http.post(
                 "/oauth/token",
                 data={"grant_type": "client_credentials", "scope": scope},
                 auth=(client_id, self.secrets[client_id]),
             )
             assert answer.status_code == 200, answer.text
-            self._tokens[key] = answer.json()["access_token"]
-        return self._tokens[key]
+            found = answer.json()
+            token = found["access_token"]
+            # Half its life: a slow machine must not meet an expired token between two requests.
+            self._tokens[key] = (token, time.monotonic() + found["expires_in"] / 2)
+        return token
 
     async def headers(self, client_id: str = "food-bureau-portal", scope: str = SCOPES) -> dict[str, str]:
         """Return the Authorization header of a department's system."""

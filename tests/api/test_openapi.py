@@ -42,6 +42,8 @@ def test_every_operation_says_what_it_does_and_how_it_fails(described: dict[str,
             continue
         answers = set(operation["responses"])
         access = ACCESS[method, path]
+        if access.per_minute:
+            assert "429" in answers, (method, path)
         if access.way is Way.BEARER:
             assert {"401", "403"} <= answers, (method, path)
             assert operation["security"] == [{"department": [access.scope]}]
