@@ -178,7 +178,7 @@ def _for_pyhanko(algorithm: str) -> tuple[asn1_x509.Certificate, asn1_keys.Priva
 async def stock(bench: Bench, algorithm: str) -> AsyncIterator[Operation]:
     """Seal to B-T with pyHanko's SimpleSigner and a local timestamper."""
     del bench
-    store = SimpleCertificateStore()
+    store = SimpleCertificateStore()  # type: ignore[no-untyped-call]
     certificate, private = _for_pyhanko(algorithm)
     signer = SimpleSigner(signing_cert=certificate, signing_key=private, cert_registry=store)
     timestamper = DummyTimeStamper(*_for_pyhanko(RSA), store)  # it knows RSA only
