@@ -76,15 +76,20 @@ class ClockWatch:
             self._marked = (await connection.execute(query)).scalar_one_or_none()
 
     async def mark(self, at: datetime) -> None:
-        """Note that `at` is about to be stamped; writes once a second at most."""
-        if self._marked is not None and at - self._marked < MARK_EVERY:
+        """Note that `at` is about to be stamped; writes once a second at most, and one call writes for all."""
+        before = self._marked
+        if before is not None and at - before < MARK_EVERY:
             return
+        self._marked = at
         statement = insert(timestamp_clock).values(singleton=True, stamped_until=at)
         latest = func.greatest(timestamp_clock.c.stamped_until, statement.excluded.stamped_until)
-        async with self._database.transaction() as connection:
-            await connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=[timestamp_clock.c.singleton], set_={"stamped_until": latest}
+        try:
+            async with self._database.transaction() as connection:
+                await connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=[timestamp_clock.c.singleton], set_={"stamped_until": latest}
+                    )
                 )
-            )
-        self._marked = at
+        except BaseException:
+            self._marked = before  # the next call writes
+            raise

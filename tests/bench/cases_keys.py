@@ -12,14 +12,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import jwt
-from asn1crypto import keys as asn1_keys
-from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
-from pyhanko.sign.timestamps import DummyTimeStamper
 from sqlalchemy import text
 
 from foundation.clock import SystemClock
@@ -189,23 +186,6 @@ def self_signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 
 
 @asynccontextmanager
-async def pyhanko_timestamp(bench: Bench) -> AsyncIterator[Operation]:
-    """Make a token with pyHanko's own test authority."""
-    del bench
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = asn1_x509.Certificate.load(self_signed(key).public_bytes(Encoding.DER))
-    private = asn1_keys.PrivateKeyInfo.load(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
-    stamper = DummyTimeStamper(tsa_cert=certificate, tsa_key=private)
-
-    async def operation() -> int:
-        request = stamper.request_cms(DIGEST, "sha256")  # type: ignore[no-untyped-call]  # pyHanko leaves it out
-        await stamper.async_request_tsa_response(request)
-        return 1
-
-    yield operation
-
-
-@asynccontextmanager
 async def remote_timestamp(bench: Bench) -> AsyncIterator[Operation]:
     """Answer through the signer process."""
     settings = settings_of(bench).model_copy(update={"signer_socket": str(bench.directory / "signer.sock")})
@@ -308,8 +288,7 @@ CASES = (
     Case(_SIGNATURE, bare_signature),
     Case("keys: ES256 token, PyJWT", pyjwt_token),
     Case("keys: ES256 token", token, against="keys: ES256 token, PyJWT"),
-    Case("keys: timestamp, pyHanko", pyhanko_timestamp),
-    Case("keys: timestamp", timestamp, against="keys: timestamp, pyHanko"),
+    Case("keys: timestamp", timestamp, against=_SIGNATURE),
     Case("keys: timestamp, signer process", remote_timestamp, against="keys: timestamp", concurrency=32),
     Case("keys: OCSP, cryptography", cryptography_status),
     Case("keys: OCSP, nonce", status_with_nonce, against="keys: OCSP, cryptography"),

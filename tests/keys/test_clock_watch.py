@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import select, text
 
 from keys.assembly import assemble
 from keys.clock_watch import ClockWatch, seconds_since_boot
 from keys.errors import ClockNotTrusted
+from keys.tables import timestamp_clock
 from tests.keys.support import digest_of
 from tests.keys.test_timestamps import IMPRINT, failure_of, request
 
@@ -98,6 +101,20 @@ async def test_the_authority_says_that_it_has_no_time(
     await again.close()
     clock.advance(timedelta(hours=1))
     assert await keys.tsa.timestamp(digest_of("a"))
+
+
+async def test_many_stamps_at_once_write_one_mark(
+    watch: ClockWatch, clock: FixedClock, counter: Counter, database: Database
+) -> None:
+    pass_time(clock, counter, 5.0)
+    at = watch.now()
+    await asyncio.gather(*(watch.mark(at) for _ in range(50)))
+    async with database.read() as connection:
+        stored = (await connection.execute(select(timestamp_clock.c.stamped_until, text("xmin::text")))).one()
+        await watch.mark(at)
+        again = (await connection.execute(select(timestamp_clock.c.stamped_until, text("xmin::text")))).one()
+    assert stored == again
+    assert stored.stamped_until == at
 
 
 def test_the_machines_counter_only_rises() -> None:
