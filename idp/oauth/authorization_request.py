@@ -177,11 +177,7 @@ def _check_shape(data: Mapping[str, str], target: Target) -> None:
             raise target.refuse(error, f"The parameter {name} is not supported.")
     if data.get("response_mode", "query") not in {*ResponseMode, *SIGNED_MODES}:
         raise target.refuse("invalid_request", "The response_mode is not supported.")
-    if any(
-        len(value) > MAX_VALUE
-        for name, value in data.items()
-        if name not in {"claims", "id_token_hint", "authorization_details"}
-    ):
+    if any(len(value) > MAX_VALUE for name, value in data.items() if name not in {"claims", "id_token_hint"}):
         raise target.refuse("invalid_request", "A parameter is too long.")
     if any(not value.isprintable() for name, value in data.items() if name in {"state", "nonce"}):
         raise target.refuse("invalid_request", "The state or nonce holds control characters.")

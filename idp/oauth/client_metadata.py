@@ -18,11 +18,10 @@ SIGNING_ALGORITHMS = ("ES256", "EdDSA", "PS256", "RS256")
 FAPI_ALGORITHMS = ("ES256", "EdDSA", "PS256")
 ENCRYPTION_ALGORITHMS = ("ECDH-ES", "ECDH-ES+A256KW", "RSA-OAEP-256")
 ENCRYPTION_METHODS = ("A256GCM", "A128GCM", "A128CBC-HS256")
-AUTHORIZATION_DETAIL_TYPES = ("licence_access", "document_signature")
 POLL, PING = "poll", "ping"
 DELIVERY_MODES = (POLL, PING)
 
-_LISTS = ("post_logout_redirect_uris", "authorization_details_types")
+_LISTS = ("post_logout_redirect_uris",)
 _URI = ("backchannel_logout_uri", "backchannel_client_notification_endpoint")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "userinfo_signed_response_alg": SIGNING_ALGORITHMS,
@@ -64,7 +63,6 @@ class ClientMetadata:
     authorization_signed_response_alg: str | None = None
     backchannel_token_delivery_mode: str | None = None
     backchannel_client_notification_endpoint: str | None = None
-    authorization_details_types: tuple[str, ...] = ()
 
     @property
     def pushed_only(self) -> bool:
@@ -136,10 +134,7 @@ def _check_list(name: str, value: object) -> None:
     if not isinstance(value, list | tuple) or len(value) > MAX_URIS:
         raise InvalidInput(f"Must be a list of at most {MAX_URIS} values.", field=name)
     for item in value:
-        if name == "post_logout_redirect_uris":
-            check_address(item, name)
-        elif item not in AUTHORIZATION_DETAIL_TYPES:
-            raise InvalidInput(f"Must be among {', '.join(AUTHORIZATION_DETAIL_TYPES)}.", field=name)
+        check_address(item, name)
 
 
 def _check_together(metadata: ClientMetadata) -> None:

@@ -80,17 +80,7 @@ def check_proof(
     Standard: RFC 9449, section 4.3.
     """
     # 1 one proof, of the right type, 2 signed by the key it carries
-    if len(headers) != 1 or len(headers[0]) > MAX_PROOF:
-        raise BadProof("Exactly one DPoP proof is needed.")
-    try:
-        header = header_of(headers[0])
-        jwk = header.get("jwk")
-        if header.get("typ") != PROOF_TYPE or not isinstance(jwk, dict) or PRIVATE_MEMBERS & jwk.keys():
-            raise BadProof("The DPoP proof has a wrong typ or jwk.")
-        claims = verify(headers[0], single_key(jwk), FAPI_ALGORITHMS, any_kid=True)
-        jkt = JWKRegistry.import_key(jwk).thumbprint()
-    except (BadSignature, JoseError, ValueError, TypeError) as error:
-        raise BadProof("The DPoP proof does not verify.") from error
+    claims, jkt = _verified(headers)
     # 3 made for this request
     if claims.get("htm") != method or _plain(claims.get("htu")) != _plain(url):
         raise BadProof("The DPoP proof is for another request.")
@@ -114,6 +104,21 @@ def check_proof(
     if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI:
         raise BadProof("The DPoP proof needs a jti.")
     return Proof(jkt, digest(f"dpop\0{jkt}\0{jti}"), made_at + PROOF_AGE + PROOF_AHEAD)
+
+
+def _verified(headers: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+    """Return the claims of the one proof and the thumbprint of the key it carries and is signed by."""
+    if len(headers) != 1 or len(headers[0]) > MAX_PROOF:
+        raise BadProof("Exactly one DPoP proof is needed.")
+    try:
+        header = header_of(headers[0])
+        jwk = header.get("jwk")
+        if header.get("typ") != PROOF_TYPE or not isinstance(jwk, dict) or PRIVATE_MEMBERS & jwk.keys():
+            raise BadProof("The DPoP proof has a wrong typ or jwk.")
+        claims = verify(headers[0], single_key(jwk), FAPI_ALGORITHMS, any_kid=True)
+        return claims, str(JWKRegistry.import_key(jwk).thumbprint())
+    except (BadSignature, JoseError, ValueError, TypeError) as error:
+        raise BadProof("The DPoP proof does not verify.") from error
 
 
 def confirmation_matches(bound: Mapping[str, Any], shown: Mapping[str, str] | None) -> bool:

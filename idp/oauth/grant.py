@@ -56,7 +56,6 @@ class Grant:
     revoked_at: datetime | None
     code_jkt: str | None = None
     confirmation: Mapping[str, str] | None = None
-    authorization_details: tuple[Mapping[str, Any], ...] = ()
 
     def live(self, now: datetime) -> bool:
         """Tell whether the grant still stands."""

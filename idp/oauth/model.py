@@ -108,7 +108,6 @@ class ConsentPage:
     redirect_host: str
     scopes: tuple[str, ...]
     purpose: str | None = None
-    details: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,6 @@ GRANT_COLUMNS = tuple(
         "claims",
         "code_jkt",
         "confirmation",
-        "authorization_details",
         "expires_at",
         "revoked_at",
     )
@@ -70,7 +69,6 @@ class Grants:
         values = {column.name: getattr(grant, column.name) for column in GRANT_COLUMNS}
         values |= {
             "amr": list(grant.amr),
-            "authorization_details": [dict(detail) for detail in grant.authorization_details],
             "code_hash": code_hash,
             "created_at": now,
         }
@@ -79,6 +77,12 @@ class Grants:
     async def find(self, grant_id: str) -> Grant | None:
         """Return a grant or None."""
         return await self._one(oauth_grants.c.grant_id == grant_id)
+
+    async def standing(self, grant_id: str, now: datetime) -> Grant | None:
+        """Return a grant if it and its client still stand, in one read."""
+        table = oauth_grants
+        active = table.c.revoked_at.is_(None) & (table.c.expires_at > now) & _client_active(table.c.client_id)
+        return await self._one((table.c.grant_id == grant_id) & active)
 
     async def by_code(self, code_hash: bytes) -> Grant | None:
         """Return the grant whose code this is, used or not."""
@@ -327,7 +331,6 @@ def _grant(row: Row[Any]) -> Grant:
         claims=row.claims,
         code_jkt=row.code_jkt,
         confirmation=row.confirmation,
-        authorization_details=tuple(row.authorization_details),
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
     )

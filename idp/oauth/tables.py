@@ -54,7 +54,6 @@ oauth_grants = Table(
     Column("claims", JSONB(none_as_null=True), nullable=True),
     Column("code_jkt", Text, nullable=True),
     Column("confirmation", JSONB(none_as_null=True), nullable=True),
-    Column("authorization_details", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("revoked_at", DateTime(timezone=True), nullable=True),

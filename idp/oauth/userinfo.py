@@ -31,9 +31,8 @@ class UserInfo:
         if "openid" not in scopes:
             raise InsufficientScope("openid")
         async with self._parts.database.read() as connection:
-            grant = await Grants(connection).find(claims["gid"])
-            standing = grant is not None and await Grants(connection).stands(grant, self._parts.clock.now())
-        if grant is None or not standing:
+            grant = await Grants(connection).standing(claims["gid"], self._parts.clock.now())
+        if grant is None:
             raise InvalidAccessToken("The access token was revoked.")
         asked = wanted(grant.claims, "userinfo")
         known = await self._parts.subjects.claims(grant, scopes | scopes_needed(grant.claims, "userinfo"))

@@ -55,7 +55,6 @@ STATEMENTS: tuple[str, ...] = (
         claims jsonb NULL,
         code_jkt text NULL,
         confirmation jsonb NULL,
-        authorization_details jsonb NOT NULL DEFAULT '[]'::jsonb,
         created_at timestamptz NOT NULL,
         expires_at timestamptz NOT NULL,
         revoked_at timestamptz NULL

@@ -90,7 +90,9 @@ class Party:
             if answer.headers["location"].startswith(CALLBACK):
                 break
             answer = await self.http.get(answer.headers["location"])
-        code = dict(parse_qsl(urlsplit(answer.headers["location"]).query))["code"]
+        told = dict(parse_qsl(urlsplit(answer.headers["location"]).query))
+        assert "code" in told, told
+        code = told["code"]
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK}
         form["code_verifier"] = pkce.verifier
         return await self._posted(self.paths.token, form, None if public else self.web)

@@ -54,7 +54,7 @@ const provider = new Provider(task.issuer, {
     client("machine", { grant_types: ["client_credentials"], redirect_uris: [], response_types: [] }),
     client("app", {
       redirect_uris: [task.redirect_uri], grant_types: ["authorization_code", "refresh_token"],
-      token_endpoint_auth_method: "none", client_secret: undefined, application_type: "native",
+      token_endpoint_auth_method: "none", client_secret: undefined,
     }),
     client("web", { redirect_uris: [task.redirect_uri], grant_types: ["authorization_code", "refresh_token"] }),
   ],
@@ -80,6 +80,8 @@ const provider = new Provider(task.issuer, {
   rotateRefreshToken: true,
   findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, preferred_username: "chenwei" }) }),
   loadExistingGrant: async (ctx) => {
+    const known = ctx.oidc.session.grantIdFor(ctx.oidc.client.clientId);
+    if (known) return ctx.oidc.provider.Grant.find(known);
     const grant = new ctx.oidc.provider.Grant({ clientId: ctx.oidc.client.clientId, accountId: ctx.oidc.session.accountId });
     grant.addOIDCScope("openid profile offline_access");
     await grant.save();
