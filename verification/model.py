@@ -114,6 +114,7 @@ class Reason(StrEnum):
     DATA_MISSING = "data_missing"
     # Receipts and packs.
     RECEIPT_FORGED = "receipt_forged"
+    RECEIPT_GENUINE = "receipt_genuine"
 
     @property
     def sentence(self) -> Sentence:
@@ -197,6 +198,10 @@ _REASONS = {
     Reason.DATA_STALE: Sentence("核验所用的数据已过时。", "The data to check against are out of date."),
     Reason.DATA_MISSING: Sentence("缺少核验所需的数据。", "Data needed for the check are missing."),
     Reason.RECEIPT_FORGED: Sentence("回执的签名不正确。", "The receipt's signature is wrong."),
+    Reason.RECEIPT_GENUINE: Sentence(
+        "回执真实，当时的结论是有效；它不说明现在的状态。",
+        "The receipt is genuine and the verdict then was valid; it says nothing of the present.",
+    ),
 }
 
 
@@ -300,6 +305,7 @@ class Report:
     revocation_urls: tuple[str, ...] = ()
     code_text: str | None = field(default=None, repr=False)
     judged_at: datetime | None = None
+    known_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as `hufu verify --json` and the API print it."""
@@ -312,6 +318,7 @@ class Report:
             "sub_indication": self.sub_indication or None,
             "checked_at": _moment(self.checked_at),
             "judged_at": _moment(self.judged_at or self.checked_at),
+            "known_at": _moment(self.known_at),
             "data_as_of": _moment(self.data_as_of),
             "subject": {
                 "kind": self.subject.kind,

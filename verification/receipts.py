@@ -66,6 +66,7 @@ def receipt_claims(
         "sub_indication": report.sub_indication or None,
         "checked_at": report.checked_at.isoformat(),
         "judged_at": report.judged_at.isoformat() if report.judged_at else None,
+        "known_at": report.known_at.isoformat() if report.known_at else None,
         "data_as_of": report.data_as_of.isoformat(),
         "audit": {
             "number": audit.audit_id,
@@ -109,16 +110,16 @@ def read_receipt(unverified_receipt: str, jwks: dict[str, Any]) -> ReadReceipt:
 def report_on_receipt(receipt: ReadReceipt, now: datetime) -> Report:
     """Return a report that repeats what a genuine receipt says.
 
-    VALID means that the receipt is genuine; what it says of its subject stands in the
-    check `receipt.statement`.
+    The verdict is the one the receipt states, so that nobody who reads the verdict alone takes a
+    receipt of a refusal for a good licence; `receipt.signature` says that the receipt is genuine.
     """
     claims = receipt.claims
     subject = claims["subject"]
-    stated = Reason(claims["reason"]).sentence
-    verdict = Verdict(claims["verdict"])
+    verdict, reason = Verdict(claims["verdict"]), Reason(claims["reason"])
+    judged_at, known_at = (_moment(claims.get(name)) for name in ("judged_at", "known_at"))
     return Report(
-        verdict=Verdict.VALID,
-        reason=Reason.ALL_CHECKS_PASSED,
+        verdict=verdict,
+        reason=Reason.RECEIPT_GENUINE if verdict is Verdict.VALID else reason,
         subject=Subject("receipt", sha256_hex=subject.get("sha256") or "", identifier=subject.get("identifier") or ""),
         checked_at=now,
         data_as_of=datetime.fromisoformat(claims["data_as_of"]),
@@ -126,19 +127,37 @@ def report_on_receipt(receipt: ReadReceipt, now: datetime) -> Report:
             Check(
                 "receipt.signature", _STANDARD, Outcome.PASSED, Sentence("回执签名正确。", "The receipt is genuine.")
             ),
-            Check(
-                "receipt.statement",
-                "",
-                Outcome.NOT_APPLICABLE,
-                Sentence(
-                    f"回执记载：{claims['checked_at']} 核验结论为{verdict.sentence.zh}。{stated.zh}",
-                    f"It states: at {claims['checked_at']} the verdict was {verdict.sentence.en}. {stated.en}",
-                ),
-            ),
+            Check("receipt.statement", "", Outcome.NOT_APPLICABLE, _statement(claims, verdict, reason)),
         ),
         indication=None if claims["indication"] is None else Indication(claims["indication"]),
         sub_indication=claims["sub_indication"] or "",
+        judged_at=judged_at,
+        known_at=known_at,
+        advice=(_THEN_NOT_NOW,),
     )
+
+
+_THEN_NOT_NOW = Sentence(
+    "回执只说明核验当时的情况；要知道现在是否有效，请重新核验。",
+    "A receipt tells how things stood when it was given; verify again to know how they stand now.",
+)
+
+
+def _statement(claims: dict[str, Any], verdict: Verdict, reason: Reason) -> Sentence:
+    """Say what the receipt states, and of which moment when that was not the moment of asking."""
+    zh, en = f"回执记载：{claims['checked_at']} 核验", f"It states: asked at {claims['checked_at']}"
+    if claims.get("judged_at"):
+        zh, en = f"{zh}，问的是 {claims['judged_at']} 的情况", f"{en} about {claims['judged_at']}"
+    if claims.get("known_at"):
+        zh, en = f"{zh}，只依据截至 {claims['known_at']} 的记录", f"{en} by the records of {claims['known_at']}"
+    return Sentence(
+        f"{zh}，结论为{verdict.sentence.zh}。{reason.sentence.zh}",
+        f"{en}, the verdict was {verdict.sentence.en}. {reason.sentence.en}",
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def report_on_forgery(now: datetime) -> Report:

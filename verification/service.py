@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from foundation.audit import AuditEvent
-from foundation.errors import NotFound
+from foundation.errors import InvalidInput, NotFound
 from foundation.ids import new_id
 from verification.codes import judge_code
 from verification.identifier import Parts, read_identifier
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from verification.ports import LicenceRecord, LicenceRecords
     from verification.sandbox import Sandbox
     from verification.trust import TrustSource
+
+
+CLOCK_SKEW = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,8 @@ class VerificationService:
             known_at: as the records knew it then; now when None.
         """
         now = self._clock.now()
+        _require_past(at, now, "at")
+        _require_past(known_at, now, "known_at")
         reading = read_identifier(unverified_identifier)
         if reading.parts is None:
             checks = tuple(Check("identifier.form", "GB/T 36904", Outcome.FAILED, item) for item in reading.problems)
@@ -119,7 +125,9 @@ class VerificationService:
             report = await self._unknown(reading.parts, now, (form, *repairs))
         else:
             report = _by_record(record, compare or {}, at or now, now, (form, *repairs))
-        return await self._conclude(principal, replace(report, judged_at=at))
+        # What was not asked of today's records is not answered as of today.
+        as_of = min(known_at or now, report.data_as_of)
+        return await self._conclude(principal, replace(report, judged_at=at, known_at=known_at, data_as_of=as_of))
 
     async def _unknown(self, parts: Parts, now: datetime, checks: tuple[Check, ...]) -> Report:
         """Say that there is no such licence, or that it is not for us to say."""
@@ -134,6 +142,7 @@ class VerificationService:
     async def by_qr(self, principal: Principal, unverified_text: str, *, at: datetime | None = None) -> Verified:
         """Judge an HF1 code by its text (the whole link or from `HF1` on), online."""
         now = self._clock.now()
+        _require_past(at, now, "at")
 
         async def find(identifier: str) -> LicenceRecord | None:
             async with self._database.read() as connection:
@@ -151,9 +160,10 @@ class VerificationService:
         sealed. Any other is examined in the sandbox; when it claims to be a licence of
         ours it is compared with the record as well.
 
-        Raises: NotAPdf, DocumentEncrypted, NoSealFound, DocumentOverLimit, SandboxUnavailable.
+        Raises: NotAPdf, DocumentEncrypted, NoSealFound, DocumentOverLimit, SandboxUnavailable, InvalidInput.
         """
         now = self._clock.now()
+        _require_past(at, now, "at")
         sha256 = hashlib.sha256(document).digest()
         async with self._database.read() as connection:
             known = await self._licences.find_document(connection, sha256)
@@ -226,6 +236,12 @@ class VerificationService:
             checkpoint=None if self._log is None else await self._log.latest_tree(),
         )
         return Verified(report, self._receipts.sign(claims, typ=TYPE), receipt_id)
+
+
+def _require_past(moment: datetime | None, now: datetime, field: str) -> None:
+    """Refuse a moment still to come: nobody knows yet; raises InvalidInput."""
+    if moment is not None and moment > now + CLOCK_SKEW:
+        raise InvalidInput("The moment lies in the future.", field=field)
 
 
 _WELL_FORMED = Sentence("标识格式和校验位正确。", "Format and check character of the identifier are right.")

@@ -305,6 +305,8 @@ async def _json_object(request: Request) -> dict[str, Any]:
         raise OAuthError("invalid_client_metadata", "The body must be JSON.") from error
     if not isinstance(body, dict):
         raise OAuthError("invalid_client_metadata", "The body must be a JSON object.")
+    if b"\\u0000" in orjson.dumps(body):
+        raise OAuthError("invalid_client_metadata", "A value holds a NUL character.")
     return body
 
 
@@ -335,11 +337,12 @@ def _public(body: dict[str, Any], media_type: str) -> Response:
 
 def _parameters(encoded: bytes) -> Parameters:
     try:
-        return tuple(
-            parse_qsl(encoded.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
-        )
+        pairs = parse_qsl(encoded.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError as error:
         raise OAuthError("invalid_request", "The parameters are not form-encoded UTF-8, or too many.") from error
+    if any("\0" in name or "\0" in value for name, value in pairs):
+        raise OAuthError("invalid_request", "A parameter holds a NUL character.")
+    return tuple(pairs)
 
 
 def _own_address(request: Request) -> str:

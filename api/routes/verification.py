@@ -5,11 +5,10 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.responses import Response
-from pydantic import AwareDatetime
 
 from api.context import services_of
 from api.dependencies import principal_of
-from api.schemas.common import problems
+from api.schemas.common import Moment, problems
 from api.schemas.verification import ByIdentifier, ByQr, ByReceipt, ReportAnswer, VerifiedAnswer
 from api.strict import StrictRoute
 from verification.service import Verified
@@ -52,7 +51,7 @@ async def by_qr(request: Request, body: ByQr) -> Response:
 async def by_pdf(
     request: Request,
     document: Annotated[UploadFile, File(description="Ours or a stranger's, at most 50 MB.")],
-    at: Annotated[AwareDatetime | None, Form()] = None,
+    at: Annotated[Moment | None, Form()] = None,
 ) -> Response:
     """Judge the seals of a PDF (EN 319 102-1); a forged one is a successful request with its verdict."""
     data = await document.read()

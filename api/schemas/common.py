@@ -1,9 +1,12 @@
 """Building blocks of the schemas: nothing unknown, nothing without a length."""
 
 import re
+from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+EARLIEST_YEAR, LATEST_YEAR = 1900, 2200
 
 
 class Schema(BaseModel):
@@ -24,6 +27,14 @@ def _credit_code_shape(text: str) -> str:
     return text
 
 
+def _usable_moment(moment: datetime) -> datetime:
+    # A moment at the edge of the calendar has no equivalent in UTC.
+    if not EARLIEST_YEAR <= moment.year <= LATEST_YEAR:
+        raise ValueError(f"must lie between the years {EARLIEST_YEAR} and {LATEST_YEAR}")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_usable_moment)]
 Short = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
 Line = Annotated[str, StringConstraints(max_length=300, strip_whitespace=True)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.\-]+$")]

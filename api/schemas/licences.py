@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field
 
-from api.schemas.common import Answer, CreditCode, Id, Line, MatterCode, Schema, Short
+from api.schemas.common import Answer, CreditCode, Id, Line, MatterCode, Moment, Schema, Short
 from licence_vault.catalogue import LicenceType
 from licence_vault.model import Holder, IssueRequest, LicenceState, ReasonCode, StateChange
 
@@ -50,7 +50,7 @@ class ChangeState(Schema):
     reason_code: ReasonCode
     reason_text: Annotated[str, Field(min_length=1, max_length=500)]
     legal_basis: Line = ""
-    effective_at: AwareDatetime | None = None
+    effective_at: Moment | None = None
 
     def to_change(self) -> StateChange:
         """Return the use case's own request."""

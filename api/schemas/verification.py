@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field
 
-from api.schemas.common import Answer, Schema
+from api.schemas.common import Answer, Moment, Schema
 
 MAX_CODE_CHARS = 8_000
 MAX_RECEIPT_CHARS = 64_000
@@ -26,15 +26,15 @@ class ByIdentifier(Schema):
 
     identifier: Annotated[str, Field(min_length=1, max_length=300)]
     compare: Compare = Compare()
-    at: Annotated[AwareDatetime | None, Field(description="Was it valid at this moment?")] = None
-    known_at: Annotated[AwareDatetime | None, Field(description="… as the records knew it then.")] = None
+    at: Annotated[Moment | None, Field(description="Was it valid at this moment?")] = None
+    known_at: Annotated[Moment | None, Field(description="… as the records knew it then.")] = None
 
 
 class ByQr(Schema):
     """The text of an HF1 code: the whole link, or from HF1 on."""
 
     text: Annotated[str, Field(min_length=1, max_length=MAX_CODE_CHARS)]
-    at: AwareDatetime | None = None
+    at: Moment | None = None
 
 
 class ByReceipt(Schema):

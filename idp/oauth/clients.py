@@ -72,6 +72,8 @@ class ClientService:
 
     async def get(self, client_id: str) -> Client | None:
         """Return an active client or None; what was suspended stops within a second."""
+        if "\0" in client_id:  # no client is called that, and PostgreSQL would refuse the question
+            return None
         cached = self._cache.get(client_id)
         if cached is not None and time.monotonic() - cached[0] < CACHE_SECONDS:
             return cached[1]

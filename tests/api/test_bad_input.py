@@ -199,3 +199,21 @@ async def test_a_token_sent_twice_or_in_the_address_is_not_taken(city: City) -> 
     twice = [("authorization", f"Bearer {token}"), ("authorization", f"Bearer {token}")]
     assert (await city.http.get("/api/v1/licences", headers=twice)).status_code == 401
     assert (await city.http.get(f"/api/v1/licences?access_token={token}")).status_code in {401, 422}
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+async def test_moments_at_the_edge_of_the_calendar_are_refused(city: City, at: str) -> None:
+    answer = await city.http.post("/api/v1/verifications/identifier", json={"identifier": "1.2.156", "at": at})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "at"
+
+
+@pytest.mark.parametrize("endpoint", ["token", "par", "device_authorization", "introspect", "revoke"])
+async def test_a_nul_character_is_refused_at_oauth_endpoints(city: City, endpoint: str) -> None:
+    sent = {"client_id": "\0", "grant_type": "authorization_code", "code": "x", "token": "x"}
+    answer = await city.http.post(f"/oauth/{endpoint}", data=sent)
+    assert answer.status_code in {400, 401}
+    basic = {"authorization": "Basic ADp4"}
+    answer = await city.http.post(f"/oauth/{endpoint}", data={"grant_type": "client_credentials"}, headers=basic)
+    assert answer.status_code in {400, 401}
+    assert (await city.http.get("/oauth/authorize", params={"client_id": "\0"})).status_code == 400

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from foundation.directory import District, Organisation
-from foundation.errors import NotFound
+from foundation.errors import InvalidInput, NotFound
 from foundation.principal import ANONYMOUS, Principal, PrincipalKind
 from foundation.tables import audit_log
 from keys.assembly import assemble
@@ -94,7 +94,10 @@ async def test_each_state_has_its_verdict(
     assert "500101199003071232" not in text
 
 
-async def test_dates_decide_by_the_civil_day_in_china(verification: Verification, records: Records) -> None:
+async def test_dates_decide_by_the_civil_day_in_china(
+    verification: Verification, records: Records, clock: FixedClock
+) -> None:
+    clock.advance(timedelta(days=1))
     records.become(valid_to=date(2026, 3, 2))
     last_hour = datetime(2026, 3, 2, 15, 59, tzinfo=UTC)
     on_the_day = await verification.service.by_identifier(ANONYMOUS, IDENTIFIER, at=last_hour)
@@ -159,6 +162,34 @@ async def test_a_receipt_says_who_asked_what_and_the_verdict_and_nothing_of_the_
     assert claims["audit"]["number"] == row.audit_id
     genuine = await verification.service.by_receipt(verified.receipt)
     assert (genuine.verdict, genuine.subject.identifier) == (Verdict.VALID, IDENTIFIER)
+
+
+async def test_a_receipt_of_a_refusal_is_not_shown_as_valid(verification: Verification) -> None:
+    refused = await verification.service.by_identifier(BUREAU, "1.2.156.3005.2.X")
+    assert refused.report.verdict is Verdict.INVALID
+    read = await verification.service.by_receipt(refused.receipt)
+    assert (read.verdict, read.reason) == (Verdict.INVALID, refused.report.reason)
+    assert read.advice
+
+
+async def test_an_answer_by_old_records_says_so_in_report_and_receipt(
+    verification: Verification, clock: FixedClock
+) -> None:
+    then = clock.now() - timedelta(days=1)
+    verified = await verification.service.by_identifier(BUREAU, IDENTIFIER, known_at=then, at=then)
+    assert (verified.report.known_at, verified.report.judged_at, verified.report.data_as_of) == (then, then, then)
+    read = await verification.service.by_receipt(verified.receipt)
+    assert (read.known_at, read.judged_at) == (then, then)
+    statement = next(check for check in read.checks if check.name == "receipt.statement").detail
+    assert statement.en.count(then.isoformat()) == 2
+
+
+async def test_nobody_is_told_of_the_future(verification: Verification, clock: FixedClock) -> None:
+    later = clock.now() + timedelta(days=1)
+    with pytest.raises(InvalidInput, match="future"):
+        await verification.service.by_identifier(BUREAU, IDENTIFIER, at=later)
+    with pytest.raises(InvalidInput, match="future"):
+        await verification.service.by_identifier(BUREAU, IDENTIFIER, known_at=later)
 
 
 async def test_no_altered_receipt_is_genuine(verification: Verification) -> None:

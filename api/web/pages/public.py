@@ -116,11 +116,18 @@ async def _verdict(
     shown = {
         "report": report,
         "why": reason_of(report, language_of(request)),
-        "todo": say(request, ADVICE[report.verdict]),
+        "todo": _todo(request, report),
         "receipt": receipt,
         "receipt_id": receipt_id,
     }
     return await page(request, "verdict.html", shown)
+
+
+def _todo(request: Request, report: Report) -> str:
+    """Return the one sentence of what to do; a receipt tells of the past and has its own."""
+    if report.subject.kind == "receipt" and report.advice:
+        return report.advice[0].en if language_of(request) == ENGLISH else report.advice[0].zh
+    return say(request, ADVICE[report.verdict])
 
 
 def reason_of(report: Report, language: str) -> str:
