@@ -15,6 +15,7 @@ from licence_vault.model import LicenceState, ReasonCode, StateChange
 from tests.verification.attacks import replace_page_content
 from tests.verification.city import BUREAU, City, small_city
 from tests.verification.samples import update
+from tests.verification.sequencing import sequence_all
 from verification.anchors import read_anchors
 from verification.model import Reason, Verdict
 from verification.offline import judge_code_offline, judge_document_offline
@@ -98,7 +99,7 @@ async def test_a_changed_licence_is_caught(city: City) -> None:
 async def test_a_receipt_names_the_tree_it_was_given_under(city: City) -> None:
     application = city.application
     licence = await city.issue()
-    await application.verification.log.sequence()
+    await sequence_all(application.verification.log, application.services.database)
     verified = await application.services.verification.by_identifier(ANONYMOUS, licence.identifier)
     payload = verified.receipt.split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -106,6 +107,6 @@ async def test_a_receipt_names_the_tree_it_was_given_under(city: City) -> None:
     assert claims["checkpoint"]["size"] == latest.size
     with pytest.raises(NotFound):
         await application.verification.log.inclusion(claims["audit"]["number"])
-    await application.verification.log.sequence()
+    await sequence_all(application.verification.log, application.services.database)
     proof = await application.verification.log.inclusion(claims["audit"]["number"])
     assert proof.leaf_index >= claims["checkpoint"]["size"]
