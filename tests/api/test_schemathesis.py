@@ -45,7 +45,12 @@ def try_out(operation: Any, url: str, token: str) -> None:  # noqa: ANN401 - the
         if operation.label == "POST /api/v1/licences":
             headers["idempotency-key"] = uuid.uuid4().hex
         answer = case.call(base_url=url, headers=headers)
-        case.validate_response(answer, checks=CHECKS)
+        if answer.headers.get("content-type", [""])[0] == "application/jwt":
+            # The tool takes this type for JSON; a compact JWS has three parts (RFC 7515, section 7.1).
+            assert answer.text.count(".") == 2
+            case.validate_response(answer, checks=[not_a_server_error, status_code_conformance])
+        else:
+            case.validate_response(answer, checks=CHECKS)
 
     cases()
 
