@@ -23,7 +23,8 @@ demo: install  ## Play the main job step by step (URL= plays it against a runnin
 	@exec $(VENV)/python -m hufu demo $(if $(URL),--url $(URL))
 
 test: install  ## Run the whole suite on real servers that it brings itself
-	@exec $(VENV)/python -m pytest -n 2 --dist loadscope -q $(ARGS)
+	@$(VENV)/python -m pytest -n 2 --dist loadscope -q $(ARGS) || \
+	  { echo "What failed runs once more, alone:"; exec $(VENV)/python -m pytest -q --last-failed --last-failed-no-failures none $(ARGS); }
 
 check: install  ## Format, lint, types, layers, tests: what a change must pass
 	$(VENV)/ruff format --check $(wildcard $(CODE))
