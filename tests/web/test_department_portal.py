@@ -66,7 +66,7 @@ async def test_a_citizen_signs_in_applies_and_gets_a_licence(context: BrowserCon
     await page.get_by_role("button", name="同意并登录").click()
     await expect(page.get_by_role("heading", name="您好，陈伟")).to_be_visible()
     await expect(page.get_by_text("银联卡")).to_be_visible()
-    await expect(page.get_by_text("L2")).to_be_visible()
+    await expect(page.get_by_text("L2", exact=True)).to_be_visible()
 
     await page.get_by_role("link", name="新的申请").click()
     await page.get_by_label("经营场所").fill("短")
