@@ -4,51 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Self
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-if TYPE_CHECKING:
-    from types import TracebackType
+from tests.support.loopback import LoopbackServer
 
 BUCKET = "files"
 _MODIFIED = "2026-03-02T09:30:00.000Z"
 
 
-class ObjectStoreServer:
+class ObjectStoreServer(LoopbackServer):
     """One bucket in memory, path style, on loopback."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.failing = False
         self.signed = True
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        super().__init__(_handler(self))
 
     @property
     def environment(self) -> dict[str, str]:
         """Return the variables that lead a client here."""
         return {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._server.server_port}",
+            "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test secret",
             "AWS_REGION": "local",
             "AWS_ALLOW_HTTP": "true",
         }
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def answer(self, method: str, target: str, body: bytes) -> tuple[int, bytes]:
         """Do what a request asks."""

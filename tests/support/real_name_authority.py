@@ -20,8 +20,10 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
+
+from tests.support.loopback import LoopbackServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,11 +159,11 @@ class _Card:
     requests: Counter[str] = field(default_factory=Counter)
 
 
-class SandboxAuthority:
+class SandboxAuthority(LoopbackServer):
     """The gateway and the authorities behind it, in one process."""
 
     def __init__(self, key: bytes, clock: Clock, *, people: tuple[Citizen, ...] = CITIZENS, port: int = 0) -> None:
-        """Bind to the loopback address at once; `start` begins to serve."""
+        super().__init__(_handler(self), port)
         self.behaviour = Behaviour.NORMAL
         self.slow_seconds = 30.0
         self.requests: list[dict[str, Any]] = []
@@ -175,33 +177,11 @@ class SandboxAuthority:
         self._last: tuple[bytes, dict[str, str]] | None = None
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    @property
-    def url(self) -> str:
-        """Return the base address."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def start(self) -> SandboxAuthority:
-        """Serve in a thread."""
-        self._thread.start()
-        return self
 
     def stop(self) -> None:
-        """Stop serving and release the port."""
+        """Stop serving, waking what waits, and release the port."""
         self._stopping.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(timeout=5)
-
-    def serve_forever(self) -> None:
-        """Serve until interrupted."""
-        try:
-            self._server.serve_forever()
-        except KeyboardInterrupt:
-            self._server.server_close()
+        super().stop()
 
     def respond(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes, dict[str, str]] | None:
         """Return status, body and headers of an answer; None drops the connection."""

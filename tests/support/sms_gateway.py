@@ -12,48 +12,23 @@ import hashlib
 import hmac
 import json
 import os
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.support.loopback import LoopbackServer
 
 BODY_LIMIT = 16384
 
 
-class SandboxSmsGateway:
+class SandboxSmsGateway(LoopbackServer):
     """Keeps messages by number; sends each id once; refuses when told to."""
 
     def __init__(self, key: bytes, *, port: int = 0) -> None:
-        """Bind to the loopback address at once; `start` begins to serve."""
+        super().__init__(_handler(self), port)
         self.down = False
         self.messages: list[dict[str, Any]] = []
         self._key = key
         self._seen: set[str] = set()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    @property
-    def url(self) -> str:
-        """Return the base address."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def start(self) -> SandboxSmsGateway:
-        """Serve in a thread."""
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        """Stop serving and release the port."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(timeout=5)
-
-    def serve_forever(self) -> None:
-        """Serve until interrupted."""
-        try:
-            self._server.serve_forever()
-        except KeyboardInterrupt:
-            self._server.server_close()
 
     def code_for(self, mobile: str) -> str:
         """Return the latest code sent to a number."""

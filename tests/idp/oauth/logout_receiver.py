@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from http.server import BaseHTTPRequestHandler
+
+from tests.support.loopback import LoopbackServer
 
 
-class LogoutReceiver:
+class LogoutReceiver(LoopbackServer):
     """Keeps the bodies it was sent."""
 
     def __init__(self) -> None:
@@ -27,9 +27,8 @@ class LogoutReceiver:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self._server.server_port}/logout"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        super().__init__(Handler)
+        self.address = f"{self.url}/logout"
 
     def fail_next(self, count: int) -> None:
         self._failures = count
@@ -42,11 +41,3 @@ class LogoutReceiver:
         self.bodies.append(body)
         self.authorizations.append(authorization)
         return 200
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
