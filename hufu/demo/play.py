@@ -23,6 +23,7 @@ from PIL import Image
 from hufu import demo_city
 from hufu.demo.browser import Browser, PageProblem
 from hufu.demo.documents import approval_pdf
+from hufu.demo.order import food_licence
 from idp.people.totp import code_at, step_of
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def issue_licence(stage: Stage) -> None:
     """Step 4: the bureau's system issues the licence, which can be verified at once."""
     types = stage.http.get(f"{stage.url}/api/v1/licence-types").json()["types"]
     code = next(found["code"] for found in types if found["name"] == FOOD_LICENCE)
-    order = _food_licence(code)
+    order = food_licence(code)
     key = {"idempotency-key": secrets.token_hex(16)}
     portal = demo_city.PORTAL.client_id
     began = time.monotonic()
@@ -299,31 +300,6 @@ STEPS = (
     ("The bureau's system issues the licence", issue_licence),
     ("A window in another district verifies it", verify_elsewhere),
 )
-
-
-def _food_licence(type_code: str) -> dict[str, Any]:
-    citizen = demo_city.CITIZENS[0]
-    today = (datetime.now(UTC) + timedelta(hours=8)).date()
-    return {
-        "type_code": type_code,
-        "issuer_code": demo_city.MARKET_BUREAU.credit_code,
-        "holders": [{"name": citizen.name, "code_type": "111", "code": citizen.citizen_id_number}],
-        "face": {
-            "legal_representative": citizen.name,
-            "residence": "演示市东江区滨江路 18 号",
-            "business_premises": "演示市东江区滨江路 18 号附 2 号",
-            "main_business_format": "餐饮服务经营者",
-            "business_items": ["热食类食品制售", "冷食类食品制售"],
-            "supervision_authority": "演示市东江区市场监督管理局",
-            "complaint_telephone": "12315",
-            "signed_by": "李明",
-        },
-        "licence_number": f"JY2{demo_city.MARKET_BUREAU.district_code}{secrets.randbelow(10**7):07d}",
-        "valid_from": today.isoformat(),
-        "valid_to": (today + timedelta(days=5 * 365 - 1)).isoformat(),
-        "matter_code": demo_city.MATTER_FOOD,
-        "case_number": f"SP-{today.year}-{secrets.randbelow(10**6):06d}",
-    }
 
 
 def _verify_pdf(stage: Stage, name: str, document: bytes) -> dict[str, Any]:

@@ -6,12 +6,12 @@ import json
 import secrets
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 
 from hufu import demo_city
+from hufu.demo.order import food_licence
 from hufu.launcher_place import free_port
 from hufu.stack import stack
 
@@ -54,7 +54,7 @@ class Department:
         """Issue a food business licence."""
         answer = await self.http.post(
             "/api/v1/licences",
-            json=order(self.type_code),
+            json=food_licence(self.type_code),
             headers=self.headers | {"idempotency-key": secrets.token_hex(16)},
         )
         answer.raise_for_status()
@@ -98,29 +98,3 @@ async def department(running: Stack) -> AsyncIterator[Department]:
         system = Department(http, (client_id, kept["clients"][client_id]), {}, code)
         system.headers["authorization"] = f"Bearer {await system.token()}"
         yield system
-
-
-def order(type_code: str) -> dict[str, Any]:
-    """Return the data of one synthetic licence."""
-    citizen = demo_city.CITIZENS[0]
-    today = (datetime.now(UTC) + timedelta(hours=8)).date()
-    return {
-        "type_code": type_code,
-        "issuer_code": demo_city.MARKET_BUREAU.credit_code,
-        "holders": [{"name": citizen.name, "code_type": "111", "code": citizen.citizen_id_number}],
-        "face": {
-            "legal_representative": citizen.name,
-            "residence": "演示市东江区滨江路 18 号",
-            "business_premises": "演示市东江区滨江路 18 号附 2 号",
-            "main_business_format": "餐饮服务经营者",
-            "business_items": ["热食类食品制售"],
-            "supervision_authority": "演示市东江区市场监督管理局",
-            "complaint_telephone": "12315",
-            "signed_by": "李明",
-        },
-        "licence_number": f"JY2{demo_city.MARKET_BUREAU.district_code}{secrets.randbelow(10**7):07d}",
-        "valid_from": today.isoformat(),
-        "valid_to": (today + timedelta(days=365)).isoformat(),
-        "matter_code": demo_city.MATTER_FOOD,
-        "case_number": f"BM-{secrets.token_hex(6)}",
-    }
