@@ -54,6 +54,11 @@ oauth_grants = Table(
     Column("claims", JSONB(none_as_null=True), nullable=True),
     Column("code_jkt", Text, nullable=True),
     Column("confirmation", JSONB(none_as_null=True), nullable=True),
+    Column("resource", Text, nullable=True),
+    Column("authorization_details", JSONB(none_as_null=True), nullable=True),
+    Column("details_used_at", DateTime(timezone=True), nullable=True),
+    Column("actors", JSONB(none_as_null=True), nullable=True),
+    Column("mandate_id", Text, nullable=True),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("revoked_at", DateTime(timezone=True), nullable=True),
@@ -89,6 +94,8 @@ oauth_waiting = Table(
     Column("acr", Text, nullable=True),
     Column("binding_message", Text, nullable=True),
     Column("notification_token", LargeBinary, nullable=True),
+    Column("resource", Text, nullable=True),
+    Column("authorization_details", JSONB(none_as_null=True), nullable=True),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("last_polled_at", DateTime(timezone=True), nullable=True),
@@ -150,4 +157,36 @@ oauth_secrets = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", LargeBinary, nullable=False),
+)
+
+oauth_client_requests = Table(
+    "oauth_client_requests",
+    metadata,
+    Column("request_id", Text, primary_key=True),
+    Column("client_id", Text, nullable=True),
+    Column("organisation_code", Text, nullable=False),
+    Column("registration", JSONB, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_at", DateTime(timezone=True), nullable=False),
+    Column("decided_by", Text, nullable=True),
+    Column("decided_at", DateTime(timezone=True), nullable=True),
+    Column("reason", Text, nullable=False, server_default=text("''")),
+    Index("ix_oauth_client_requests_organisation_code", "organisation_code"),
+    Index(
+        "ux_oauth_client_requests_open",
+        "client_id",
+        unique=True,
+        postgresql_where=text("state = 'open' AND client_id IS NOT NULL"),
+    ),
+)
+
+oauth_upstream_links = Table(
+    "oauth_upstream_links",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("subject_index", LargeBinary, primary_key=True),
+    Column("account_id", Text, nullable=False),
+    Column("linked_at", DateTime(timezone=True), nullable=False),
+    Index("ix_oauth_upstream_links_account_id", "account_id"),
 )
