@@ -1,27 +1,34 @@
 """PostgreSQL through SQLAlchemy Core and asyncpg.
 
-Two engines over the same server: `transaction` for effects, committed when the
-block ends without an exception, and `read` on AUTOCOMMIT for facts, which saves
-the BEGIN and ROLLBACK round trips on hot paths.
+Three ways over the same server: `transaction` for effects, committed when the block ends
+without an exception; `read` on AUTOCOMMIT for facts, which saves the BEGIN and ROLLBACK round
+trips; and on hot paths `fetch`, one compiled statement that is its own transaction.
 """
 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import MetaData, text
+from sqlalchemy import MetaData, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from foundation.errors import ServiceUnavailable
+from foundation.statements import NOT_REACHABLE, StatementPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
+    from types import TracebackType
 
+    from sqlalchemy.engine import ExceptionContext
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from foundation.statements import Record, Statement
+
+POOL_TIMEOUT_SECONDS = 5
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -47,25 +54,42 @@ class Database:
     """Connections to one PostgreSQL database."""
 
     def __init__(self, url: str, *, pool_size: int = 10, statement_timeout_seconds: float = 15.0) -> None:
-        """Prepare the pool; nothing is opened until first use."""
+        """Prepare the pools; nothing is opened until first use."""
+        connect_arguments: dict[str, Any] = {
+            "timeout": 5,
+            # The server's own limit says nothing when the network between swallows packets.
+            "command_timeout": statement_timeout_seconds + 2,
+            "server_settings": {
+                "timezone": "UTC",
+                "application_name": "hufu",
+                "statement_timeout": str(int(statement_timeout_seconds * 1000)),
+            },
+        }
         self._engine = create_async_engine(
             sqlalchemy_url(url),
             pool_size=pool_size,
             max_overflow=pool_size,
-            pool_timeout=5,
+            pool_timeout=POOL_TIMEOUT_SECONDS,
             pool_pre_ping=False,
-            connect_args={
-                "timeout": 5,
-                # The server's own limit says nothing when the network between swallows packets.
-                "command_timeout": statement_timeout_seconds + 2,
-                "server_settings": {
-                    "timezone": "UTC",
-                    "application_name": "hufu",
-                    "statement_timeout": str(int(statement_timeout_seconds * 1000)),
-                },
-            },
+            connect_args=connect_arguments,
         )
+        event.listen(self._engine.sync_engine, "handle_error", _lost_while_talking)
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        plain_url = sqlalchemy_url(url).replace("+asyncpg", "", 1)
+        self._statements = StatementPool(plain_url, max(2, pool_size // 2), POOL_TIMEOUT_SECONDS, connect_arguments)
+
+    async def fetch(self, statement: Statement, **parameters: Any) -> list[Record]:  # noqa: ANN401 - column values
+        """Run one compiled statement, committed when it returns, and return its rows.
+
+        Raises: ServiceUnavailable when the server cannot be reached; what else the server refuses
+            comes as asyncpg's own error.
+        """
+        return await self._statements.fetch(statement, parameters)
+
+    async def fetch_one(self, statement: Statement, **parameters: Any) -> Record | None:  # noqa: ANN401 - as above
+        """Run one compiled statement like `fetch` and return its first row or None."""
+        rows = await self.fetch(statement, **parameters)
+        return rows[0] if rows else None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -73,7 +97,7 @@ class Database:
 
         Raises: ServiceUnavailable when the server cannot be reached.
         """
-        async with _reachable(), self._engine.begin() as connection:
+        async with _reachable(), _Opening(self._engine.begin()) as connection:
             yield connection
 
     @asynccontextmanager
@@ -82,7 +106,7 @@ class Database:
 
         Raises: ServiceUnavailable when the server cannot be reached.
         """
-        async with _reachable(), self._autocommit.connect() as connection:
+        async with _reachable(), _Opening(self._autocommit.connect()) as connection:
             yield connection
 
     async def ping(self) -> None:
@@ -92,19 +116,47 @@ class Database:
 
     async def close(self) -> None:
         """Close every pooled connection."""
+        await self._statements.close()
         await self._engine.dispose()
 
 
 @asynccontextmanager
 async def _reachable() -> AsyncIterator[None]:
-    """Translate a lost connection, and only that, into ServiceUnavailable."""
+    """Translate a lost connection, and only that, into ServiceUnavailable.
+
+    NOTE: an OSError or TimeoutError that passes here is the caller's own, of a file or of another
+    server: what the database's socket raises was translated where it arose.
+    """
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeoutError) as error:
-        raise ServiceUnavailable("The database is not reachable now.") from error
+        raise ServiceUnavailable(NOT_REACHABLE) from error
     except DBAPIError as error:
         if error.connection_invalidated:
-            raise ServiceUnavailable("The database is not reachable now.") from error
+            raise ServiceUnavailable(NOT_REACHABLE) from error
         raise
-    except (OSError, TimeoutError) as error:
-        raise ServiceUnavailable("The database is not reachable now.") from error
+
+
+class _Opening:
+    """A connection's context, whose failure to open is ServiceUnavailable."""
+
+    def __init__(self, manager: AbstractAsyncContextManager[AsyncConnection]) -> None:
+        self._manager = manager
+
+    async def __aenter__(self) -> AsyncConnection:
+        try:
+            return await self._manager.__aenter__()
+        except OSError as error:
+            raise ServiceUnavailable(NOT_REACHABLE) from error
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._manager.__aexit__(kind, error, trace)
+
+
+def _lost_while_talking(context: ExceptionContext) -> ServiceUnavailable | None:
+    """Translate what the socket raised during a statement, commit or rollback (SQLAlchemy's `handle_error`)."""
+    if isinstance(context.original_exception, OSError):
+        return ServiceUnavailable(NOT_REACHABLE)
+    return None
