@@ -42,4 +42,6 @@ def read_anchors(unverified_pem: bytes) -> TrustMaterial:
         intermediates_der=tuple(item.dump() for item in certificates if item.dump() not in roots),
         crls_der=tuple(item.dump() for item in lists),
         data_as_of=min(issued, default=None),
+        # Whoever hands over anchors and no list vouches for them as they are; the report says what was not looked up.
+        revocation_required=bool(lists),
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date, datetime
 
-    from verification.ports import LicenceRecord
+    from verification.ports import LicenceStanding
     from verification.qr import CodeContents
 
 CIVIL_TIME = ZoneInfo("Asia/Shanghai")
@@ -40,7 +40,7 @@ def civil_day(moment: datetime) -> date:
     return moment.astimezone(CIVIL_TIME).date()
 
 
-def facts_of(record: LicenceRecord) -> LicenceFacts:
+def facts_of(record: LicenceStanding) -> LicenceFacts:
     """Return what may be told of a licence to an asker with its identifier alone."""
     return LicenceFacts(
         identifier=record.identifier,
@@ -55,7 +55,7 @@ def facts_of(record: LicenceRecord) -> LicenceFacts:
     )
 
 
-def judge_state(record: LicenceRecord, at: datetime) -> tuple[Reason, tuple[Check, ...]]:
+def judge_state(record: LicenceStanding, at: datetime) -> tuple[Reason, tuple[Check, ...]]:
     """Return the reason a licence is or is not valid at a moment, and the checks made."""
     today = civil_day(at)
     reason = _STATES[str(record.state)]
@@ -91,7 +91,7 @@ def verdict_of(reason: Reason) -> Verdict:
     return Verdict.VALID if reason is Reason.ALL_CHECKS_PASSED else Verdict.INVALID
 
 
-def compare_holder(record: LicenceRecord, supplied: Mapping[str, str]) -> tuple[Comparison, ...]:
+def compare_holder(record: LicenceStanding, supplied: Mapping[str, str]) -> tuple[Comparison, ...]:
     """Compare what the asker says of the holder; each field equals that of one and the same holder.
 
     Every holder is compared with every field in constant time, so that the time taken tells
@@ -126,7 +126,7 @@ def comparison_check(comparisons: tuple[Comparison, ...]) -> Check:
     return Check("licence.holder", "GB/T 36903", _passed(same), sentence)
 
 
-def compare_code(record: LicenceRecord, contents: CodeContents) -> tuple[Comparison, ...]:
+def compare_code(record: LicenceStanding, contents: CodeContents) -> tuple[Comparison, ...]:
     """Compare what a code says with the record it names."""
     names = {_digest(holder.name) for holder in record.holders}
     tail = record.holders[0].code[-4:] if record.holders else ""

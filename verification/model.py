@@ -108,6 +108,7 @@ class Reason(StrEnum):
     KEY_COMPROMISED = "key_compromised"
     ALGORITHM_TOO_WEAK = "algorithm_too_weak"
     REVOCATION_DATA_MISSING = "revocation_data_missing"
+    REVOCATION_NOT_OFFERED = "revocation_not_offered"
     TIMESTAMP_INVALID = "timestamp_invalid"
     TIME_UNPROVEN = "time_unproven"
     DATA_STALE = "data_stale"
@@ -190,6 +191,10 @@ _REASONS = {
     ),
     Reason.REVOCATION_DATA_MISSING: Sentence(
         "暂时无法取得证书的吊销信息。", "Revocation data for the certificate are not available now."
+    ),
+    Reason.REVOCATION_NOT_OFFERED: Sentence(
+        "印章和内容真实完整；证书未注明吊销查询地址，是否被吊销无从查证。",
+        "Seal and content are genuine; the certificate names no revocation service, so nobody can look it up.",
     ),
     Reason.TIMESTAMP_INVALID: Sentence("时间戳不正确。", "The timestamp is wrong."),
     Reason.TIME_UNPROVEN: Sentence(

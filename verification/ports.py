@@ -23,12 +23,10 @@ class HolderRecord(Protocol):
         """Return the holder's code in its normal form."""
 
 
-class LicenceRecord(Protocol):
-    """One licence version as the vault holds it at the moment asked for.
+class LicenceStanding(Protocol):
+    """What a verdict by identifier needs of one licence version at the moment asked for.
 
-    `state` is a word of docs/architecture.md ("Licence states"). `metadata` holds the
-    GB/T 36903 short names and texts attached to the PDF. `document_sha256` are the
-    digests of every sealed PDF made of this version.
+    `state` is a word of docs/architecture.md ("Licence states").
     """
 
     @property
@@ -71,6 +69,14 @@ class LicenceRecord(Protocol):
     def state_effective_at(self) -> datetime | None:
         """Return since when that state holds."""
 
+
+class LicenceRecord(LicenceStanding, Protocol):
+    """One licence version as the vault holds it, with what its documents carry.
+
+    `metadata` holds the GB/T 36903 short names and texts attached to the PDF. `document_sha256`
+    are the digests of every sealed PDF made of this version.
+    """
+
     @property
     def metadata(self) -> Mapping[str, str]:
         """Return the short names and texts as attached to the PDF."""
@@ -99,6 +105,9 @@ class LicenceRecords(Protocol):
             at: the state as it was in force then; now when None.
             known_at: as the records knew it then; now when None.
         """
+
+    async def current(self, identifier: str) -> LicenceStanding | None:
+        """Return the version named by a canonical identifier as it stands now, or None; many share one read."""
 
     async def find_document(self, connection: AsyncConnection, sha256: bytes) -> str | None:
         """Return the identifier of the licence whose sealed PDF has this digest, or None."""

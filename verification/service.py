@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from foundation.audit import AuditEvent
+from foundation.audit import AuditEvent, CommittedAudit
 from foundation.errors import InvalidInput, NotFound
 from foundation.ids import new_id
 from verification.codes import judge_code
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from keys.jws import TokenSigner
     from verification.cities import Cities
     from verification.log.service import TransparencyLog
-    from verification.ports import LicenceRecord, LicenceRecords
+    from verification.ports import LicenceRecord, LicenceRecords, LicenceStanding
     from verification.sandbox import Sandbox
     from verification.trust import TrustSource
 
@@ -78,7 +78,7 @@ class VerificationService:
         """Take the collaborators; nothing is opened."""
         self._database = database
         self._clock = clock
-        self._audit = audit
+        self._audit = CommittedAudit(database, audit)
         self._directory = directory
         self._licences = licences
         self._trust = trust
@@ -119,8 +119,7 @@ class VerificationService:
         repairs = tuple(
             Check("identifier.repair", "GB/T 36904", Outcome.NOT_APPLICABLE, item) for item in reading.repairs
         )
-        async with self._database.read() as connection:
-            record = await self._licences.find(connection, reading.parts.text, at=at, known_at=known_at)
+        record = await self._standing(reading.parts.text, at, known_at)
         if record is None:
             report = await self._unknown(reading.parts, now, (form, *repairs))
         else:
@@ -128,6 +127,13 @@ class VerificationService:
         # What was not asked of today's records is not answered as of today.
         as_of = min(known_at or now, report.data_as_of)
         return await self._conclude(principal, replace(report, judged_at=at, known_at=known_at, data_as_of=as_of))
+
+    async def _standing(self, identifier: str, at: datetime | None, known_at: datetime | None) -> LicenceStanding | None:
+        """Return a licence now, by one read for all who ask at the moment, or as of another moment."""
+        if at is None and known_at is None:
+            return await self._licences.current(identifier)
+        async with self._database.read() as connection:
+            return await self._licences.find(connection, identifier, at=at, known_at=known_at)
 
     async def _unknown(self, parts: Parts, now: datetime, checks: tuple[Check, ...]) -> Report:
         """Say that there is no such licence, or that it is not for us to say."""
@@ -216,7 +222,7 @@ class VerificationService:
             return report_on_forgery(now)
 
     async def _conclude(self, principal: Principal, report: Report) -> Verified:
-        """Record the verdict, commit, then sign the receipt that quotes the record."""
+        """Record the verdict, durably, then sign the receipt that quotes the record."""
         subject = report.subject
         event = AuditEvent(
             "verification.judge",
@@ -224,8 +230,7 @@ class VerificationService:
             subject.identifier or subject.sha256_hex or "unreadable",
             {"verdict": report.verdict.value, "reason": report.reason.value, "sha256": subject.sha256_hex},
         )
-        async with self._database.transaction() as connection:
-            audit = await self._audit.record(connection, principal, event)
+        audit = await self._audit.record(principal, event)
         receipt_id = new_id("rcp")
         claims = receipt_claims(
             report,
@@ -248,7 +253,7 @@ _WELL_FORMED = Sentence("标识格式和校验位正确。", "Format and check c
 
 
 def _by_record(
-    record: LicenceRecord, compare: Mapping[str, str], at: datetime, now: datetime, checks: tuple[Check, ...]
+    record: LicenceStanding, compare: Mapping[str, str], at: datetime, now: datetime, checks: tuple[Check, ...]
 ) -> Report:
     reason, made = judge_state(record, at)
     comparisons = compare_holder(record, compare)

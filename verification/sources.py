@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from asn1crypto import crl
 
-from keys.certificates import Issuer
 from keys.model import KeyPurpose
 from verification.trust import TrustMaterial, VerificationKey
 from verification.trust_lists import joined
@@ -35,9 +34,10 @@ class KeysTrust:
         if self._kept is not None and now - self._kept[0] < MATERIAL_SECONDS:
             return self._kept[1]
         anchors = await self._keys.service.trust_anchors()
-        full = [await self._keys.ca.crl_der(issuer) for issuer in Issuer]
+        root, *issuing = await self._keys.ca.issuers()
+        full = [await self._keys.ca.crl_der(issuer) for issuer in (root, *issuing)]
         # With very many revocations the newest stand for some minutes in the delta list alone.
-        lists = (*full, *[await self._keys.ca.delta_crl_der(issuer) for issuer in Issuer if issuer is not Issuer.ROOT])
+        lists = (*full, *[await self._keys.ca.delta_crl_der(issuer) for issuer in issuing])
         issued = [crl.CertificateList.load(der)["tbs_cert_list"]["this_update"].native for der in lists]
         material = TrustMaterial(
             roots_der=anchors.roots_der,

@@ -17,7 +17,8 @@ class TrustMaterial:
     `roots_der` are trusted for seals, `tsa_roots_der` for timestamps (the same when
     empty). `untrusted_from` maps the SHA-256 of a certificate to the moment from which
     its key is known to be compromised. `data_as_of` is the age of the oldest item that
-    can go stale.
+    can go stale. `revocation_required` lets nothing pass whose revocation nobody can look up
+    (decision 0045).
     """
 
     roots_der: tuple[bytes, ...]
@@ -27,6 +28,7 @@ class TrustMaterial:
     ocsp_responses_der: tuple[bytes, ...] = ()
     untrusted_from: Mapping[bytes, datetime] = field(default_factory=dict)
     data_as_of: datetime | None = None
+    revocation_required: bool = True
 
 
 @dataclass(frozen=True, slots=True)

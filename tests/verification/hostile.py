@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 from typing import TYPE_CHECKING
 
@@ -165,3 +166,35 @@ def all_hostile(pki: Pki) -> Iterator[tuple[str, bytes]]:
     yield "circular_fields", circular_fields()
     yield "circular_cross_references", circular_cross_references()
     yield "circular_length", circular_length()
+
+
+def hybrid(*, differing: bool = False) -> bytes:
+    """A file with a table for old readers and a stream of the same for new ones (ISO 32000-2, 7.5.8.4).
+
+    With `differing` the stream places the page's content elsewhere than the table.
+    """
+    contents = [b"BT /F1 24 Tf 72 700 Td (%s) Tj ET" % word for word in (b"FEE 10", b"FEE 99999")]
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        PAGES,
+        PAGE[:-2] + b"/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
+        b"<</Length %d>>stream\n%s\nendstream" % (len(contents[0]), contents[0]),
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    out, offsets = b"%PDF-1.7\n", []
+    for number, body in enumerate(objects, 1):
+        offsets.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    elsewhere = len(out)
+    out += b"4 0 obj\n<</Length %d>>stream\n%s\nendstream\nendobj\n" % (len(contents[1]), contents[1])
+    stream = len(out)
+    entry = struct.pack(">BHB", 1, elsewhere if differing else offsets[3], 0)
+    out += (
+        b"6 0 obj\n<</Type/XRef/Size 7/Index[4 1]/W[1 2 1]/Root 1 0 R/Length 4>>stream\n%s\nendstream\nendobj\n" % entry
+    )
+    start = len(out)
+    table = [b"0000000000 65535 f "] + [b"%010d 00000 n " % offset for offset in [*offsets, stream]]
+    if differing:
+        table[4] = b"0000000000 00000 f "
+    trailer = b"trailer\n<</Size 7/Root 1 0 R/XRefStm %d>>\nstartxref\n%d\n%%%%EOF\n" % (stream, start)
+    return out + b"xref\n0 7\n" + b"\n".join(table) + b"\n" + trailer

@@ -1,21 +1,25 @@
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
 import pytest
+from asn1crypto.parser import peek
+from hypothesis import assume, given, settings, strategies
+from pyhanko.sign.fields import MDPPerm
 
 from tests.verification import attacks
 from tests.verification.pki import NOW, Pki
-from tests.verification.samples import blank, seal
+from tests.verification.samples import add_document_timestamp, add_dss, blank, seal
 from verification.errors import DocumentEncrypted, DocumentOverLimit, NoSealFound, NotAPdf
 from verification.model import Indication, Verdict
 from verification.pdf import validate_pdf
+from verification.pdf.byte_range import declared_byte_ranges
+from verification.trust import TrustMaterial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from verification.trust import TrustMaterial
 
 NOT_EXAMINABLE = (NotAPdf, NoSealFound, DocumentEncrypted, DocumentOverLimit)
 
@@ -53,18 +57,68 @@ def test_the_documents_that_the_attacks_start_from_are_good(pki: Pki, material: 
         assert validate_pdf(seal(document, pki), material, at=NOW).verdict is Verdict.VALID
 
 
-def test_no_flipped_byte_inside_the_sealed_range_passes(pki: Pki, material: TrustMaterial) -> None:
-    document = seal(blank(), pki)
-    _, (_, first, second, length) = attacks.byte_range_of(document)
-    covered = [*range(0, first, 41), *range(second, second + length, 41)]
-    for position in covered:
+def vectors() -> dict[str, tuple[bytes, TrustMaterial]]:
+    """Return one good document of each kind, with what it is judged by."""
+    made = {}
+    for kind in ("ec", "rsa"):
+        pki = Pki(key_kind=kind)
+        timed = seal(blank(), pki)
+        documents = {
+            "b_b": seal(blank(), pki, timestamp=False),
+            "b_t": timed,
+            "b_lt": add_dss(timed, pki),
+            "b_lta": add_document_timestamp(add_dss(timed, pki), pki),
+            "cms": seal(blank(), pki, cades=False),
+            "visible": seal(blank(pages=2), pki, visible=True),
+            "two_seals": seal(timed, pki, field="Seal2"),
+            "certified": seal(blank(), pki, certify=MDPPerm.NO_CHANGES),
+            "object_streams": seal(blank(object_streams=True), pki),
+        }
+        material = TrustMaterial((pki.root.der,), (pki.issuing.der,), crls_der=pki.crls())
+        made |= {f"{name}_{kind}": (document, material) for name, document in documents.items()}
+    return made
+
+
+@pytest.fixture(scope="module")
+def good() -> dict[str, tuple[bytes, TrustMaterial]]:
+    made = vectors()
+    for document, material in made.values():
+        assert validate_pdf(document, material, at=NOW).verdict is Verdict.VALID
+    return made
+
+
+@settings(max_examples=int(os.environ.get("HUFU_TEST_FLIPS", "60")), deadline=None, derandomize=True, database=None)
+@given(data=strategies.data())
+def test_no_flipped_byte_inside_any_sealed_range_passes(
+    good: dict[str, tuple[bytes, TrustMaterial]], data: strategies.DataObject
+) -> None:
+    name = data.draw(strategies.sampled_from(sorted(good)))
+    document, material = good[name]
+    position = data.draw(strategies.integers(0, len(document) - 1))
+    ranges = declared_byte_ranges(document)
+    assume(any(position < first or second <= position < second + length for _, first, second, length in ranges))
+    changed = bytearray(document)
+    changed[position] ^= data.draw(strategies.integers(1, 255))
+    try:
+        verdict = validate_pdf(bytes(changed), material, at=NOW).verdict
+    except NOT_EXAMINABLE:
+        return
+    assert verdict is not Verdict.VALID, (name, position)
+
+
+@pytest.mark.parametrize("place", [0, 1, -2, -1])
+@pytest.mark.parametrize("level", ["b_b_ec", "b_lta_rsa", "cms_ec"])
+def test_nothing_hides_in_the_padding_of_a_signature_value(
+    good: dict[str, tuple[bytes, TrustMaterial]], level: str, place: int
+) -> None:
+    document, material = good[level]
+    for _, first, second, _ in declared_byte_ranges(document):
+        value = bytes.fromhex(document[first + 1 : second - 1].decode())
+        padding = range(first + 1 + 2 * peek(value), second - 1)
         changed = bytearray(document)
-        changed[position] ^= 0x01
-        try:
-            verdict = validate_pdf(bytes(changed), material, at=NOW).verdict
-        except NOT_EXAMINABLE:
-            continue
-        assert verdict is not Verdict.VALID, position
+        changed[padding[place]] = ord("7")
+        report = validate_pdf(bytes(changed), material, at=NOW)
+        assert (report.verdict, report.sub_indication) == (Verdict.INVALID, "FORMAT_FAILURE")
 
 
 def test_no_flipped_digit_of_the_signature_value_passes(pki: Pki, material: TrustMaterial) -> None:

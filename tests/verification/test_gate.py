@@ -12,7 +12,7 @@ from tests.verification.pki import NOW, Pki, issue
 from tests.verification.samples import add_document_timestamp, add_dss, blank, seal
 from verification.errors import DocumentEncrypted, DocumentOverLimit, NoSealFound, NotAPdf
 from verification.limits import PdfLimits
-from verification.model import Indication, Reason, Report, Verdict
+from verification.model import Indication, Outcome, Reason, Report, Verdict
 from verification.pdf import validate_pdf
 from verification.trust import TrustMaterial
 
@@ -77,10 +77,16 @@ def test_data_in_the_document_carry_it_alone(pki: Pki) -> None:
     assert verdict(validate_pdf(add_dss(seal(blank(), pki), pki), bare, at=NOW)) == PASSED
 
 
-def test_a_certificate_that_names_no_revocation_service_needs_none() -> None:
+def test_what_names_no_revocation_service_passes_only_where_a_list_speaks_of_it() -> None:
     pki = Pki(declares_crl=False)
     document = seal(blank(), pki, timestamp=False)
-    assert verdict(validate_pdf(document, TrustMaterial((pki.root.der,)), at=NOW)) == PASSED
+    bare = TrustMaterial((pki.root.der,))
+    assert verdict(validate_pdf(document, bare, at=NOW)) == TRY_LATER
+    assert verdict(validate_pdf(document, replace(bare, crls_der=pki.crls()), at=NOW)) == PASSED
+    # Where the caller vouches for the anchors as they are, the seal passes and the report says what is missing.
+    told = validate_pdf(document, replace(bare, revocation_required=False), at=NOW)
+    assert (told.verdict, told.reason) == (Verdict.VALID, Reason.REVOCATION_NOT_OFFERED)
+    assert [check.outcome for check in told.checks if check.name == "seal.revocation"] == [Outcome.UNKNOWN]
     pki.revoked.append((pki.seal.certificate, NOW - timedelta(days=1)))
     listed = TrustMaterial((pki.root.der,), (pki.issuing.der,), crls_der=pki.crls())
     assert validate_pdf(document, listed, at=NOW).reason is Reason.CERTIFICATE_REVOKED

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from asn1crypto import cms, core, tsp
+from asn1crypto import cms, core, parser, tsp
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
@@ -64,7 +64,7 @@ class SignedMessage:
 
 
 def read_message(contents: bytes) -> SignedMessage:
-    """Read a DER ContentInfo, ignoring zero padding after it; raises MalformedSeal."""
+    """Read a DER ContentInfo with nothing but zero bytes after it; raises MalformedSeal."""
     try:
         return _read(contents)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError) as error:
@@ -72,6 +72,10 @@ def read_message(contents: bytes) -> SignedMessage:
 
 
 def _read(contents: bytes) -> SignedMessage:
+    # No signature covers what follows the value in its place, so there is room for anything
+    # unless it has to be the padding of ISO 32000-2, 12.8.3.3.1.
+    if contents[parser.peek(contents) :].strip(b"\0"):
+        raise MalformedSeal("Something other than zero padding follows the signature value.")
     info = cms.ContentInfo.load(contents)
     if info["content_type"].native != "signed_data":
         raise MalformedSeal("The content is not SignedData.")

@@ -100,7 +100,8 @@ def _combine(
     verdicts: tuple[SealVerdict, ...],
     structure: tuple[tuple[Check, Reason], ...],
 ) -> Report:
-    indication, sub, reason = Indication.TOTAL_PASSED, "", Reason.ALL_CHECKS_PASSED
+    indication, sub = Indication.TOTAL_PASSED, ""
+    reason = next((verdict.reason for verdict in verdicts if _with_a_gap(verdict)), Reason.ALL_CHECKS_PASSED)
     for verdict in verdicts:
         if _SEVERITY[verdict.facts.indication] > _SEVERITY[indication]:
             indication, sub, reason = verdict.facts.indication, verdict.facts.sub_indication, verdict.reason
@@ -123,6 +124,10 @@ def _combine(
         attached=opened.attached_licence(),
         revocation_urls=tuple(dict.fromkeys(url for verdict in verdicts for url in verdict.revocation_urls)),
     )
+
+
+def _with_a_gap(verdict: SealVerdict) -> bool:
+    return verdict.facts.indication is Indication.TOTAL_PASSED and verdict.reason is not Reason.ALL_CHECKS_PASSED
 
 
 def _format_failure(document: bytes, material: TrustMaterial, at: datetime, reason: Reason, detail: Sentence) -> Report:

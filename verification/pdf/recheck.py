@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from verification.trust import TrustMaterial
 
 
+SHORT_TERM = "0.4.0.194121.2.1"
+"""`id-etsi-ext-valassured-ST-certs`: the certificate ends before a revocation could be published."""
+
+
 @dataclass(frozen=True, slots=True)
 class Objection:
     """Why the path is not accepted after all: a sub-indication of EN 319 102-1 and a few words."""
@@ -223,8 +227,24 @@ def declares_revocation(certificate: x509.Certificate) -> bool:
     return bool(certificate.crl_distribution_points or certificate.ocsp_urls)
 
 
+def _needs_none(certificate: x509.Certificate) -> bool:
+    """Tell whether its issuer vouches for a certificate's whole short life (ETSI EN 319 412-1, 5.2)."""
+    extensions = certificate["tbs_certificate"]["extensions"]
+    return any(extension["extn_id"].native == SHORT_TERM for extension in extensions)
+
+
+def unlooked(path: tuple[x509.Certificate, ...], knowledge: Knowledge, *, at: datetime) -> bool:
+    """Tell whether a path holds a certificate that names no revocation service and of which nothing at hand speaks."""
+    return any(
+        not declares_revocation(certificate)
+        and not _needs_none(certificate)
+        and not revocation_facts(certificate, issuer, knowledge, at=at).covered
+        for issuer, certificate in pairwise(path)
+    )
+
+
 def object_to_revocation(
-    path: tuple[x509.Certificate, ...], knowledge: Knowledge, *, at: datetime, proven: bool
+    path: tuple[x509.Certificate, ...], knowledge: Knowledge, *, at: datetime, proven: bool, required: bool
 ) -> Objection | None:
     """Return why revocation stands against a path, or None.
 
@@ -233,6 +253,7 @@ def object_to_revocation(
         knowledge: lists and responses at hand.
         at: the proven time, or now.
         proven: whether `at` is proven; without proof any revocation counts.
+        required: whether a certificate that names no revocation service has to be looked up all the same.
     """
     for issuer, certificate in pairwise(path):
         facts = revocation_facts(certificate, issuer, knowledge, at=at)
@@ -241,6 +262,12 @@ def object_to_revocation(
             return Objection(sub, "证书已被吊销。", "A certificate was revoked.")
         if declares_revocation(certificate) and not facts.covered:
             return Objection("TRY_LATER", "缺少当时的吊销信息。", "Revocation data for that moment are missing.")
+    if required and unlooked(path, knowledge, at=at):
+        return Objection(
+            "TRY_LATER",
+            "证书未注明吊销查询地址，也没有可用的吊销信息，无法确认其是否被吊销。",
+            "A certificate names no revocation service and no list at hand speaks of it.",
+        )
     return None
 
 

@@ -29,7 +29,7 @@ from verification.pdf.cms import (
 from verification.pdf.document import LIBRARY_ERRORS
 from verification.pdf.knowledge import gather_knowledge
 from verification.pdf.reasons import reason_for
-from verification.pdf.recheck import Objection, object_to_keys, object_to_path, object_to_revocation
+from verification.pdf.recheck import Objection, object_to_keys, object_to_path, object_to_revocation, unlooked
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -115,7 +115,9 @@ class _Examination:
         except LIBRARY_ERRORS:
             checks.append(_check("seal.structure", Outcome.FAILED, _UNREADABLE, seal))
             return _verdict(facts, Indication.TOTAL_FAILED, "FORMAT_FAILURE", checks)
-        return SealVerdict(facts, Reason.ALL_CHECKS_PASSED, tuple(checks))
+        unlooked_up = any(check.outcome is Outcome.UNKNOWN for check in checks)
+        reason = Reason.REVOCATION_NOT_OFFERED if unlooked_up else Reason.ALL_CHECKS_PASSED
+        return SealVerdict(facts, reason, tuple(checks))
 
     def _coverage(self, seal: EmbeddedPdfSignature, checks: list[Check]) -> Coverage:
         name = "seal.byte_range"
@@ -257,10 +259,14 @@ class _Examination:
         proven = judged.proven_at is not None
         for path, roots, usages in paths:
             self._raise(object_to_path(path, roots, at=moment, usages=usages), "seal.certificate")
-            self._raise(object_to_revocation(path, self.knowledge, at=moment, proven=proven), "seal.revocation")
+            required = self.material.revocation_required
+            revoked = object_to_revocation(path, self.knowledge, at=moment, proven=proven, required=required)
+            self._raise(revoked, "seal.revocation")
             self._raise(object_to_keys(path, self.material, at=moment, proven=proven), "seal.key_standing")
+        if any(unlooked(path, self.knowledge, at=moment) for path, _, _ in paths):
+            checks.append(_check("seal.revocation", Outcome.UNKNOWN, Reason.REVOCATION_NOT_OFFERED.sentence, seal))
         sentence = Sentence(
-            "证书链、用途和吊销状态复核无误。", "Path, usage and revocation were checked a second time."
+            "证书链、用途和现有吊销信息复核无误。", "Path, usage and the revocation data at hand were checked again."
         )
         checks.append(_check("seal.certificate", Outcome.PASSED, sentence, seal, standard="RFC 5280, 6.1"))
 

@@ -58,6 +58,7 @@ def encode_request(material: TrustMaterial, at: datetime, limits: PdfLimits) -> 
             "ocsp": _encode_all(material.ocsp_responses_der),
             "untrusted": {key.hex(): moment.isoformat() for key, moment in material.untrusted_from.items()},
             "data_as_of": material.data_as_of.isoformat() if material.data_as_of else None,
+            "revocation_required": material.revocation_required,
         }
     ).encode()
 
@@ -73,6 +74,7 @@ def decode_request(header: bytes) -> tuple[TrustMaterial, datetime, PdfLimits]:
         ocsp_responses_der=_decode_all(fields["ocsp"]),
         untrusted_from={bytes.fromhex(key): datetime.fromisoformat(at) for key, at in fields["untrusted"].items()},
         data_as_of=datetime.fromisoformat(fields["data_as_of"]) if fields["data_as_of"] else None,
+        revocation_required=fields["revocation_required"],
     )
     return material, datetime.fromisoformat(fields["at"]), PdfLimits(**fields["limits"])
 
