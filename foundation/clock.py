@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
+from zoneinfo import ZoneInfo
+
+CIVIL_TIME = ZoneInfo("Asia/Shanghai")
+"""All of China keeps one time: a civil day begins at 16:00 UTC of the day before."""
 
 
 class Clock(Protocol):
@@ -35,3 +39,8 @@ class FixedClock:
     def advance(self, step: timedelta) -> None:
         """Move by `step`, which may be negative."""
         self._at += step
+
+
+def civil_date(now: datetime) -> date:
+    """Return the civil day of a moment."""
+    return now.astimezone(CIVIL_TIME).date()

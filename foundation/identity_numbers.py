@@ -26,9 +26,11 @@ PROVINCES = frozenset(
 EARLIEST_BIRTH = date(1870, 1, 1)
 
 CREDIT_CODE_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+CREDIT_CODE_VALUES = {character: value for value, character in enumerate(CREDIT_CODE_ALPHABET)}
 CREDIT_CODE_MODULUS = 31
+CREDIT_CODE_WEIGHTS = tuple(pow(3, place, CREDIT_CODE_MODULUS) for place in range(17))
 ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
-ORGANISATION_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+ORGANISATION_VALUES = {character: int(character, 36) for character in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 # Clause 4.2 and annex A with later additions: 1 staffing, 2 foreign affairs, 3 justice, 4 culture,
 # 5 civil affairs, 6 tourism, 7 religion, 8 trade unions, 9 market regulation, A armed forces, N agriculture, Y others.
 REGISTERING_AUTHORITIES = frozenset("123456789ANY")
@@ -75,12 +77,16 @@ def citizen_id_check_character(first_seventeen: str) -> str:
     return CITIZEN_CHECK_CHARACTERS[total % 11]
 
 
-def parse_citizen_id_number(text: str, *, field: str = "citizen_id_number") -> CitizenIdNumber:
+def parse_citizen_id_number(
+    text: str, *, field: str = "citizen_id_number", today: date | None = None
+) -> CitizenIdNumber:
     """Return a checked citizen identity number.
 
     Args:
         text: as typed; surrounding spaces and a lower-case x are put right.
         field: named by the error.
+        today: the day in the city; nobody is born after it. None where the number is only looked
+            up: whoever takes a number in says what day it is.
 
     Raises: InvalidInput, which names the rule and never the number.
     Standard: GB 11643-1999.
@@ -91,11 +97,17 @@ def parse_citizen_id_number(text: str, *, field: str = "citizen_id_number") -> C
     if number[:2] not in PROVINCES:
         raise InvalidInput("The first two digits name no province.", field=field)
     birth_date = _birth_date(number[6:14])
-    if birth_date is None:
+    if birth_date is None or (today is not None and birth_date > today):
         raise InvalidInput("Digits 7 to 14 are no date of birth.", field=field)
     if citizen_id_check_character(number[:17]) != number[17]:
         raise InvalidInput("The check character does not fit.", field=field)
     return CitizenIdNumber(number, birth_date, Sex.MALE if int(number[16]) % 2 else Sex.FEMALE)
+
+
+def is_birth_date(digits: str, today: date) -> bool:
+    """Tell whether eight digits YYYYMMDD are a date on which somebody alive or dead by now can be born."""
+    birth_date = _birth_date(digits)
+    return birth_date is not None and birth_date <= today
 
 
 def _birth_date(digits: str) -> date | None:
@@ -135,7 +147,7 @@ class UnifiedSocialCreditCode:
 def organisation_check_character(first_eight: str) -> str:
     """Return the last character of an organisation code (GB 11714)."""
     total = sum(
-        weight * ORGANISATION_ALPHABET.index(character)
+        weight * ORGANISATION_VALUES[character]
         for weight, character in zip(ORGANISATION_WEIGHTS, first_eight, strict=True)
     )
     return "0123456789X0"[11 - total % 11]
@@ -144,8 +156,8 @@ def organisation_check_character(first_eight: str) -> str:
 def credit_code_check_character(first_seventeen: str) -> str:
     """Return the last character of a credit code (GB 32100 clause 4.6)."""
     total = sum(
-        pow(3, place, CREDIT_CODE_MODULUS) * CREDIT_CODE_ALPHABET.index(character)
-        for place, character in enumerate(first_seventeen)
+        weight * CREDIT_CODE_VALUES[character]
+        for weight, character in zip(CREDIT_CODE_WEIGHTS, first_seventeen, strict=True)
     )
     return CREDIT_CODE_ALPHABET[-total % CREDIT_CODE_MODULUS]
 

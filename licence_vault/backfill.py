@@ -18,6 +18,7 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from foundation.audit import AuditEvent
+from foundation.clock import civil_date
 from foundation.errors import InvalidInput, NotFound, NotPermitted, TrustServiceError
 from foundation.ids import new_id
 from foundation.principal import PrincipalKind
@@ -27,7 +28,7 @@ from licence_vault.identifier import LicenceIdentifier
 from licence_vault.model import LicenceState, ReasonCode, StateRecord
 from licence_vault.numbering import Numbering
 from licence_vault.repository import LicenceRepository
-from licence_vault.states import civil_date, start_of
+from licence_vault.states import start_of
 from licence_vault.status_allocation import epoch_of
 from licence_vault.tables import licence_import_rejects, licence_imports, licences
 from licence_vault.texts import check_text, normalise_face
@@ -228,10 +229,10 @@ class _Chunk:
     def _check(self, row: RawRow, schema: FaceSchema) -> _Ready:
         licence = self._reader.understand(row)
         number = check_text(licence.licence_number, "licence_number", max_length=80)
-        holders = check_holders(licence.holders, self._type)
+        today = civil_date(self._parts.clock.now())
+        holders = check_holders(licence.holders, self._type, today)
         face = normalise_face(dict(licence.face))
         schema.check(face)
-        today = civil_date(self._parts.clock.now())
         check_validity(self._type, licence.valid_from, licence.valid_to, licence.issued_on, today)
         state = _state(licence, today)
         values = [

@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from foundation.clock import civil_date
 from foundation.errors import InvalidInput, NotFound
 from licence_vault.errors import NoUsableSeal, UnknownLicenceType
 from licence_vault.holders import check_holders
-from licence_vault.states import civil_date
 from licence_vault.texts import check_text, normalise_face
 from licence_vault.validity import check_validity
 from signing.errors import SealNotActive, SealNotFound
@@ -78,11 +78,12 @@ class RequestChecker:
             licence_type = await self._catalogue.get(request.type_code)
         except UnknownLicenceType as error:
             raise InvalidInput(error.detail, field="type_code") from None
-        holders = check_holders(request.holders, licence_type)
+        today = civil_date(self._clock.now())
+        holders = check_holders(request.holders, licence_type, today)
         face = normalise_face(dict(request.face))
         (await self._catalogue.schema(licence_type)).check(face)
-        issued_on = request.issued_on or civil_date(self._clock.now())
-        check_validity(licence_type, request.valid_from, request.valid_to, issued_on, civil_date(self._clock.now()))
+        issued_on = request.issued_on or today
+        check_validity(licence_type, request.valid_from, request.valid_to, issued_on, today)
         number = _check_number(request.licence_number, licence_type)
         issuer_name = await self._issuer_name(request.issuer_code)
         fonts = self._fonts()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from foundation.audit import AuditEvent
+from foundation.clock import civil_date
 from foundation.errors import InvalidInput, TooManyRequests
 from foundation.principal import SYSTEM
 from licence_vault.access import Entitlement, Way, is_holder
@@ -23,7 +24,7 @@ from licence_vault.model import LicenceDocument, LicenceState, Purpose
 from licence_vault.receipts import Access, Receipts
 from licence_vault.records import facts_of
 from licence_vault.repository import COPY, LicenceRepository
-from licence_vault.states import civil_date, start_of, state_at
+from licence_vault.states import start_of, state_at
 from licence_vault.tables import licence_documents
 from licence_vault.texts import check_text
 from signing.errors import SealNotActive, SealNotFound, SealUseNotGranted

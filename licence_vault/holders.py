@@ -18,6 +18,7 @@ from licence_vault.texts import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     from licence_vault.definitions import LicenceType
 
@@ -98,12 +99,15 @@ def code_type_of(text: str, field: str) -> str:
     return code_type
 
 
-def normalise_code(code_type: str, unverified_code: str, field: str) -> str:
-    """Return a holder code in its normal form after checking its rule; raises InvalidHolder."""
+def normalise_code(code_type: str, unverified_code: str, field: str, *, today: date | None = None) -> str:
+    """Return a holder code in its normal form after checking its rule; raises InvalidHolder.
+
+    Nobody is born after `today`; None where a code is only looked up.
+    """
     code = unverified_code.strip().upper()
     try:
         if code_type == CITIZEN_ID:
-            return str(parse_citizen_id_number(code))
+            return str(parse_citizen_id_number(code, today=today))
         if code_type == CREDIT_CODE:
             return str(parse_unified_social_credit_code(code))
     except InvalidInput as error:
@@ -113,20 +117,20 @@ def normalise_code(code_type: str, unverified_code: str, field: str) -> str:
     return code
 
 
-def check_holders(holders: Sequence[Holder], licence_type: LicenceType) -> tuple[Holder, ...]:
+def check_holders(holders: Sequence[Holder], licence_type: LicenceType, today: date) -> tuple[Holder, ...]:
     """Return the holders normalised, each allowed by the type; raises InvalidHolder."""
     if not 1 <= len(holders) <= licence_type.max_holders:
         raise InvalidHolder(
             f"持证主体须有 1 至 {licence_type.max_holders} 个 / give 1 to {licence_type.max_holders} holders.",
             field="holders",
         )
-    checked = tuple(_check(holder, position, licence_type) for position, holder in enumerate(holders))
+    checked = tuple(_check(holder, position, licence_type, today) for position, holder in enumerate(holders))
     if len({(holder.code_type, holder.code) for holder in checked}) != len(checked):
         raise InvalidHolder("持证主体重复 / a holder is named twice.", field="holders")
     return checked
 
 
-def _check(holder: Holder, position: int, licence_type: LicenceType) -> Holder:
+def _check(holder: Holder, position: int, licence_type: LicenceType, today: date) -> Holder:
     field = f"holders.{position}"
     code_type = code_type_of(holder.code_type, f"{field}.code_type")
     if code_type not in licence_type.holder_code_types:
@@ -135,4 +139,5 @@ def _check(holder: Holder, position: int, licence_type: LicenceType) -> Holder:
     if licence_type.holder_kind not in (HolderKind.ANY, kind) and code_type != OTHER:
         raise InvalidHolder("持证主体类别不符 / the wrong kind of holder.", field=f"{field}.code_type")
     name = check_text(holder.name, f"{field}.name", max_length=MAX_NAME)
-    return replace(holder, name=name, code_type=code_type, code=normalise_code(code_type, holder.code, f"{field}.code"))
+    code = normalise_code(code_type, holder.code, f"{field}.code", today=today)
+    return replace(holder, name=name, code_type=code_type, code=code)

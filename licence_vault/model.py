@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date, datetime
-
-CIVIL_TIME = ZoneInfo("Asia/Shanghai")
-"""Dates on a licence are Chinese civil dates: a day begins at 16:00 UTC of the day before."""
 
 
 class LicenceState(StrEnum):

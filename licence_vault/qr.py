@@ -16,9 +16,9 @@ import zxingcpp
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from PIL import Image
 
+from foundation.clock import CIVIL_TIME
 from keys.model import KeyPurpose
 from licence_vault.errors import FaceTooLarge
-from licence_vault.model import CIVIL_TIME
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

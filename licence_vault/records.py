@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, or_, select
 
+from foundation.clock import civil_date
+from licence_vault.current import CurrentLicences
 from licence_vault.faces import FaceFacts, metadata
 from licence_vault.model import LicenceState
 from licence_vault.repository import LicenceRepository
-from licence_vault.states import civil_date, state_at, status_value
+from licence_vault.states import state_at, status_value
 from licence_vault.tables import licence_documents, licence_status_lists, licences
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from foundation.clock import Clock
+    from foundation.database import Database
     from foundation.encryption import FieldCipher
     from licence_vault.catalogue import Catalogue
     from licence_vault.model import Holder
@@ -72,7 +75,8 @@ class StatusValue:
 class LicenceRecords:
     """Facts about licences for verification."""
 
-    def __init__(self, cipher: FieldCipher, clock: Clock, catalogue: Catalogue) -> None:
+    def __init__(self, database: Database, cipher: FieldCipher, clock: Clock, catalogue: Catalogue) -> None:
+        self.current = CurrentLicences(database, cipher, clock, catalogue).current
         self._cipher = cipher
         self._clock = clock
         self._catalogue = catalogue

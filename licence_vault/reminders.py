@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
+from foundation.clock import civil_date
 from foundation.jobs import PeriodicJob
 from licence_vault.model import LicenceState
-from licence_vault.states import civil_date
 from licence_vault.tables import licence_holders, licence_reminders, licences
 
 if TYPE_CHECKING:

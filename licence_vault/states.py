@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
+from foundation.clock import CIVIL_TIME
 from licence_vault.errors import StateTransitionRefused
-from licence_vault.model import CIVIL_TIME, LicenceState, ReasonCode, StateRecord
+from licence_vault.model import LicenceState, ReasonCode, StateRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,11 +74,6 @@ def end_of(day: date) -> datetime:
     return start_of(day + timedelta(days=1))
 
 
-def civil_date(at: datetime) -> date:
-    """Return the day it is in China."""
-    return at.astimezone(CIVIL_TIME).date()
-
-
 def deciding(records: Sequence[StateRecord], at: datetime, known_at: datetime) -> StateRecord | None:
     """Return the record that counts at `at` for someone who knew what was recorded by `known_at`."""
     standing = [record for record in records if record.recorded_at <= known_at and record.effective_at <= at]
@@ -89,15 +85,23 @@ def state_at(
 ) -> StateAt:
     """Return the state at `at` as the records stood at `known_at`."""
     record = deciding(records, at, known_at)
-    if record is None or record.state is S.PENDING:
-        return StateAt(S.PENDING, record)
-    if record.state in TERMINAL:
-        return StateAt(record.state, record)
+    recorded = None if record is None else record.state
+    return StateAt(state_by(recorded, valid_from=valid_from, valid_to=valid_to, at=at), record)
+
+
+def state_by(
+    recorded: LicenceState | None, *, valid_from: date, valid_to: date | None, at: datetime
+) -> LicenceState:
+    """Return the state at a moment for which the deciding record says `recorded`."""
+    if recorded is None or recorded is S.PENDING:
+        return S.PENDING
+    if recorded in TERMINAL:
+        return recorded
     if at < start_of(valid_from):
-        return StateAt(S.PENDING, record)
+        return S.PENDING
     if valid_to is not None and at >= end_of(valid_to):
-        return StateAt(S.EXPIRED, record)
-    return StateAt(record.state, record)
+        return S.EXPIRED
+    return recorded
 
 
 def require_transition(records: Sequence[StateRecord], new: LicenceState, effective_at: datetime) -> None:

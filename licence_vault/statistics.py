@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Date, and_, case, cast, func, select
 
+from foundation.clock import civil_date
 from foundation.errors import NotPermitted
 from foundation.principal import PrincipalKind
 from licence_vault.access import works_for
 from licence_vault.model import LicenceState
-from licence_vault.states import civil_date, start_of
+from licence_vault.states import start_of
 from licence_vault.tables import licence_accesses, licences
 
 if TYPE_CHECKING:

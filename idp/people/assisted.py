@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from foundation.audit import AuditEvent
+from foundation.clock import civil_date
 from foundation.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from foundation.principal import PrincipalKind
 from idp.people.account import DocumentType
@@ -80,7 +81,7 @@ class AssistedMandates:
         """
         now = self._tools.clock.now()
         terms = terms.checked(now)
-        document_type, number = read_document(agent.document_type, agent.document_number)
+        document_type, number = read_document(agent.document_type, agent.document_number, civil_date(now))
         try:
             name = person_name(agent.name)
         except InvalidInput as error:

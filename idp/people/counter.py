@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from foundation.audit import AuditEvent
+from foundation.clock import civil_date
 from foundation.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from foundation.ids import new_id
 from foundation.principal import PrincipalKind
@@ -33,7 +34,7 @@ from idp.people.proof_repository import Proofs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -175,9 +176,9 @@ class CounterService:
         Raises: InvalidInput, NotPermitted, AuthorityMissing, RealNameConflict.
         """
         officer = await self._allowed(principal, workstation_id)
-        elements = _read(visit)
-        outcome = _finding(finding)
         now = self._tools.clock.now()
+        elements = _read(visit, civil_date(now))
+        outcome = _finding(finding)
         expires_at = now + CHECK_LIFE
         waits = outcome is Outcome.MATCH and self._policy.second_officer
         authority = (await self._directory.organisation(officer.organisation_code)).name
@@ -352,7 +353,7 @@ def _finding(unverified: str) -> Outcome:
     return Outcome(unverified)
 
 
-def _read(visit: Visit) -> dict[str, str]:
+def _read(visit: Visit, today: date) -> dict[str, str]:
     if visit.presence not in set(Presence):
         raise InvalidInput("Presence is shown by " + ", ".join(Presence) + ".", field="presence")
     seen = visit.evidence_seen
@@ -362,6 +363,6 @@ def _read(visit: Visit) -> dict[str, str]:
         name = person_name(visit.name)
     except InvalidInput as error:
         raise InvalidInput(error.detail, field="name") from None
-    document_type, number = read_document(visit.document_type, visit.document_number)
+    document_type, number = read_document(visit.document_type, visit.document_number, today)
     key = "citizen_id_number" if document_type is DocumentType.ID_CARD else "document_number"
     return {"name": name, key: number}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from foundation.audit import AuditEvent
+from foundation.clock import civil_date
 from foundation.errors import InvalidInput, NotFound, NotPermitted
 from foundation.identity_numbers import parse_citizen_id_number
 from foundation.ids import new_id
@@ -80,7 +81,7 @@ class OfficerService:
         now = self._tools.clock.now()
         async with self._tools.database.transaction() as connection:
             account = await self._account(connection, AccountKind.OFFICER, username, hashed, secret)
-            number = citizen_id_number and str(parse_citizen_id_number(citizen_id_number))
+            number = citizen_id_number and str(parse_citizen_id_number(citizen_id_number, today=civil_date(now)))
             index = Persons(connection, self._tools.cipher).document_index(DocumentType.ID_CARD, number or "")
             officer = await Officers(connection, self._tools.cipher).add(
                 account.account_id,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
+from foundation.clock import civil_date
 from idp.people.errors import RealNameQuotaExhausted
 from idp.people.methods.base import AuthorityLimits
 from idp.people.proof_repository import Proofs
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from idp.people.tools import Tools
 
-CITY_TIME = ZoneInfo("Asia/Shanghai")
-"""The authorities' day begins at midnight here."""
-
 ERROR_MEMORY = timedelta(hours=24)
 NEVER_WRONG = 1_000_000
 CONTEXT = "authority_counters"
@@ -26,8 +23,8 @@ CONTEXT = "authority_counters"
 async def take(connection: AsyncConnection, tools: Tools, index: bytes, limits: AuthorityLimits) -> bool:
     """Take one request beforehand, as if it will be wrong; False when the next could be the locking one."""
     now = tools.clock.now()
-    day = now.astimezone(CITY_TIME).date()
-    return await Proofs(connection, tools.cipher).take(index, limits, now, day, ERROR_MEMORY)
+    # The authorities' day begins at midnight in the city.
+    return await Proofs(connection, tools.cipher).take(index, limits, now, civil_date(now), ERROR_MEMORY)
 
 
 async def take_quota(connection: AsyncConnection, tools: Tools, name: str, a_day: int) -> None:

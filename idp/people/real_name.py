@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from foundation.clock import civil_date
 from foundation.errors import NotAuthenticated, NotPermitted
 from foundation.principal import PrincipalKind
 from idp.people.account_repository import Accounts, Persons
@@ -63,7 +64,7 @@ class RealNameService:
         Raises: InvalidInput (field named), RealNameQuotaExhausted, RealNameConflict, NotPermitted.
         """
         spec = spec_of(method)
-        elements = spec.read(unverified_elements)
+        elements = spec.read(unverified_elements, civil_date(self._tools.clock.now()))
         account = await self._account(principal)
         # The intention and the counts are committed before anything leaves; a crash later leaves both.
         asked = await self._begin(principal, account, spec, elements, source)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from foundation.audit import AuditEvent
+from foundation.clock import civil_date
 from foundation.errors import InvalidInput
 from foundation.ids import new_id
 from foundation.principal import ANONYMOUS, PrincipalKind
@@ -65,7 +66,7 @@ class RecoveryService:
         spec = spec_of(method)
         if spec.method not in _METHODS:
             raise InvalidInput("Recovery takes bank_card or telecom.", field="method")
-        elements = spec.read(unverified_elements)
+        elements = spec.read(unverified_elements, civil_date(self._tools.clock.now()))
         hashed = await self._tools.passwords.accept(unverified_new_password, [unverified_username])
         mobile, _ = await self._codes.consume(Purpose.RECOVER, code_id, unverified_code)
         await self._take(unverified_username, spec, elements)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from foundation.audit import Audit
 from foundation.blobs import BlobStore
-from foundation.clock import SystemClock
+from foundation.clock import SystemClock, civil_date
 from foundation.database import Database
 from foundation.directory import Directory, District, Organisation
 from foundation.encryption import FieldCipher
@@ -25,7 +25,6 @@ from licence_vault.faces import FaceFacts, template_values
 from licence_vault.model import Holder
 from licence_vault.qr import symbol
 from licence_vault.rendering import FaceRenderer
-from licence_vault.states import civil_date
 from signing.assembly import assemble_signing
 from signing.intentions import SealIntentions
 from signing.model import SealApplication, SealKind

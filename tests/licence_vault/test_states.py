@@ -6,13 +6,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from foundation.clock import civil_date
 from licence_vault.errors import StateTransitionRefused
 from licence_vault.model import LicenceState, ReasonCode, StateRecord
 from licence_vault.states import (
     REASONS,
     TERMINAL,
     TRANSITIONS,
-    civil_date,
     end_of,
     require_transition,
     start_of,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from licence_vault.model import Holder
 from licence_vault.schema import FaceSchema
 from licence_vault.texts import normalise_face
 from tests.licence_vault.samples import ESTATE, FACES, FOOD, citizen, enterprise
+
+TODAY = date(2026, 3, 2)
 
 TYPES = {one.code: one for one in seeded_types()}
 SCHEMA = FaceSchema(TYPES[FOOD].schema)
@@ -159,7 +162,7 @@ ESTATE_TYPE: LicenceType = TYPES[ESTATE]
     ],
 )
 def test_holder_codes_are_normalised(holder: Holder, expected: tuple[str, str]) -> None:
-    checked = check_holders([holder], ESTATE_TYPE)[0]
+    checked = check_holders([holder], ESTATE_TYPE, TODAY)[0]
     assert (checked.code_type, checked.code) == expected
 
 
@@ -183,14 +186,14 @@ def test_holder_codes_are_normalised(holder: Holder, expected: tuple[str, str]) 
 )
 def test_a_bad_holder_is_refused_by_field(holders: list[Holder], field: str) -> None:
     with pytest.raises(TrustServiceError) as caught:
-        check_holders(holders, ESTATE_TYPE)
+        check_holders(holders, ESTATE_TYPE, TODAY)
     assert caught.value.field == field
     assert not any(holder.code in caught.value.detail for holder in holders)
 
 
 def test_a_person_cannot_hold_a_business_licence() -> None:
     with pytest.raises(InvalidHolder):
-        check_holders([_holder("111", citizen())], TYPES["11100000MB0143028R001"])
+        check_holders([_holder("111", citizen())], TYPES["11100000MB0143028R001"], TODAY)
 
 
 @pytest.mark.parametrize("code_type", sorted(CODE_TYPES))

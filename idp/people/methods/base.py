@@ -13,6 +13,7 @@ from idp.people.account import normalise_mobile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import date
 
     from idp.people.proof import Method
 
@@ -41,12 +42,15 @@ class MethodSpec:
     counted: str | None = None
     limits: AuthorityLimits | None = None
 
-    def read(self, unverified: Mapping[str, str]) -> dict[str, str]:
+    def read(self, unverified: Mapping[str, str], today: date) -> dict[str, str]:
         """Return the normalised elements; raises InvalidInput naming the first bad one."""
         for name in unverified:
             if name not in self.elements:
                 raise InvalidInput("This method does not take this element.", field=f"elements.{name}")
-        return {name: self._one(name, parse, unverified) for name, parse in self.elements.items()}
+        elements = {name: self._one(name, parse, unverified) for name, parse in self.elements.items()}
+        if number := elements.get("citizen_id_number"):
+            parse_citizen_id_number(number, field="elements.citizen_id_number", today=today)
+        return elements
 
     @staticmethod
     def _one(name: str, parse: Callable[[str], str], unverified: Mapping[str, str]) -> str:

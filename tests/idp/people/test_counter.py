@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +33,8 @@ VISIT = Visit(
     presence=Presence.CHIP_READ,
     presence_reference="READER-20260302-0001",
 )
+
+TODAY = date(2026, 3, 2)
 
 
 async def _officer(
@@ -214,18 +216,31 @@ async def test_another_name_for_a_known_number_goes_to_settlement(
         ("hk_macao_permit", "h12345678", "H12345678"),
         ("taiwan_permit", "01234567", "01234567"),
         ("foreigner_residence", "usa500181010101", "USA500181010101"),
+        ("foreigner_residence", "911840199001010018", "911840199001010018"),
         ("hk_macao_taiwan_residence", "810000199408230021", "810000199408230021"),
     ],
 )
 def test_other_documents_are_read_in_their_own_form(kind: str, number: str, read: str) -> None:
-    assert read_document(kind, number) == (kind, read)
+    assert read_document(kind, number, TODAY) == (kind, read)
 
 
 @pytest.mark.parametrize(
     ("kind", "number"),
-    [("passport", "E1"), ("hk_macao_permit", "X12345678"), ("taiwan_permit", "123"), ("id_card", "810000199408230021")],
+    [
+        ("passport", "E1"),
+        ("passport", "E1234567890123"),
+        ("hk_macao_permit", "X12345678"),
+        ("hk_macao_permit", "H1234567"),
+        ("taiwan_permit", "123"),
+        ("id_card", "810000199408230021"),
+        ("hk_macao_taiwan_residence", "11010519491231002X"),
+        ("hk_macao_taiwan_residence", "810000199408230022"),
+        ("foreigner_residence", "911840199001010010"),
+        ("foreigner_residence", "911840199002300017"),
+        ("foreigner_residence", "USA500181130101"),
+    ],
 )
 def test_numbers_of_another_form_are_refused(kind: str, number: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        read_document(kind, number)
+        read_document(kind, number, TODAY)
     assert caught.value.field == "document_number"
