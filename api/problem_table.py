@@ -74,6 +74,7 @@ PROBLEMS: dict[type[base.TrustServiceError], Problem] = {
     people.SecondFactorRefused: Problem(401, "second-factor-refused", "动态码不正确", "Second factor refused"),
     people.SecondFactorRequired: Problem(401, "second-factor-required", "还需要动态码", "Second factor required"),
     people.SignInRefused: Problem(401, "sign-in-refused", "用户名或密码不正确", "Sign-in refused"),
+    people.MessageJustSent: Problem(429, "code-just-sent", "验证码刚刚发出", "A code was just sent"),
     people.SignInThrottled: Problem(429, "sign-in-throttled", "登录尝试过多", "Too many sign-in attempts"),
     people.UsernameTaken: Problem(409, "username-taken", "用户名已被使用", "User name taken"),
     people.WeakPassword: Problem(422, "weak-password", "密码强度不够", "Password too weak"),

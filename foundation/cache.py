@@ -5,6 +5,7 @@ Redis may forget: nothing whose loss allows a second use lives here.
 
 from __future__ import annotations
 
+import math
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,11 @@ class Cache:
         """Take one off a counter that still runs; its expiry stays."""
         async with _reachable():
             await self._redis.eval(_UNCOUNT, 1, self.key(name))
+
+    async def seconds_left(self, name: str) -> int:
+        """Return how long a value or counter still lives, at least 1."""
+        async with _reachable():
+            return max(1, math.ceil(int(await self._redis.pttl(self.key(name))) / 1000))
 
     async def publish(self, channel: str, message: bytes) -> None:
         """Tell every process something on a channel."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from foundation.errors import (
     Conflict,
     InvalidInput,
@@ -15,8 +17,26 @@ class UsernameTaken(Conflict):
     """Another account already uses this username."""
 
 
+class PasswordFlaw(StrEnum):
+    """Why a password is refused, for whoever has to choose a better one."""
+
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    ACCOUNT_NAME = "account_name"
+    COMMON = "common"
+    DATE = "date"
+    SEQUENCE = "sequence"
+    KEYBOARD = "keyboard"
+    GUESSABLE = "guessable"
+
+
 class WeakPassword(InvalidInput):
-    """The password is too short, too common or too easily guessed."""
+    """The password is too short, too common or too easily guessed; `flaw` says which."""
+
+    def __init__(self, detail: str = "", *, field: str | None = None, flaw: PasswordFlaw) -> None:
+        """Keep what is wrong with it."""
+        super().__init__(detail, field=field)
+        self.flaw = flaw
 
 
 class SignInRefused(NotAuthenticated):
@@ -33,6 +53,10 @@ class SecondFactorRequired(NotAuthenticated):
 
 class SignInThrottled(TooManyRequests):
     """Too many attempts for this name, or from this source."""
+
+
+class MessageJustSent(SignInThrottled):
+    """A short message went to this number less than a minute ago."""
 
 
 class RealNameQuotaExhausted(TooManyRequests):

@@ -18,7 +18,7 @@ from zxcvbn import zxcvbn
 
 from foundation.errors import ServiceUnavailable
 from idp.people import foreign_hashes
-from idp.people.errors import WeakPassword
+from idp.people.errors import PasswordFlaw, WeakPassword
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +48,7 @@ def normalised(unverified_password: str) -> str:
     return unicodedata.normalize("NFKC", unverified_password)
 
 
-def strength_problem(unverified_password: str, personal: Sequence[str] = ()) -> str | None:
+def strength_flaw(unverified_password: str, personal: Sequence[str] = ()) -> PasswordFlaw | None:
     """Return why a password is refused, or None.
 
     The estimator holds 30,000 leaked passwords, names and words, and knows keyboard walks,
@@ -56,15 +56,35 @@ def strength_problem(unverified_password: str, personal: Sequence[str] = ()) -> 
     """
     password = normalised(unverified_password)
     if len(password) < MINIMUM_LENGTH:
-        return f"A password has at least {MINIMUM_LENGTH} characters."
+        return PasswordFlaw.TOO_SHORT
     if len(password) > MAXIMUM_LENGTH:
-        return f"A password has at most {MAXIMUM_LENGTH} characters."
+        return PasswordFlaw.TOO_LONG
     if password.casefold() in {word.casefold() for word in personal}:
-        return "The password repeats the name of the account."
+        return PasswordFlaw.ACCOUNT_NAME
     estimate = zxcvbn(password[:ESTIMATED_LENGTH], user_inputs=[*personal, "hufu", "虎符"])
-    if estimate["score"] < MINIMUM_SCORE:
-        return "The password appears in lists of leaked passwords or is easily guessed; add another word or two."
-    return None
+    if estimate["score"] >= MINIMUM_SCORE:
+        return None
+    longest = max(estimate["sequence"], key=lambda match: len(match["token"]))
+    if longest.get("dictionary_name") == "user_inputs":
+        return PasswordFlaw.ACCOUNT_NAME
+    return _FLAWS.get(longest["pattern"], PasswordFlaw.GUESSABLE)
+
+
+_FLAWS = {
+    "dictionary": PasswordFlaw.COMMON,
+    "date": PasswordFlaw.DATE,
+    "sequence": PasswordFlaw.SEQUENCE,
+    "repeat": PasswordFlaw.SEQUENCE,
+    "spatial": PasswordFlaw.KEYBOARD,
+}
+"""What makes most of the password guessable, by the estimator's patterns."""
+
+_SENTENCES = {
+    PasswordFlaw.TOO_SHORT: f"A password has at least {MINIMUM_LENGTH} characters.",
+    PasswordFlaw.TOO_LONG: f"A password has at most {MAXIMUM_LENGTH} characters.",
+    PasswordFlaw.ACCOUNT_NAME: "The password repeats the name of the account.",
+}
+GUESSABLE = "The password appears in lists of leaked passwords or is easily guessed; add another word or two."
 
 
 class Passwords:
@@ -80,13 +100,13 @@ class Passwords:
     async def accept(self, unverified_password: str, personal: Sequence[str] = ()) -> str:
         """Return the hash of an acceptable password; raises WeakPassword."""
 
-        def work() -> tuple[str | None, str]:
-            problem = strength_problem(unverified_password, personal)
-            return problem, "" if problem else self._hasher.hash(normalised(unverified_password))
+        def work() -> tuple[PasswordFlaw | None, str]:
+            flaw = strength_flaw(unverified_password, personal)
+            return flaw, "" if flaw else self._hasher.hash(normalised(unverified_password))
 
-        problem, hashed = await self._run(work)
-        if problem:
-            raise WeakPassword(problem, field="password")
+        flaw, hashed = await self._run(work)
+        if flaw:
+            raise WeakPassword(_SENTENCES.get(flaw, GUESSABLE), field="password", flaw=flaw)
         return hashed
 
     async def verify(self, stored: str | None, unverified_password: str) -> Verification:

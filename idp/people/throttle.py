@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from idp.people.errors import SignInThrottled
+from idp.people.errors import MessageJustSent, SignInThrottled
 
 if TYPE_CHECKING:
     from foundation.cache import Cache
@@ -70,8 +70,10 @@ class Throttle:
     async def message(self, mobile: str, source: str) -> None:
         """Take a place for one short message: one a minute and a few a window to a number; raises SignInThrottled."""
         pause = self._policy.message_pause_seconds
-        if await self._cache.count(self._key("message_pause", mobile), window_seconds=pause) > 1:
-            raise SignInThrottled("A code was just sent; wait a minute.", retry_after_seconds=pause)
+        key = self._key("message_pause", mobile)
+        if await self._cache.count(key, window_seconds=pause) > 1:
+            left = await self._cache.seconds_left(key)
+            raise MessageJustSent("A code was just sent; wait a minute.", retry_after_seconds=left)
         await self._take(self._key("message", mobile), self._policy.messages_per_mobile)
         await self._take(self._key("message_source", source), self._policy.messages_per_source)
 
@@ -81,11 +83,10 @@ class Throttle:
             await self._cache.uncount(place)
 
     async def _take(self, key: str, limit: int) -> None:
-        window = self._policy.window_seconds
-        if await self._cache.count(key, window_seconds=window) > limit:
+        if await self._cache.count(key, window_seconds=self._policy.window_seconds) > limit:
             raise SignInThrottled(
                 "Too many attempts. Wait a while, or use a passkey or a device you signed in with before.",
-                retry_after_seconds=window,
+                retry_after_seconds=await self._cache.seconds_left(key),
             )
 
     def _key(self, purpose: str, value: str) -> str:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from foundation.errors import ServiceUnavailable
-from idp.people.errors import WeakPassword
-from idp.people.passwords import MAXIMUM_LENGTH, WAITING_PER_WORKER, Passwords, strength_problem
+from idp.people.errors import PasswordFlaw, WeakPassword
+from idp.people.passwords import MAXIMUM_LENGTH, WAITING_PER_WORKER, Passwords, strength_flaw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,29 +21,32 @@ def passwords() -> Iterator[Passwords]:
 
 
 @pytest.mark.parametrize(
-    "password",
+    ("password", "flaw"),
     [
-        "",
-        "short1",
-        "password",
-        "Passw0rd",
-        "12345678",
-        "qwertyuiop",
-        "iloveyou1",
-        "11111111",
-        "chenwei1990",
-        "x" * (MAXIMUM_LENGTH + 1),
+        ("", PasswordFlaw.TOO_SHORT),
+        ("short1", PasswordFlaw.TOO_SHORT),
+        ("password", PasswordFlaw.COMMON),
+        ("Passw0rd", PasswordFlaw.COMMON),
+        ("12345678", PasswordFlaw.COMMON),
+        ("iloveyou1", PasswordFlaw.COMMON),
+        ("cvbnm,./", PasswordFlaw.KEYBOARD),
+        ("abcdefghijkl", PasswordFlaw.SEQUENCE),
+        ("aaaaaaaaaaaa", PasswordFlaw.SEQUENCE),
+        ("19900307", PasswordFlaw.DATE),
+        ("chenwei1990", PasswordFlaw.ACCOUNT_NAME),
+        ("chenwei1990a", PasswordFlaw.ACCOUNT_NAME),
+        ("x" * (MAXIMUM_LENGTH + 1), PasswordFlaw.TOO_LONG),
     ],
 )
-def test_leaked_short_and_personal_passwords_are_refused(password: str) -> None:
-    assert strength_problem(password, ["chenwei1990"]) is not None
+def test_a_refused_password_is_refused_for_what_is_wrong_with_it(password: str, flaw: PasswordFlaw) -> None:
+    assert strength_flaw(password, ["chenwei1990"]) is flaw
 
 
 @pytest.mark.parametrize(
     "password", ["violet-harbour-27", "老虎喝茶看云去了吗", "correct horse battery", "y" + "q7#Lw" * 20]
 )
 def test_long_and_uncommon_passwords_are_accepted(password: str) -> None:
-    assert strength_problem(password, ["chenwei1990"]) is None
+    assert strength_flaw(password, ["chenwei1990"]) is None
 
 
 async def test_a_refused_password_names_the_field_and_not_the_password(passwords: Passwords) -> None:
