@@ -14,17 +14,22 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert
+from sqlalchemy import DateTime, LargeBinary, Text, bindparam, func, insert, select
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from foundation.gathering import Gathering
+from foundation.statements import Statement
 from foundation.tables import audit_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy.types import TypeEngine
 
     from foundation.clock import Clock
+    from foundation.database import Database
     from foundation.principal import Principal
 
 SALT_BYTES = 32
@@ -69,29 +74,73 @@ class Audit:
         """Take the clock that dates the rows."""
         self._clock = clock
 
-    async def record(self, connection: AsyncConnection, principal: Principal, event: AuditEvent) -> AuditReceipt:
-        """Append one row within the caller's transaction and return its commitment."""
+    def row(self, principal: Principal, event: AuditEvent) -> dict[str, Any]:
+        """Return the columns of a row that says this now, with a fresh salt and the commitment."""
         recorded_at = self._clock.now()
         channel = str(principal.channel)
         actor = principal.audit_name if principal.actor_id is None else f"{principal.actor_id}>{principal.audit_name}"
         salt = os.urandom(SALT_BYTES)
-        commitment = hashlib.sha256(
-            salt + canonical_row(event, actor=actor, channel=channel, recorded_at=recorded_at)
-        ).digest()
-        statement = (
-            insert(audit_log)
-            .values(
-                recorded_at=recorded_at,
-                actor=actor,
-                action=event.action,
-                object_type=event.object_type,
-                object_id=event.object_id,
-                channel=channel,
-                detail=dict(event.detail),
-                salt=salt,
-                commitment=commitment,
-            )
-            .returning(audit_log.c.audit_id)
-        )
+        said = canonical_row(event, actor=actor, channel=channel, recorded_at=recorded_at)
+        return {
+            "recorded_at": recorded_at,
+            "actor": actor,
+            "action": event.action,
+            "object_type": event.object_type,
+            "object_id": event.object_id,
+            "channel": channel,
+            "detail": dict(event.detail),
+            "salt": salt,
+            "commitment": hashlib.sha256(salt + said).digest(),
+        }
+
+    async def record(self, connection: AsyncConnection, principal: Principal, event: AuditEvent) -> AuditReceipt:
+        """Append one row within the caller's transaction and return its commitment."""
+        row = self.row(principal, event)
+        statement = insert(audit_log).values(row).returning(audit_log.c.audit_id)
         audit_id = (await connection.execute(statement)).scalar_one()
-        return AuditReceipt(audit_id, commitment)
+        return AuditReceipt(audit_id, row["commitment"])
+
+
+_COLUMNS: dict[str, TypeEngine[Any]] = {
+    "recorded_at": DateTime(timezone=True),
+    "actor": Text(),
+    "action": Text(),
+    "object_type": Text(),
+    "object_id": Text(),
+    "channel": Text(),
+    "detail": JSONB(),
+    "salt": LargeBinary(),
+    "commitment": LargeBinary(),
+}
+_GIVEN = func.unnest(*(bindparam(name, type_=ARRAY(kind)) for name, kind in _COLUMNS.items()))
+_ROWS = _GIVEN.table_valued(*_COLUMNS).render_derived()
+_APPEND = Statement(
+    insert(audit_log)
+    .from_select(list(_COLUMNS), select(*(_ROWS.c[name] for name in _COLUMNS)))
+    .returning(audit_log.c.audit_id, audit_log.c.commitment)
+)
+
+
+class CommittedAudit:
+    """Writes the rows of acts that change nothing else: many at a time, committed when it returns.
+
+    A row of its own transaction each would make the commit the dearest part of a question that
+    only reads. Whoever asks while a commit is under way shares the next one, and is answered
+    after it: no receipt without a durable row.
+    """
+
+    def __init__(self, database: Database, audit: Audit) -> None:
+        """Take the collaborators."""
+        self._database = database
+        self._audit = audit
+        self._append: Gathering[dict[str, Any], AuditReceipt] = Gathering(self._append_rows)
+
+    async def record(self, principal: Principal, event: AuditEvent) -> AuditReceipt:
+        """Append one row, and return its commitment once the row is durable; raises ServiceUnavailable."""
+        return await self._append(self._audit.row(principal, event))
+
+    async def _append_rows(self, rows: Sequence[dict[str, Any]]) -> list[AuditReceipt]:
+        columns = {name: [row[name] for row in rows] for name in _COLUMNS}
+        stored = await self._database.fetch(_APPEND, **columns)
+        numbers = {bytes(row.commitment): row.audit_id for row in stored}
+        return [AuditReceipt(numbers[row["commitment"]], row["commitment"]) for row in rows]

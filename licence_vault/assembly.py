@@ -156,6 +156,6 @@ def assemble_vault(
         statistics=StatisticsService(database, clock, catalogue),
         reminders=Reminders(database, clock, Notices(cipher, clock), holders),
         abandoned=Abandoned(database, clock, audit, cipher),
-        records=LicenceRecords(cipher, clock, catalogue),
+        records=LicenceRecords(database, cipher, clock, catalogue),
         renderer=renderer,
     )

@@ -89,9 +89,7 @@ def state_at(
     return StateAt(state_by(recorded, valid_from=valid_from, valid_to=valid_to, at=at), record)
 
 
-def state_by(
-    recorded: LicenceState | None, *, valid_from: date, valid_to: date | None, at: datetime
-) -> LicenceState:
+def state_by(recorded: LicenceState | None, *, valid_from: date, valid_to: date | None, at: datetime) -> LicenceState:
     """Return the state at a moment for which the deciding record says `recorded`."""
     if recorded is None or recorded is S.PENDING:
         return S.PENDING

@@ -97,9 +97,12 @@ def compare_holder(record: LicenceStanding, supplied: Mapping[str, str]) -> tupl
     Every holder is compared with every field in constant time, so that the time taken tells
     nothing about which came close.
     """
-    names = [_digest(holder.name) for holder in record.holders]
-    codes = [_digest(holder.code) for holder in record.holders]
     wanted = {field: _digest(supplied[field]) for field in sorted(COMPARABLE & supplied.keys())}
+    if not wanted:
+        return ()
+    holders = record.holders
+    names = [_digest(holder.name) for holder in holders]
+    codes = [_digest(holder.code) for holder in holders]
     together = False
     fields = dict.fromkeys(wanted, False)
     for name, code in zip(names, codes, strict=True):

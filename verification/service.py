@@ -128,7 +128,9 @@ class VerificationService:
         as_of = min(known_at or now, report.data_as_of)
         return await self._conclude(principal, replace(report, judged_at=at, known_at=known_at, data_as_of=as_of))
 
-    async def _standing(self, identifier: str, at: datetime | None, known_at: datetime | None) -> LicenceStanding | None:
+    async def _standing(
+        self, identifier: str, at: datetime | None, known_at: datetime | None
+    ) -> LicenceStanding | None:
         """Return a licence now, by one read for all who ask at the moment, or as of another moment."""
         if at is None and known_at is None:
             return await self._licences.current(identifier)
