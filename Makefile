@@ -23,8 +23,7 @@ demo: install  ## Play the main job step by step (URL= plays it against a runnin
 	@exec $(VENV)/python -m hufu demo $(if $(URL),--url $(URL))
 
 test: install  ## Run the whole suite on real servers that it brings itself
-	@$(VENV)/python -m pytest -n 2 --dist loadscope -q $(ARGS) || \
-	  { echo "What failed runs once more, alone:"; exec $(VENV)/python -m pytest -q --last-failed --last-failed-no-failures none $(ARGS); }
+	@exec $(VENV)/python -m pytest -n 2 --dist loadscope -q $(ARGS)
 
 check: install  ## Format, lint, types, layers, tests: what a change must pass
 	$(VENV)/ruff format --check $(wildcard $(CODE))
@@ -42,6 +41,7 @@ bench: install  ## Measure the main operations, each beside a floor or a peer
 
 soak: install  ## Kill 200 sealing workers, then run the service under load for MINUTES (default 10)
 	@HUFU_TEST_KILLS=200 $(VENV)/pytest tests/signing/test_batches.py -q -k no_kill
+	@HUFU_TEST_ALTERED_ROUNDS=8 $(VENV)/pytest tests/verification/test_quick_cms.py -q
 	@exec $(VENV)/python -m tests.bench.soak $(or $(MINUTES),10)
 
 openapi: install  ## Write openapi.yaml from the application

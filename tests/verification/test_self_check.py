@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.verification.attacks import byte_range_of
-from tests.verification.samples import add_dss, blank, seal
+from tests.verification.samples import add_document_timestamp, add_dss, blank, seal
 from verification.self_check import FastSelfCheck
 
 if TYPE_CHECKING:
@@ -32,6 +32,19 @@ def test_a_sound_document_has_no_complaint(sample: tuple[bytes, Expectation], pk
     assert FastSelfCheck().check(add_dss(document, pki), replace(expectation, baseline_level="B-LT")) == ()
     untimed = seal(blank(), pki, timestamp=False)
     assert FastSelfCheck().check(untimed, replace(expectation, baseline_level="B-B")) == ()
+
+
+def test_an_archive_timestamp_covers_the_whole_file(sample: tuple[bytes, Expectation], pki: Pki) -> None:
+    document, expectation = sample
+    archived = replace(expectation, baseline_level="B-LTA")
+    check = FastSelfCheck().check
+    stamped = add_document_timestamp(add_dss(document, pki), pki)
+    assert check(stamped, archived) == ()
+    assert check(add_dss(document, pki), archived) == ("archive_timestamp",)
+    assert check(stamped + b"\nmore", archived) == ("archive_timestamp",)
+    changed = bytearray(stamped)
+    changed[len(document) + 40] ^= 1
+    assert check(bytes(changed), archived) == ("archive_timestamp",)
 
 
 def test_each_fault_is_named(sample: tuple[bytes, Expectation], pki: Pki) -> None:

@@ -143,15 +143,14 @@ def _message(data: bytes, content_type: bytes) -> QuickMessage:
 
 
 def _content(data: bytes, encapsulated: Element, content_type: bytes) -> bytes | None:
-    kind, *rest = children(data, encapsulated)
-    _require(_of(data, kind) == content_type)
+    parts = children(data, encapsulated)
+    _require(bool(parts) and _of(data, parts[0]) == content_type)
+    tags = [part.tag for part in parts]
     if content_type == _DATA:
-        _require(not rest)  # detached
+        _require(tags == [OID])  # detached
         return None
-    (wrapper,) = rest or (None,)
-    if wrapper is None or wrapper.tag != CONTEXT_0:
-        raise NotQuick
-    octets = only_child(data, wrapper, OCTET_STRING)
+    _require(tags == [OID, CONTEXT_0])
+    octets = only_child(data, parts[1], OCTET_STRING)
     return data[octets.start : octets.end]
 
 
