@@ -13,6 +13,8 @@ import logging
 import os
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -27,21 +29,23 @@ from foundation.clock import FixedClock
 from foundation.database import Database
 from foundation.encryption import FieldCipher
 from foundation.settings import Profile, Settings
-from tests.support.log_scan import LogScan
 from tests.support.servers import REDIS_DATABASES, TestServers, clone, run, test_servers
+from tests.support.watch import DIRECTORY, findings, install
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
     from xdist.workermanage import WorkerController
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 FIELD_KEY = bytes(range(32))
 INDEX_KEY = bytes(range(32, 64))
-_scan = LogScan()
 _servers = pytest.StashKey[TestServers]()
 _exits = pytest.StashKey[ExitStack]()
+_findings = pytest.StashKey[Path]()
+_left = pytest.StashKey[list[str]]()
+ROOT = Path(__file__).parents[1]
+WATCHED = Path(__file__).parent / "support" / "watched"
 
 # Only tables with rows are truncated: a look costs microseconds, a TRUNCATE a millisecond.
 DELETE_ROWS = """
@@ -62,8 +66,45 @@ END $$
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_exits] = ExitStack()
-    logging.getLogger().addHandler(_scan)
     logging.getLogger().setLevel(logging.INFO)
+    config.stash[_findings] = _watch(config)
+
+
+def _watch(config: pytest.Config) -> Path:
+    """Watch this process and every Python process it starts; return where the findings go."""
+    workerinput: dict[str, str] | None = getattr(config, "workerinput", None)
+    if workerinput is None:
+        directory = Path(config.stash[_exits].enter_context(TemporaryDirectory(prefix="hufu-findings-")))
+        path = [str(WATCHED), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        os.environ["PYTHONPATH"] = os.pathsep.join(path)
+    else:
+        directory = Path(os.environ[DIRECTORY]) / workerinput["workerid"]
+        directory.mkdir()
+    os.environ[DIRECTORY] = str(directory)
+    install(serves=True)
+    return directory
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run by what was found outside of a test, or by a process that outlived its test."""
+    if hasattr(session.config, "workerinput"):
+        return
+    left = list(_all_findings(session.config.stash[_findings]))
+    session.config.stash[_left] = left
+    if left:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name what `pytest_sessionfinish` found."""
+    for line in config.stash.get(_left, []):
+        terminalreporter.write_line(f"personal data: {line}", red=True)
+
+
+def _all_findings(directory: Path) -> Iterator[str]:
+    """Yield what any process of the run left, the workers' included."""
+    for place in (directory, *sorted(path for path in directory.iterdir() if path.is_dir())):
+        yield from findings(place)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -202,11 +243,14 @@ def settings(migrated_database_url: str, redis_url: str, tmp_path: Path) -> Sett
 
 
 @pytest.fixture(autouse=True)
-def no_personal_data_in_logs() -> Iterator[None]:
-    """Fail a test during which anything logs an identity, card or mobile number or a synthetic person's name."""
+def no_personal_data_leaves(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test during which a log line, address or metric holds a number or a synthetic person's name.
+
+    The processes that the test started are watched like this one.
+    """
     yield
-    findings = _scan.taken()
-    assert not findings, findings
+    found = list(findings(request.config.stash[_findings]))
+    assert not found, found
 
 
 @pytest.fixture(autouse=True)

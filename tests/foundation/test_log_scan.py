@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
+from prometheus_client import CollectorRegistry, Counter
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
 
-from tests.support.log_scan import LogScan, personal_data
+from tests.support.log_scan import personal_data
 from tests.support.real_name_authority import CITIZENS
+from tests.support.watch import DIRECTORY, findings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
+
+    from starlette.requests import Request
+    from starlette.types import Message, Scope
 
 PERSON = CITIZENS[0]
 
 
 @pytest.fixture
-def scanned() -> Iterator[tuple[logging.Logger, LogScan]]:
-    """A logger that only a scan of our own hears."""
-    scan, logger = LogScan(), logging.getLogger("scan.test")
-    logger.propagate = False
-    logger.addHandler(scan)
-    yield logger, scan
-    logger.removeHandler(scan)
-    logger.propagate = True
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory of our own for findings, so that what we provoke fails no run."""
+    directory = tmp_path / "findings"
+    directory.mkdir()
+    monkeypatch.setenv(DIRECTORY, str(directory))
+    return directory
 
 
 @pytest.mark.parametrize(
@@ -54,10 +63,44 @@ def test_other_text_is_clean(text: str) -> None:
     assert personal_data(text) == []
 
 
-def test_messages_arguments_and_fields_are_looked_at(scanned: tuple[logging.Logger, LogScan]) -> None:
-    logger, scan = scanned
+def test_messages_and_written_fields_are_looked_at_whatever_the_handlers(kept: Path) -> None:
+    logger = logging.getLogger("mute")
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    logger.addHandler(logging.NullHandler())
     logger.warning("seen %s", PERSON.citizen_id_number)
     logger.warning("fine", extra={"reason": PERSON.name})
     logger.warning("fine", extra={"not_written": PERSON.name})
-    assert len(scan.taken()) == 2
-    assert scan.taken() == []
+    assert len(list(findings(kept))) == 2
+    assert not list(findings(kept))
+
+
+async def test_addresses_of_a_browser_and_places_it_is_sent_to_are_looked_at(kept: Path) -> None:
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        assert message["type"].startswith("http.response")
+
+    async def away(_request: Request) -> Response:
+        return Response(status_code=303, headers={"location": "/next?name=" + quote(PERSON.name)})
+
+    app = Starlette(routes=[Route("/{what}", away)])
+    scope: Scope = {"type": "http", "method": "GET", "path": "/x", "headers": [(b"user-agent", b"Mozilla/5.0")]}
+    await app({**scope, "query_string": b"card=" + PERSON.bank_card.encode()}, receive, send)
+    assert [line.split(" (")[0] for line in findings(kept)] == [
+        "an address asked for holds a card number",
+        f"a Location holds the name {PERSON.name}",
+    ]
+
+
+def test_labels_of_metrics_are_looked_at(kept: Path) -> None:
+    Counter("seen", "Seen.", ("who",), registry=CollectorRegistry()).labels(PERSON.mobile).inc()
+    assert len(list(findings(kept))) == 1
+
+
+def test_processes_that_tests_start_are_watched(kept: Path) -> None:
+    code = "import logging; logging.getLogger('child').error('seen %s', '" + PERSON.citizen_id_number + "')"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)  # noqa: S603 - our own code
+    (found,) = findings(kept)
+    assert found.startswith("a log line of child holds an identity number")

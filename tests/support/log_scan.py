@@ -1,4 +1,4 @@
-"""Looks for personal data in what the service logs, and fails the test during which it appears.
+"""Finds personal data in a text: the names of the synthetic people, identity, card and mobile numbers.
 
 The redaction of `foundation.logs` is a second line of defence. Here the first is
 tested: the text is taken before redaction, in the form that would be written.
@@ -6,14 +6,11 @@ tested: the text is taken before redaction, in the form that would be written.
 
 from __future__ import annotations
 
-import json
-import logging
 import re
 from typing import TYPE_CHECKING
 
 from foundation.errors import InvalidInput
 from foundation.identity_numbers import parse_citizen_id_number
-from foundation.logs import FIELDS
 from tests.support.real_name_authority import CITIZENS, population
 
 if TYPE_CHECKING:
@@ -45,24 +42,3 @@ def _is_citizen(text: str) -> bool:
 def _luhn(digits: str) -> bool:
     doubled = [int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits))]
     return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0
-
-
-class LogScan(logging.Handler):
-    """Collects findings from every record that production would write."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.INFO)
-        self.findings: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Look at one record: its message and the fields that get through."""
-        fields = {name: str(record.__dict__[name]) for name in FIELDS & record.__dict__.keys()}
-        text = record.getMessage() + " " + json.dumps(fields, ensure_ascii=False)
-        self.findings += [
-            f"{record.name} at {record.pathname}:{record.lineno} logs {kind}" for kind in personal_data(text)
-        ]
-
-    def taken(self) -> list[str]:
-        """Return the findings and begin anew."""
-        findings, self.findings = self.findings, []
-        return findings
