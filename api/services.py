@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from keys.jws import TokenSigner
     from keys.ocsp import OcspResponder
     from keys.service import KeyService
-    from keys.trust import TrustAnchors
     from keys.tsa import TimestampAuthority
     from licence_vault.assembly import Vault
     from licence_vault.catalogue import Catalogue
@@ -52,7 +51,6 @@ class Services:
     authority: CertificateAuthority
     timestamps: TimestampAuthority
     ocsp: OcspResponder
-    anchors: TrustAnchors
 
     people: People
     vault: Vault

@@ -20,6 +20,7 @@ from foundation.notices import Notices
 from foundation.settings import BadSettings
 from hufu.adapters import SealSecondFactors, VaultHolders, VaultOfficers
 from idp.oauth.clients import ClientService
+from idp.oauth.mandates import RegisteredMandates
 from idp.oauth.provider import OpenIdProvider
 from idp.oauth.session_end import GrantsEndWithSession
 from idp.oauth.subjects import AccountSubjects
@@ -133,6 +134,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             signer=keys.tokens,
             clients=clients,
             subjects=AccountSubjects(people.accounts),
+            mandates=RegisteredMandates(database, clock, cipher, people.mandates),
         )
         stack.push_async_callback(provider.close)
         signing = assemble_signing(
@@ -187,7 +189,6 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             authority=keys.ca,
             timestamps=keys.tsa,
             ocsp=keys.ocsp,
-            anchors=await keys.service.trust_anchors(),
             people=people,
             vault=vault,
             verification_parts=verification,

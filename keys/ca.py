@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from keys.certificate_repository import CertificateRecord, CertificateRepository
 from keys.certificates import TSA_NAME, Issuer, ocsp_name
 from keys.errors import CertificateNotFound
-from keys.model import KeyPurpose
 from keys.revocation import RevocationReason
 from keys.signer.port import SubjectFacts
 
@@ -119,14 +118,17 @@ class CertificateAuthority:
 
     async def delta_crl_der(self, issuer: Issuer) -> bytes:
         """Return what was revoked since the newest full list; the offline root has none (CertificateNotFound)."""
-        if issuer is Issuer.ROOT:
+        if issuer == Issuer.ROOT:
             raise CertificateNotFound("The root publishes full lists only.")
         return await self._signer.delta_crl(issuer)
 
+    async def issuers(self) -> tuple[Issuer, ...]:
+        """Return the CAs that publish lists now: the root, then those that issue or answer for what they issued."""
+        return (Issuer.ROOT, *await self._service.authorities())
+
     async def certificate_der(self, issuer: Issuer) -> bytes:
         """Return a CA's own certificate; raises CertificateNotFound."""
-        purpose = KeyPurpose.ROOT_CA if issuer is Issuer.ROOT else KeyPurpose.ISSUING_CA
-        info = await self._service.active(purpose, issuer)
+        info = await self._service.authority(issuer)
         if not info.certificate_chain_der:
             raise CertificateNotFound("This CA has no certificate yet.")
         return info.certificate_chain_der[0]

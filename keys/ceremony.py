@@ -29,6 +29,7 @@ from keys.certificates import (
     Addresses,
     Issuer,
     IssuerFacts,
+    authority_name,
     build_certificate,
     common_name,
     der_of,
@@ -60,12 +61,6 @@ if TYPE_CHECKING:
 
 ISSUING_LIST_LIFETIME = timedelta(hours=24)
 _PLAIN = (KeyPurpose.QR, KeyPurpose.STATUS_LIST, KeyPurpose.TRUST_LIST)
-_NAMES = {
-    Issuer.ROOT: "Hufu Root CA",
-    Issuer.PERSONS: "Hufu Persons CA",
-    Issuer.SEALS: "Hufu Organisation Seals CA",
-    Issuer.INFRASTRUCTURE: "Hufu Infrastructure CA",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +191,7 @@ class _Ceremony:
         return root
 
     def _certify_root(self, root: CertificateSigner) -> x509.Certificate:
-        subject = common_name("CN", self._settings.city_name, _NAMES[Issuer.ROOT])
+        subject = authority_name(Issuer.ROOT, self._settings.city_name)
         facts = IssuerFacts(Issuer.ROOT, None, root)
         certificate = build_certificate(
             PROFILES["root"],
@@ -221,8 +216,7 @@ class _Ceremony:
 
     def _issuing_ca(self, issuer: Issuer, root: IssuerFacts) -> IssuerFacts:
         key = self._generate(Custody.SIGNER, KeyPurpose.ISSUING_CA, issuer, self._algorithm)
-        name = common_name("CN", self._settings.city_name, _NAMES[issuer])
-        certificate = self._certificate("issuing", root, name, key)
+        certificate = self._certificate("issuing", root, authority_name(issuer, self._settings.city_name), key)
         self._keep(_chained(key, (der_of(certificate),)), Issuer.ROOT, certificate, "issuing")
         return IssuerFacts(issuer, certificate, self._rings[Custody.SIGNER].open(key).certificate_signer())
 
@@ -256,7 +250,7 @@ class _Ceremony:
         self.made.certificates.append((issuer, certificate, profile, key, key.info.owner or key.info.purpose))
 
     def _first_list(self, facts: IssuerFacts) -> None:
-        lifetime = offline_root.LIST_LIFETIME if facts.issuer is Issuer.ROOT else ISSUING_LIST_LIFETIME
+        lifetime = offline_root.LIST_LIFETIME if facts.issuer == Issuer.ROOT else ISSUING_LIST_LIFETIME
         times = ListTimes(1, self._now, self._now + lifetime)
         self.made.lists.append((facts.issuer, times, build_crl(facts, (), times)))
 

@@ -173,6 +173,13 @@ class CertificateRepository:
         query = select(func.count()).where(certificates.c.issuer == issuer, certificates.c.revoked_at.is_not(None))
         return int((await self._connection.execute(query)).scalar_one())
 
+    async def last_end(self, issuer: Issuer) -> datetime | None:
+        """Return when the last of a CA's certificates ends, those of its responder left out."""
+        table = certificates.c
+        query = select(func.max(table.not_after)).where(table.issuer == issuer, table.profile != "ocsp")
+        last: datetime | None = (await self._connection.execute(query)).scalar_one()
+        return last
+
     async def latest_revocation(self, issuer: Issuer) -> datetime | None:
         """Return the date of a CA's latest revocation."""
         query = select(func.max(certificates.c.revoked_at)).where(certificates.c.issuer == issuer)

@@ -6,8 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -33,20 +32,62 @@ BACKDATE = timedelta(minutes=1)
 """Verifiers' clocks run a little behind ours."""
 
 
-class Issuer(StrEnum):
-    """The CAs, by the `owner` of their key."""
+class Issuer(str):
+    """A CA by the `owner` of its key: a role, and from its second generation on a number, as in `seals-2`.
 
-    ROOT = "root"
-    PERSONS = "persons"
-    SEALS = "seals"
-    INFRASTRUCTURE = "infrastructure"
+    Each generation has a name, a key, lists and addresses of its own, so that a verifier never
+    has to choose between two keys of one name. Raises: ValueError for what names no CA.
+    """
 
+    __slots__ = ()
+
+    ROOT: ClassVar[Issuer]
+    PERSONS: ClassVar[Issuer]
+    SEALS: ClassVar[Issuer]
+    INFRASTRUCTURE: ClassVar[Issuer]
+
+    def __new__(cls, name: str) -> Self:
+        """Read a name."""
+        if not re.fullmatch(r"root|(persons|seals|infrastructure)(-([2-9]|[1-9][0-9]{1,3}))?", name):
+            message = "there is no such CA"
+            raise ValueError(message)
+        return super().__new__(cls, name)
+
+    @property
+    def role(self) -> Issuer:
+        """Return what the CA certifies, whichever its generation."""
+        return Issuer(self.partition("-")[0])
+
+    @property
+    def generation(self) -> int:
+        """Return 1 for the CA of the ceremony, and one more for each that followed it."""
+        return int(self.partition("-")[2] or 1)
+
+    @property
+    def following(self) -> Issuer:
+        """Return the name of the next generation."""
+        return Issuer(f"{self.role}-{self.generation + 1}")
+
+
+Issuer.ROOT, Issuer.PERSONS = Issuer("root"), Issuer("persons")
+Issuer.SEALS, Issuer.INFRASTRUCTURE = Issuer("seals"), Issuer("infrastructure")
 
 DELEGATED = (Issuer.PERSONS, Issuer.SEALS, Issuer.INFRASTRUCTURE)
-"""The CAs that are online: they have responders, and lists made anew by themselves."""
+"""The roles of the CAs that are online: they have responders, and lists made anew by themselves."""
 
-
+_CA_NAMES = {
+    Issuer.ROOT: "Hufu Root CA",
+    Issuer.PERSONS: "Hufu Persons CA",
+    Issuer.SEALS: "Hufu Organisation Seals CA",
+    Issuer.INFRASTRUCTURE: "Hufu Infrastructure CA",
+}
 TSA_NAME = "Hufu Timestamp Authority"
+
+
+def authority_name(issuer: Issuer, city: str) -> x509.Name:
+    """Return the distinguished name of a CA."""
+    number = f" {issuer.generation}" if issuer.generation > 1 else ""
+    return common_name("CN", city, _CA_NAMES[issuer.role] + number)
 
 
 def ocsp_name(issuer: Issuer) -> str:
@@ -256,7 +297,7 @@ def _with_issuer(
         return builder
     identifier = facts.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     access = [_access(AuthorityInformationAccessOID.CA_ISSUERS, addresses.certificate(facts.issuer))]
-    if facts.issuer is not Issuer.ROOT and not profile.no_check:
+    if facts.issuer != Issuer.ROOT and not profile.no_check:
         # The root is offline and has no responder; its list covers the issuing CAs.
         access.insert(0, _access(AuthorityInformationAccessOID.OCSP, addresses.ocsp()))
     builder = builder.add_extension(

@@ -31,6 +31,7 @@ class Act(StrEnum):
     DESTROY = "destroy"
     EXPORT = "export"
     CERTIFY_CLIENT = "certify_client"
+    ROTATE_CA = "rotate_ca"
 
 
 def require_operator(principal: Principal) -> None:

@@ -27,8 +27,8 @@ from keys.certificates import (
     serial_text,
 )
 from keys.dual_control import Act, DualControl
-from keys.errors import IntentionMissing, KeyNotUsable, WrongPurpose
-from keys.model import KeyPurpose, KeyState
+from keys.errors import CertificateNotFound, IntentionMissing, KeyNotUsable, WrongPurpose
+from keys.model import LISTING_STATES, KeyPurpose, KeyState
 from keys.repository import KeyRepository
 from keys.revocation import ListTimes, Revocation, build_crl
 from keys.signer.port import SubjectFacts
@@ -62,6 +62,7 @@ PURPOSE_OF = {
     "tsa": KeyPurpose.TSA,
     "ocsp": KeyPurpose.OCSP,
 }
+SIGNING_STATES = LISTING_STATES | {KeyState.PENDING}
 LIST_LIFETIME = timedelta(hours=24)
 DELTA_LIFETIME, DELTA_RENEWAL = timedelta(hours=6), timedelta(hours=1)
 FULL_LIST_AT_ONCE = 20_000
@@ -128,21 +129,29 @@ class CertificateIssuer:
         return CertificateRepository(connection, self._cipher)
 
     def facts(self, issuer: Issuer) -> IssuerFacts:
-        """Return a CA ready to sign; raises KeyNotFound, KeyNotUsable (the root is offline)."""
-        purpose = KeyPurpose.ROOT_CA if issuer is Issuer.ROOT else KeyPurpose.ISSUING_CA
-        key = self._register.active(purpose, issuer)
+        """Return a CA ready to sign; raises KeyNotFound, KeyNotUsable (the root is offline).
+
+        One that waits for its start makes its first list and its responder's certificate; one that
+        was replaced goes on with its lists and its responder.
+        """
+        key = self._register.authority(issuer)
+        if key.info.state not in SIGNING_STATES or not key.info.certificate_chain_der:
+            raise KeyNotUsable(f"The CA {issuer} is {key.info.state}.")
         certificate = x509.load_der_x509_certificate(key.info.certificate_chain_der[0])
         return IssuerFacts(issuer, certificate, self._ring.open(key).certificate_signer())
+
+    def _lists(self, issuer: Issuer) -> bool:
+        """Tell whether this process makes a CA's lists: not the root's, and none of a CA that has ended."""
+        key = self._register.authority(issuer)
+        return issuer != Issuer.ROOT and key.info.state in SIGNING_STATES and bool(key.info.certificate_chain_der)
 
     async def certify(self, principal: Principal, key_id: str, subject: SubjectFacts) -> KeyInfo:
         """Issue for a pending key and activate it, or renew an active key's certificate."""
         profile = PROFILES.get(subject.profile)
         if profile is None or subject.profile not in PURPOSE_OF:
             raise InvalidInput("Keys of ours get no such certificate.", field="profile")
-        issuer = Issuer(subject.subject_id) if subject.profile == "ocsp" else ISSUER_OF[subject.profile]
         name = subject_name(subject, self._city)
-        await self._register.refresh()
-        facts = self.facts(issuer)
+        facts = await self._facts_for(subject)
         async with self._database.transaction() as connection:
             repository = KeyRepository(connection)
             info = (await repository.get(key_id)).info
@@ -191,13 +200,20 @@ class CertificateIssuer:
             raise InvalidInput("The request is not signed by its own key.", field="csr")
         public_key_der = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         profile, name = PROFILES[subject.profile], subject_name(subject, self._city)
-        await self._register.refresh()
-        facts = self.facts(ISSUER_OF[subject.profile])
+        facts = await self._facts_for(subject)
         certificate = self._build(profile, facts, name, public_key_der)
         async with self._database.transaction() as connection:
             await self._control.spend(connection, principal, Act.CERTIFY_CLIENT, subject.subject_id)
             await self._store(connection, principal, facts.issuer, certificate, subject, None)
         return der_of(certificate)
+
+    async def _facts_for(self, subject: SubjectFacts) -> IssuerFacts:
+        """Return who certifies: the CA itself for its responder, else the newest of the profile's role."""
+        # A CA may have followed another a moment ago.
+        await self._register.refresh(force=True)
+        if subject.profile == "ocsp":
+            return self.facts(Issuer(subject.subject_id))
+        return self.facts(self._register.current(ISSUER_OF[subject.profile]))
 
     def _build(
         self, profile: CertificateProfile, facts: IssuerFacts, name: x509.Name, public_key_der: bytes
@@ -213,7 +229,7 @@ class CertificateIssuer:
 
     @staticmethod
     def _upper(facts: IssuerFacts) -> tuple[bytes, ...]:
-        return () if facts.issuer is Issuer.ROOT or facts.certificate is None else (der_of(facts.certificate),)
+        return () if facts.issuer == Issuer.ROOT or facts.certificate is None else (der_of(facts.certificate),)
 
     async def _store(
         self,
@@ -256,7 +272,7 @@ class CertificateIssuer:
                     one = Revocation(record.serial, revocation.revoked_at, revocation.reason, revocation.invalid_from)
                     await self._record_revocation(connection, principal, await certificates.revoke(record.issuer, one))
                     issuers.add(record.issuer)
-        for issuer in sorted(issuers - {Issuer.ROOT}):
+        for issuer in sorted(issuers):
             await self.publish_revocation(issuer)
 
     async def _record_revocation(
@@ -304,10 +320,12 @@ class CertificateIssuer:
         return crl_der
 
     async def crl(self, issuer: Issuer) -> bytes:
-        """Return the newest list, making a new one when it has aged; the root's comes from the ceremony."""
+        """Return the newest list, making a new one when it has aged; the root's comes from a ceremony."""
+        await self._register.refresh()
+        lists = self._lists(issuer)
         async with self._database.read() as connection:
             newest = await self.certificates(connection).newest_list(issuer)
-        if newest is not None and (issuer is Issuer.ROOT or self._clock.now() < newest[0].this_update + LIST_RENEWAL):
+        if newest is not None and (not lists or self._clock.now() < newest[0].this_update + LIST_RENEWAL):
             return newest[1]
         return await self.publish(issuer)
 
@@ -322,7 +340,13 @@ class CertificateIssuer:
         await self.delta_crl(issuer)
 
     async def delta_crl(self, issuer: Issuer) -> bytes:
-        """Return a delta to the newest full list, made anew when it has aged or has another base."""
+        """Return a delta to the newest full list, made anew when it has aged or has another base.
+
+        Raises: CertificateNotFound for a CA that makes no lists.
+        """
+        await self._register.refresh()
+        if not self._lists(issuer):
+            raise CertificateNotFound("This CA publishes no delta lists.")
         async with self._database.read() as connection:
             certificates = self.certificates(connection)
             full, newest = await certificates.newest_list(issuer), await certificates.newest_list(issuer, delta=True)
@@ -335,7 +359,13 @@ class CertificateIssuer:
             return await self._publish(issuer, delta=True)
 
     async def publish_revocation(self, issuer: Issuer) -> None:
-        """Make a revocation known at once: by a full list, or by a delta where full lists are long."""
+        """Make a revocation known at once: by a full list, or by a delta where full lists are long.
+
+        The root's list is signed where its key is, with `hufu keys root-list`.
+        """
+        await self._register.refresh()
+        if not self._lists(issuer):
+            return
         async with self._database.read() as connection:
             count = await self.certificates(connection).count_revoked(issuer)
         if count <= FULL_LIST_AT_ONCE:
@@ -343,6 +373,12 @@ class CertificateIssuer:
         else:
             async with self._turns.setdefault(issuer, asyncio.Lock()):
                 await self._publish(issuer, delta=True)
+
+    async def spent(self, issuer: Issuer) -> bool:
+        """Tell whether nothing a CA certified is still in its time, its own responder apart."""
+        async with self._database.read() as connection:
+            last = await self.certificates(connection).last_end(issuer)
+        return last is None or last < self._clock.now()
 
 
 def service_subject(info: KeyInfo) -> SubjectFacts:

@@ -9,8 +9,8 @@ from foundation.audit import AuditEvent
 from foundation.ids import new_id
 from keys.algorithms import profile_for
 from keys.dual_control import Act, DualControl
-from keys.errors import UnsupportedAlgorithm
-from keys.model import TRANSITIONS, KeyInfo, KeyState, custody_of
+from keys.errors import KeyNotUsable, UnsupportedAlgorithm
+from keys.model import CERTIFIED_PURPOSES, TRANSITIONS, KeyInfo, KeyState, custody_of
 from keys.providers.base import KeyIdentity
 from keys.repository import KeyRepository, StoredKey
 
@@ -71,7 +71,10 @@ class Lifecycle:
     async def activate_within(self, connection: AsyncConnection, principal: Principal, key_id: str) -> KeyInfo:
         """Do the same in the caller's transaction, beside the certificate just issued."""
         repository = KeyRepository(connection)
-        await repository.retire_active((await repository.get(key_id)).info)
+        info = (await repository.get(key_id)).info
+        if info.purpose in CERTIFIED_PURPOSES and not info.certificate_chain_der:
+            raise KeyNotUsable(f"Key {key_id} has no certificate yet.")
+        await repository.retire_active(info)
         key = await repository.change_state(key_id, frozenset({KeyState.PENDING}), KeyState.ACTIVE, self._clock.now())
         await self.record(connection, principal, "keys.activate", key.info)
         return key.info

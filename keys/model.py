@@ -77,6 +77,14 @@ TRANSITIONS: dict[KeyState, frozenset[KeyState]] = {
 }
 """A compromise is never undone, and a destroyed key has no next state."""
 
+CERTIFIED_PURPOSES = frozenset(
+    {KeyPurpose.ISSUING_CA, KeyPurpose.TSA, KeyPurpose.OCSP, KeyPurpose.SEAL, KeyPurpose.PERSON}
+)
+"""Purposes whose keys are used under a certificate only."""
+
+LISTING_STATES = frozenset({KeyState.ACTIVE, KeyState.RETIRING})
+"""States in which a CA answers for what it issued; only an active one issues more."""
+
 PUBLISHED_STATES = frozenset({KeyState.PENDING, KeyState.ACTIVE, KeyState.RETIRING})
 """States in which a public key stands in the JWKS and lists: a new key is known before it is first used."""
 

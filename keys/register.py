@@ -6,13 +6,13 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from keys.certificates import Issuer
 from keys.errors import KeyNotFound, KeystoreMissing
-from keys.model import KeyState
+from keys.model import KeyPurpose, KeyState
 from keys.repository import KeyRepository
 
 if TYPE_CHECKING:
     from foundation.database import Database
-    from keys.model import KeyPurpose
     from keys.repository import StoredKey
 
 FRESH_SECONDS = 0.5
@@ -64,6 +64,26 @@ class Register:
             ):
                 return key
         raise KeyNotFound(f"No {purpose} key is active for this owner.")
+
+    def authority(self, issuer: Issuer) -> StoredKey:
+        """Return the key of one CA in whatever state; raises KeyNotFound."""
+        purpose = KeyPurpose.ROOT_CA if issuer == Issuer.ROOT else KeyPurpose.ISSUING_CA
+        for key in self._keys:
+            if (key.info.purpose, key.info.owner) == (purpose, issuer) and key.info.state is not KeyState.DESTROYED:
+                return key
+        raise KeyNotFound("There is no such CA.")
+
+    def authorities(self, states: frozenset[KeyState]) -> tuple[Issuer, ...]:
+        """Return the certified issuing CAs in one of these states, the newest first."""
+        found = (key.info for key in self.all(KeyPurpose.ISSUING_CA))
+        return tuple(Issuer(info.owner) for info in found if info.state in states and info.certificate_chain_der)
+
+    def current(self, role: Issuer) -> Issuer:
+        """Return the CA that certifies for a role now; raises KeyNotFound."""
+        for issuer in self.authorities(frozenset({KeyState.ACTIVE})):
+            if issuer.role == role:
+                return issuer
+        raise KeyNotFound(f"No CA for {role} is active.")
 
     def find(self, key_id: str) -> StoredKey | None:
         """Return one of the service's own keys, or None."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, insert, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
+from keys.certificates import Issuer
 from keys.errors import KeyNotFound, KeyNotUsable
 from keys.model import Custody, KeyInfo, KeyPurpose, KeyState
 from keys.providers.base import KeyIdentity
@@ -144,13 +145,16 @@ class KeyRepository:
         return _stored_key(row)
 
     async def retire_active(self, info: KeyInfo) -> None:
-        """Make the active key of the same purpose, owner and algorithm retiring, if there is one."""
+        """Make retiring what a key replaces: the active key of its owner and algorithm, or its CA's last generation."""
+        if info.purpose is KeyPurpose.ISSUING_CA:
+            replaced = [func.split_part(keys.c.owner, "-", 1) == Issuer(info.owner).role]
+        else:
+            replaced = [keys.c.owner == info.owner, keys.c.algorithm == info.algorithm]
         await self._connection.execute(
             update(keys)
             .where(
                 keys.c.purpose == info.purpose,
-                keys.c.owner == info.owner,
-                keys.c.algorithm == info.algorithm,
+                *replaced,
                 keys.c.state == KeyState.ACTIVE,
                 keys.c.key_id != info.key_id,
             )

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from foundation.errors import ServiceUnavailable
 from keys.algorithms import P256_SHA256, for_jws, profile
 from keys.certificate_repository import CertificateRepository
-from keys.errors import UnsupportedAlgorithm
-from keys.model import ONLINE_PURPOSES, PUBLISHED_STATES, KeyInfo, KeyPurpose, KeyState
+from keys.errors import KeyNotFound, UnsupportedAlgorithm
+from keys.model import LISTING_STATES, ONLINE_PURPOSES, PUBLISHED_STATES, KeyInfo, KeyPurpose, KeyState
 from keys.repository import KeyRepository
 from keys.trust import TrustAnchors
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from foundation.database import Database
     from foundation.encryption import FieldCipher
     from foundation.principal import Principal
+    from keys.certificates import Issuer
     from keys.dual_control import Act, DualControl
     from keys.keyring import KeyRing
     from keys.lifecycle import Lifecycle
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 WATCH_SECONDS = 0.5
 KEPT_SECONDS = 1.0
 KEPT_COUNT = 10_000
+TRUSTED_STATES = LISTING_STATES | {KeyState.RETIRED}
 
 _log = logging.getLogger(__name__)
 
@@ -208,14 +210,26 @@ class KeyService:
         """Sign a message with a qr, status_list, trust_list or checkpoint key (Ed25519 keys sign no digests)."""
         return await self._signer.sign_message(key_id, purpose, message)
 
+    async def authority(self, issuer: Issuer) -> KeyInfo:
+        """Return the key of a CA that is, or was, trusted; raises KeyNotFound."""
+        await self._register.refresh()
+        info = self._register.authority(issuer).info
+        if info.state not in TRUSTED_STATES:
+            raise KeyNotFound("This CA is not trusted.")
+        return info
+
+    async def authorities(self) -> tuple[Issuer, ...]:
+        """Return the issuing CAs that answer for what they issued, all generations."""
+        await self._register.refresh()
+        return self._register.authorities(LISTING_STATES)
+
     async def trust_anchors(self) -> TrustAnchors:
         """Return the public CA certificates; a compromised CA is left out."""
         await self._register.refresh()
-        trusted = (KeyState.ACTIVE, KeyState.RETIRING, KeyState.RETIRED)
 
         def certificates(purpose: KeyPurpose) -> tuple[bytes, ...]:
             keys = self.verification_keys(purpose)
-            return tuple(key.certificate_chain_der[0] for key in keys if key.state in trusted)
+            return tuple(key.certificate_chain_der[0] for key in keys if key.state in TRUSTED_STATES)
 
         return TrustAnchors(certificates(KeyPurpose.ROOT_CA), certificates(KeyPurpose.ISSUING_CA))
 

@@ -164,15 +164,14 @@ class TokenBuilder:
         if request.policy_der and request.policy_der != self._policy_der:
             raise RequestRefused(Failure.UNACCEPTED_POLICY, "This policy is not offered.")
 
-    def token(self, request: TimestampRequest, at: datetime, serial: int, *, ordering: bool = False) -> bytes:
-        """Return a TimeStampToken for one moment."""
+    def token(self, request: TimestampRequest, at: datetime, serial: int) -> bytes:
+        """Return a TimeStampToken for one moment; it promises no order (decision 0016)."""
         content = der.sequence(
             self._head,
             request.imprint_der,
             der.integer(serial),
             der.generalized_time(at, milliseconds=True),
             _ACCURACY,
-            _TRUE if ordering else b"",
             request.nonce_der,
         )
         attributes = sorted(

@@ -31,8 +31,8 @@ MAX_REQUEST_BYTES = 16 * 1024
 async def trust_anchors(request: Request) -> Response:
     """Return what a verifier needs offline: roots, issuing CAs, then the newest list of each."""
     services = services_of(request)
-    lists = [await services.authority.crl_der(issuer) for issuer in Issuer]
-    pem = services.anchors.pem() + "".join(pem_block("X509 CRL", der) for der in lists)
+    lists = [await services.authority.crl_der(issuer) for issuer in await services.authority.issuers()]
+    pem = (await services.keys.trust_anchors()).pem() + "".join(pem_block("X509 CRL", der) for der in lists)
     return Response(pem, media_type="application/x-pem-file", headers={"cache-control": "public, max-age=60"})
 
 
@@ -51,16 +51,23 @@ def pem_block(label: str, der: bytes) -> str:
 async def revocation_list(request: Request, issuer: str) -> Response:
     """Return the newest list; `issuer` is root, persons, seals or infrastructure, with or without `.crl`.
 
+    A CA that followed another has its number in its name, such as `seals-2`.
+
     With `-delta` after an online CA's name: what was revoked since its newest full list.
     """
     name, delta = issuer.removesuffix(".crl"), False
     if name.endswith("-delta"):
         name, delta = name.removesuffix("-delta"), True
-    if name not in set(Issuer):
-        raise NotFound("There is no such issuing CA.")
     authority = services_of(request).authority
-    der = await (authority.delta_crl_der if delta else authority.crl_der)(Issuer(name))
+    der = await (authority.delta_crl_der if delta else authority.crl_der)(_issuer(name))
     return Response(der, media_type="application/pkix-crl", headers={"cache-control": "public, max-age=60"})
+
+
+def _issuer(name: str) -> Issuer:
+    try:
+        return Issuer(name)
+    except ValueError as error:
+        raise NotFound("There is no such issuing CA.") from error
 
 
 @router.get(
@@ -72,9 +79,7 @@ async def revocation_list(request: Request, issuer: str) -> Response:
 async def authority_certificate(request: Request, issuer: str) -> Response:
     """Return a CA's own certificate, as the Authority Information Access of what it issued names it."""
     name = issuer.removesuffix(".cer")
-    if name not in set(Issuer):
-        raise NotFound("There is no such issuing CA.")
-    der = await services_of(request).authority.certificate_der(Issuer(name))
+    der = await services_of(request).authority.certificate_der(_issuer(name))
     return Response(der, media_type=CA_CERTIFICATE, headers={"cache-control": "public, max-age=3600"})
 
 

@@ -1,8 +1,9 @@
 """`hufu keys`: the life of keys and certificates, from a terminal on the signer's machine.
 
 Who acts is told by `--operator`; who may run this at all is decided by the machine's own
-users. Destroying a key, saving the keystore and certifying a department's own key take
-two operators: one asks with `request`, another does it within a day.
+users. Destroying a key, saving the keystore, certifying a department's own key and
+replacing an issuing CA take two operators: one asks with `request`, another does it within
+a day.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ from foundation.principal import Channel, Principal, PrincipalKind
 from hufu.surroundings import surroundings
 from keys.assembly import Keys, assemble, certificate_cipher
 from keys.backup import KeystoreBackup
-from keys.ca import Issuer, RevocationReason
+from keys.ca import RevocationReason
+from keys.certificates import DELEGATED, Issuer
 from keys.dual_control import Act
-from keys.model import KeyPurpose
-from keys.offline_root import publish_root_list
-from keys.rotation import rotate
+from keys.model import CERTIFIED_PURPOSES, KeyPurpose
+from keys.offline_root import certify_authority, publish_root_list
+from keys.rotation import rotate, rotate_authority
 from signing.intentions import SealIntentions
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ if TYPE_CHECKING:
     from keys.model import KeyInfo
 
 PASSPHRASE_VARIABLE = "HUFU_EXPORT_PASSPHRASE"  # noqa: S105 - a variable's name
-SERVICE_PURPOSES = [str(purpose) for purpose in KeyPurpose if purpose not in (KeyPurpose.SEAL, KeyPurpose.PERSON)]
+PLAIN_PURPOSES = [str(purpose) for purpose in KeyPurpose if purpose not in CERTIFIED_PURPOSES | {KeyPurpose.ROOT_CA}]
+"""What a key may be made for by itself; the others go with a certificate."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,12 +61,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one = act("list", "list the service's keys", acting=False)
     one.add_argument("--json", action="store_true", help="one JSON object a key")
     one = act("create", "make a pending key, which verifiers see before it is used")
-    one.add_argument("purpose", choices=SERVICE_PURPOSES)
+    one.add_argument("purpose", choices=PLAIN_PURPOSES)
     one.add_argument("--algorithm", default="ES256")
     one = act("rotate", "make a key and use it at once in place of the present one")
-    one.add_argument("purpose", choices=SERVICE_PURPOSES)
+    one.add_argument("purpose", choices=[*PLAIN_PURPOSES, "tsa", "ocsp"])
     one.add_argument("--algorithm", default="ES256")
-    one.add_argument("--issuer", choices=[str(issuer) for issuer in Issuer], help="whose OCSP key")
+    one.add_argument("--issuer", type=Issuer, metavar="CA", help="whose OCSP key: persons, seals, seals-2, …")
+    one = act("rotate-ca", "put a new issuing CA in the place of the present one, certified by the offline root")
+    one.add_argument("role", choices=[str(issuer) for issuer in DELEGATED])
+    one.add_argument("export", type=Path, metavar="ROOT_KEY_FILE")
+    one.add_argument("--algorithm", default="ES256")
     for name, summary in (
         ("activate", "use a pending key from now on"),
         ("retire", "end a key's use"),
@@ -75,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--since", required=True, type=_moment, metavar="TIME", help="nothing it signed later is trusted")
     one = act("request", "ask, as the first of two operators")
     one.add_argument("for_act", choices=[str(one) for one in Act])
-    one.add_argument("object_id", help="key id, client id, or `keystore`")
+    one.add_argument("object_id", help="key id, client id, CA, or `keystore`")
     one = act("certificates", "search certificates", acting=False)
     one.add_argument("--subject", metavar="ID", help="credit code, person number or client id")
     one.add_argument("--key", metavar="KEY_ID")
@@ -176,9 +183,21 @@ async def _create(settings: Settings, arguments: argparse.Namespace) -> None:
 
 async def _rotate(settings: Settings, arguments: argparse.Namespace) -> None:
     async with _keys(settings) as keys:
-        issuer = Issuer(arguments.issuer) if arguments.issuer else None
-        purpose = KeyPurpose(arguments.purpose)
-        _say(await rotate(keys, _operator(arguments), purpose, algorithm=arguments.algorithm, issuer=issuer))
+        purpose, algorithm = KeyPurpose(arguments.purpose), arguments.algorithm
+        _say(await rotate(keys, _operator(arguments), purpose, algorithm=algorithm, issuer=arguments.issuer))
+
+
+async def _rotate_ca(settings: Settings, arguments: argparse.Namespace) -> None:
+    principal, clock, cipher = _operator(arguments), SystemClock(), certificate_cipher(settings)
+    passphrase = _passphrase("Passphrase of the root key: ")
+    async with _database(settings) as database, _keys(settings) as keys:
+
+        async def certify(key_id: str) -> KeyInfo:
+            export = arguments.export
+            return await certify_authority(settings, database, clock, cipher, principal, key_id, export, passphrase)
+
+        role = Issuer(arguments.role)
+        _say(await rotate_authority(keys, principal, role, certify, algorithm=arguments.algorithm))
 
 
 def _on_key(name: str) -> Callable[[Settings, argparse.Namespace], Coroutine[Any, Any, None]]:
@@ -291,6 +310,7 @@ _ACTS: dict[str, Callable[[Settings, argparse.Namespace], Coroutine[Any, Any, No
     "list": _list,
     "create": _create,
     "rotate": _rotate,
+    "rotate-ca": _rotate_ca,
     "activate": _on_key("activate"),
     "retire": _on_key("retire"),
     "destroy": _on_key("destroy"),

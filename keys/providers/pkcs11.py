@@ -8,6 +8,7 @@ at another key does not open.
 
 from __future__ import annotations
 
+import hmac
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar, cast
@@ -71,13 +72,21 @@ class _Token:
 
     @classmethod
     def share(cls, address: TokenAddress, pin: str, refused: RefusedPin) -> _Token:
-        """Return the process's session with a token, logging in at the first call."""
+        """Return the process's session with a token, logging in at the first call.
+
+        The token would let any PIN pass while it is logged in, so a later caller's is compared here.
+        """
         with cls._opening:
             token = cls._open.get(address) or cls(address, pin, refused)
+            token._require(pin)  # noqa: SLF001 - its own class
             token.session()
             cls._open[address] = token
             token.users += 1
             return token
+
+    def _require(self, pin: str) -> None:
+        if not hmac.compare_digest(self._pin.encode(), pin.encode()):
+            raise KeystoreLocked("This is not the PIN the token was opened with.")
 
     def release(self) -> None:
         """Log out once nobody uses the session any more."""

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from keys.certificates import DELEGATED
 from keys.der import MalformedDer
 from keys.errors import CertificateNotFound, KeyNotFound, KeystoreMissing, ProviderUnavailable
-from keys.model import KeyPurpose
+from keys.model import LISTING_STATES, KeyPurpose
 from keys.statuses import (
     INTERNAL_ERROR,
     MALFORMED,
@@ -59,14 +58,15 @@ class Responder:
     async def _by_hashes(self) -> dict[_Hashes, tuple[StoredKey, ResponseBuilder]]:
         await self._register.refresh()
         if self._version != self._register.version:
-            self._builders = {hashes: one for issuer in DELEGATED for hashes, one in self._builders_of(issuer)}
+            authorities = self._register.authorities(LISTING_STATES)
+            self._builders = {hashes: one for issuer in authorities for hashes, one in self._builders_of(issuer)}
             self._presigned.clear()
             self._version = self._register.version
         return self._builders
 
     def _builders_of(self, issuer: Issuer) -> list[tuple[_Hashes, tuple[StoredKey, ResponseBuilder]]]:
         key = self._register.active(KeyPurpose.OCSP, issuer)
-        authority = self._register.active(KeyPurpose.ISSUING_CA, issuer).info
+        authority = self._register.authority(issuer).info
         certificate = x509.load_der_x509_certificate(authority.certificate_chain_der[0])
         one = (key, ResponseBuilder(issuer, key.info, self._ring.open(key)))
         return [(hashes, one) for hashes in issuer_hashes(certificate, authority.public_key_der)]
@@ -93,7 +93,7 @@ class Responder:
         raise CertificateNotFound("This certificate was not issued here.")
 
     def _issued(self, issuer: Issuer, certificate: x509.Certificate) -> bool:
-        authority = self._register.active(KeyPurpose.ISSUING_CA, issuer).info.certificate_chain_der[0]
+        authority = self._register.authority(issuer).info.certificate_chain_der[0]
         return x509.load_der_x509_certificate(authority).subject == certificate.issuer
 
     async def _answer(self, request: StatusRequest) -> bytes:

@@ -10,10 +10,9 @@ from cryptography import x509
 from foundation.errors import InvalidInput
 from foundation.principal import SYSTEM
 from keys.algorithms import profile
-from keys.certificates import DELEGATED
 from keys.errors import IntentionMissing, KeyNotUsable, UnsupportedAlgorithm, WrongPurpose
 from keys.issuing import service_subject
-from keys.model import DIGEST_PURPOSES, INTENDED_PURPOSES, KeyPurpose, KeyState, require_use
+from keys.model import DIGEST_PURPOSES, INTENDED_PURPOSES, LISTING_STATES, KeyPurpose, KeyState, require_use
 from keys.repository import KeyRepository
 from keys.revocation import Revocation, RevocationReason
 
@@ -201,13 +200,23 @@ class SignerCore:
     async def maintain(self) -> None:
         """Publish the lists that are due and renew the service's certificates before they end."""
         await self._register.refresh()
-        for issuer in DELEGATED:
+        for issuer in self._register.authorities(LISTING_STATES):
             await self._issuer.keep(issuer)
+            if self._register.authority(issuer).info.state is KeyState.RETIRING and await self._issuer.spent(issuer):
+                await self._end_authority(issuer)
         for purpose in (KeyPurpose.OCSP, KeyPurpose.TSA):
             for key in self._register.all(purpose):
                 if key.info.state is KeyState.ACTIVE and self._ends_soon(key.info):
                     await self._issuer.certify(SYSTEM, key.info.key_id, service_subject(key.info))
 
+    async def _end_authority(self, issuer: Issuer) -> None:
+        """Retire a replaced CA and its responder; its last list stays where it is."""
+        keys = (self._register.active(KeyPurpose.OCSP, issuer), self._register.authority(issuer))
+        for key in keys:
+            await self._lifecycle.retire(SYSTEM, key.info.key_id)
+        await self._register.refresh(force=True)
+
     def _ends_soon(self, info: KeyInfo) -> bool:
-        certificate = x509.load_der_x509_certificate(info.certificate_chain_der[0])
-        return certificate.not_valid_after_utc - self._clock.now() < RENEW_BEFORE
+        """Tell whether a new certificate is due; one that ends with its CA cannot be made to last longer."""
+        own, *upper = (x509.load_der_x509_certificate(der).not_valid_after_utc for der in info.certificate_chain_der)
+        return own - self._clock.now() < RENEW_BEFORE and own not in upper

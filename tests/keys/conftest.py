@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +61,14 @@ def settings(settings: Settings, provider: str, request: pytest.FixtureRequest) 
             "pkcs11_pin": SecretStr(PIN),
         }
     return settings.model_copy(update=update)
+
+
+@pytest.fixture(autouse=True)
+def no_session_is_left_open() -> Iterator[None]:
+    """A session left open would let the next test's wrong PIN look right."""
+    yield
+    binding = sys.modules.get("keys.providers.pkcs11")
+    assert binding is None or not binding._Token._open
 
 
 @pytest.fixture

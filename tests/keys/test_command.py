@@ -79,6 +79,7 @@ async def test_an_operators_day(
     cipher: FieldCipher,
     operator: Principal,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await initialise(settings, database, SystemClock(), cipher, (operator,))
     code, listed = await terminal.type("list", "--json")
@@ -86,6 +87,17 @@ async def test_an_operators_day(
     assert code == 0
     assert {key["purpose"] for key in keys} >= {"root_ca", "issuing_ca", "tsa", "ocsp", "token", "qr"}
     token = next(key for key in keys if key["purpose"] == "token")
+
+    root = str(settings.data_directory / "keystore" / "root-key.json")
+    own = (settings.data_directory / "keystore" / "root-key.passphrase").read_text().strip()
+    monkeypatch.setenv("HUFU_EXPORT_PASSPHRASE", own)
+    assert (await terminal.type("request", "rotate_ca", "seals", "--operator", "wang"))[0] == 0
+    assert (await terminal.type("rotate-ca", "seals", root, "--operator", "wang"))[0] == 70
+    code, output = await terminal.type("rotate-ca", "seals", root, "--operator", "li")
+    assert (code, output.split()[2], output.split()[-1]) == (0, "seals-2", "active")
+    assert (await terminal.type("rotate", "ocsp", "--issuer", "seals-2", "--operator", "li"))[0] == 0
+    assert (await terminal.type("rotate", "ocsp", "--issuer", "seals-1", "--operator", "li"))[0] == 64
+    monkeypatch.setenv("HUFU_EXPORT_PASSPHRASE", "a passphrase for the export")
 
     code, output = await terminal.type("rotate", "token", "--operator", "wang")
     assert (code, output.split()[-1]) == (0, "active")

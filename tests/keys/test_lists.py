@@ -107,7 +107,7 @@ async def test_what_only_a_delta_told_is_in_the_full_list_after_the_next_turn(
 
 async def test_maintenance_publishes_and_renews_in_time(keys: Keys, clock: FixedClock) -> None:
     assert keys.maintain is not None
-    old = {issuer: number_of(await keys.ca.crl_der(issuer)) for issuer in Issuer}
+    old = {issuer: number_of(await keys.ca.crl_der(issuer)) for issuer in await keys.ca.issuers()}
     responders = {info.owner: info.certificate_chain_der[0] for info in keys.service.verification_keys(KeyPurpose.OCSP)}
     clock.advance(timedelta(days=340))
     await keys.maintain()

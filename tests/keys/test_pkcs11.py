@@ -108,6 +108,17 @@ async def test_a_wrong_pin_is_tried_once_and_never_again(settings: Settings, tmp
     assert not kept.exists()
 
 
+async def test_a_wrong_pin_does_not_open_what_another_part_of_the_process_has_open(
+    settings: Settings, keys: Keys
+) -> None:
+    """A token that is logged in takes any PIN, so the process compares it itself."""
+    wrong = settings.model_copy(update={"pkcs11_pin": SecretStr("000000")})
+    with pytest.raises(KeystoreLocked):
+        open_token(wrong)
+    open_token(settings).close()
+    assert await keys.tsa.timestamp(digest_of("the first session is still open"))
+
+
 async def test_the_last_try_is_left_to_a_human(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """SoftHSM never counts down to its last try, so its answer is put in its mouth."""
 

@@ -76,6 +76,7 @@ async def test_a_token_tells_time_policy_accuracy_and_nonce(keys: Keys, clock: F
     assert info["gen_time"].contents.endswith(b".12Z")
     assert info["nonce"].native == 2**63 + 5
     assert info["accuracy"]["seconds"].native == 1
+    assert info["ordering"].native is False
     assert info["message_imprint"]["hashed_message"].native == digest_of("a")
     attributes = content["signer_infos"][0]["signed_attrs"]
     tsa = await keys.service.active(KeyPurpose.TSA)

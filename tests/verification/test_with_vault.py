@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from foundation.errors import NotFound
 from foundation.principal import ANONYMOUS
-from keys.certificates import Issuer
 from licence_vault.model import LicenceState, ReasonCode, StateChange
 from tests.verification.attacks import replace_page_content
 from tests.verification.city import BUREAU, City, small_city
@@ -64,8 +63,13 @@ async def test_a_licence_is_verified_in_every_way_and_stops_being_valid_in_every
     assert judge_document_offline(offline, offline.code_text, before, at=now).verdict is Verdict.VALID
 
     # By anchors alone the seal is judged and nothing is said of the licence's state.
-    lists = [x509.load_der_x509_crl(await application.keys.ca.crl_der(issuer)) for issuer in Issuer]
-    pem = application.services.anchors.pem().encode() + b"".join(one.public_bytes(Encoding.PEM) for one in lists)
+    lists = [
+        x509.load_der_x509_crl(await application.keys.ca.crl_der(issuer))
+        for issuer in await application.keys.ca.issuers()
+    ]
+    pem = (await application.keys.service.trust_anchors()).pem().encode() + b"".join(
+        one.public_bytes(Encoding.PEM) for one in lists
+    )
     alone = without_state(await parts.sandbox.validate(pdf, read_anchors(pem), at=now))
     assert (alone.verdict, alone.reason) == (Verdict.VALID, Reason.LICENCE_STATE_NOT_CHECKED)
 
