@@ -148,7 +148,7 @@ def assemble(
         recovery=RecoveryService(tools, gateway, mobile_codes),
         passkeys=PasskeyService(tools, sessions, cache, issuer=settings.issuer, name=name),
         qr_sign_in=QrSignIn(tools, sessions, cache),
-        own_data=OwnData(tools),
+        own_data=OwnData(tools, mobile_codes),
         importing=AccountImport(tools),
         conflicts=ConflictService(tools, officers),
         duplicates=DuplicateService(tools),

@@ -41,6 +41,11 @@ class Purpose(StrEnum):
     VERIFY = "verify"
     SIGN_IN = "sign_in"
     RECOVER = "recover"
+    CLOSE = "close"
+
+
+OWN = frozenset({Purpose.VERIFY, Purpose.CLOSE})
+"""Purposes of somebody signed in, for the own account."""
 
 
 class MobileCodeService:
@@ -57,23 +62,23 @@ class MobileCodeService:
         """Have a code sent and return the id to give back with it.
 
         Args:
-            purpose: `verify` (signed in), `sign_in` or `recover` (not signed in).
+            purpose: `verify` or `close` (signed in), `sign_in` or `recover` (not signed in).
             unverified_mobile: as typed.
             source: the caller's address, for the throttle only.
-            principal: who asks; a person for `verify`.
+            principal: who asks; a person for `verify` and `close`.
 
         Raises: InvalidInput, SignInThrottled, NotPermitted.
         """
         asked = Purpose(purpose)
         mobile = normalise_mobile(unverified_mobile)
-        if asked is Purpose.VERIFY and principal.kind is not PrincipalKind.PERSON:
+        if asked in OWN and principal.kind is not PrincipalKind.PERSON:
             raise NotPermitted("Sign in first.")
         await self._tools.throttle.message(mobile, source)
         now = self._tools.clock.now()
         code = f"{secrets.randbelow(10**6):06d}"
         async with self._tools.database.transaction() as connection:
             row = await Accounts(connection, self._tools.cipher).sign_in_row(mobile)
-            account_id = principal.subject_id if asked is Purpose.VERIFY else (row and str(row.account_id))
+            account_id = principal.subject_id if asked in OWN else (row and str(row.account_id))
             repository = MobileCodes(connection, self._tools.cipher)
             code_id = await repository.add(asked, mobile, code, account_id, now, now + CODE_LIFE)
             await self._jobs.enqueue(connection, DELIVER, {"code_id": code_id})

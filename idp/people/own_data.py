@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from foundation.audit import AuditEvent
 from foundation.errors import NotAuthenticated, NotFound
 from idp.people.account_repository import Accounts, Persons
 from idp.people.duplicates import merged_with
-from idp.people.errors import SignInRefused
+from idp.people.errors import CodeRefused, SecondFactorRequired, SignInRefused
 from idp.people.legal_person_repository import LegalPersons
 from idp.people.mandate import PartyKind
 from idp.people.mandate_repository import Mandates
+from idp.people.mobile_codes import Purpose
 from idp.people.passkey_repository import Passkeys
+from idp.people.passkeys import FRESH
 from idp.people.second_factor_repository import SecondFactors
 from idp.people.session_repository import Sessions
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from foundation.notices import Notice
     from foundation.principal import Principal
+    from idp.people.mobile_codes import MobileCodeService
     from idp.people.tools import Tools
 
 HISTORY = 100
@@ -55,12 +61,23 @@ class SignInAttempt:
     new_device: bool
 
 
+class ClosingFactor(StrEnum):
+    """What closing an account asks for besides the password."""
+
+    ONE_TIME_CODE = "one_time_code"
+    PASSKEY = "passkey"
+    MESSAGE = "message"
+    NONE = "none"
+    """Nothing was set up: a second factor or a mobile number has to be proven first."""
+
+
 class OwnData:
     """Use cases of the own page."""
 
-    def __init__(self, tools: Tools) -> None:
-        """Take the shared collaborators."""
+    def __init__(self, tools: Tools, codes: MobileCodeService) -> None:
+        """Take the shared collaborators, and the codes that confirm a closing."""
         self._tools = tools
+        self._codes = codes
 
     async def sessions(self, principal: Principal) -> tuple[OpenSession, ...]:
         """Return where the account, and those merged with it, are signed in, the latest use first."""
@@ -139,11 +156,57 @@ class OwnData:
         exported: dict[str, Any] = _plain(data)
         return exported
 
-    async def close(self, principal: Principal, unverified_password: str) -> None:
+    async def inbox(self, principal: Principal, *, limit: int = 50) -> tuple[Notice, ...]:
+        """Return the newest notices of the account and of those merged with it, newest first."""
+        async with self._tools.database.read() as connection:
+            group = await merged_with(connection, await self._account(connection, principal))
+            found = [
+                notice
+                for account_id in group
+                for notice in await self._tools.notices.of_account(connection, account_id, limit=limit)
+            ]
+        return tuple(sorted(found, key=lambda notice: notice.created_at, reverse=True)[:limit])
+
+    async def read_inbox(self, principal: Principal, notice_ids: Collection[str]) -> None:
+        """Mark notices of the account, and of those merged with it, as read."""
+        async with self._tools.database.transaction() as connection:
+            for account_id in await merged_with(connection, await self._account(connection, principal)):
+                for notice_id in notice_ids:
+                    await self._tools.notices.mark_read(connection, account_id, notice_id)
+
+    async def closing_factor(self, principal: Principal) -> ClosingFactor:
+        """Return what closing asks for besides the password."""
+        async with self._tools.database.read() as connection:
+            account_id = await self._account(connection, principal)
+            account = await Accounts(connection, self._tools.cipher).by_id(account_id)
+            if await SecondFactors(connection, self._tools.cipher).secret(account_id) is not None:
+                return ClosingFactor.ONE_TIME_CODE
+            if await Passkeys(connection).of_account(account_id):
+                return ClosingFactor.PASSKEY
+        return ClosingFactor.MESSAGE if account is not None and account.mobile_verified else ClosingFactor.NONE
+
+    async def _closing_factor_given(self, principal: Principal, code_id: str, unverified_code: str) -> None:
+        """Raise SecondFactorRequired or CodeRefused unless the second factor stands behind the closing."""
+        factor = await self.closing_factor(principal)
+        if factor is ClosingFactor.MESSAGE:
+            _, account_id = await self._codes.consume(Purpose.CLOSE, code_id, unverified_code)
+            if account_id != principal.subject_id:
+                raise CodeRefused("The code is wrong or too old.", field="code")
+            return
+        fresh = principal.auth_time is not None and principal.auth_time + FRESH >= self._tools.clock.now()
+        if factor is ClosingFactor.NONE or not fresh or "mfa" not in principal.amr:
+            raise SecondFactorRequired("Closing an account takes a second factor given just now.")
+
+    async def close(
+        self, principal: Principal, unverified_password: str, *, code_id: str = "", unverified_code: str = ""
+    ) -> None:
         """Close the account for good: credentials are deleted, sessions and open mandates end.
 
         The person, the evidence and the audit stay as long as the law asks; the name is not
-        given out again. Raises: SignInRefused when the password is wrong.
+        given out again. Besides the password it takes a sign-in with both factors of the last
+        ten minutes; an account without a second factor takes a code to its proven mobile.
+
+        Raises: SignInRefused when the password is wrong, SecondFactorRequired, CodeRefused.
         """
         async with self._tools.database.read() as connection:
             account_id = await self._account(connection, principal)
@@ -153,6 +216,7 @@ class OwnData:
         right = stored is not None and (await self._tools.passwords.verify(stored, unverified_password)).correct
         if account is None or not (right or (stored is None and "mfa" in principal.amr)):
             raise SignInRefused("The present password is wrong.", field="password")
+        await self._closing_factor_given(principal, code_id, unverified_code)
         await self._tools.throttle.give_back(places)
         now = self._tools.clock.now()
         async with self._tools.database.transaction() as connection:

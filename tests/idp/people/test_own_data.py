@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -9,11 +10,14 @@ from sqlalchemy import select
 
 from foundation.errors import NotFound
 from foundation.principal import Channel
-from idp.people.errors import MandateRefused, SignInRefused, UsernameTaken
+from idp.people import totp
+from idp.people.errors import CodeRefused, MandateRefused, SecondFactorRequired, SignInRefused, UsernameTaken
 from idp.people.mandate import Act, Terms
+from idp.people.own_data import ClosingFactor
 from idp.people.parties import Named
 from idp.people.tables import accounts
 from tests.idp.people.conftest import CHEN_WEI, PASSWORD, Join
+from tests.idp.people.test_mobile_codes import _pause
 from tests.support.real_name_authority import CITIZENS
 
 if TYPE_CHECKING:
@@ -80,9 +84,20 @@ async def test_closing_ends_credentials_sessions_and_mandates(
     terms = Terms(("*",), ("*",), ("*",), now, now + timedelta(days=1))
     mandate = await people.mandates.propose(session.principal(), Named("liming", "李明"), terms)
     await people.mandates.accept(agent, mandate.mandate_id)
+    owner = session.principal()
+    with pytest.raises(SecondFactorRequired):
+        await people.own_data.close(owner, PASSWORD)
+    assert await people.own_data.closing_factor(owner) is ClosingFactor.NONE
+    code_id, code = await join.code("verify", CHEN_WEI.mobile, principal=owner)
+    await people.mobile_codes.verify_mobile(owner, code_id, code)
+    assert await people.own_data.closing_factor(owner) is ClosingFactor.MESSAGE
+    with pytest.raises(CodeRefused):
+        await people.own_data.close(owner, PASSWORD, code_id=code_id, unverified_code=code)
+    await _pause(join)
+    code_id, code = await join.code("close", CHEN_WEI.mobile, principal=owner)
     with pytest.raises(SignInRefused):
-        await people.own_data.close(session.principal(), "wrong-password")
-    await people.own_data.close(session.principal(), PASSWORD)
+        await people.own_data.close(owner, "wrong-password", code_id=code_id, unverified_code=code)
+    await people.own_data.close(owner, PASSWORD, code_id=code_id, unverified_code=code)
     assert session.secret is not None
     assert await people.sessions.resolve(session.secret) is None
     with pytest.raises(SignInRefused):
@@ -96,3 +111,34 @@ async def test_closing_ends_credentials_sessions_and_mandates(
         closed = select(accounts).where(accounts.c.account_id == session.account_id)
         row = (await connection.execute(closed)).one()
     assert (row.state, row.password_hash, row.mobile) == ("closed", None, None)
+
+
+async def test_closing_an_account_with_a_second_factor_takes_it_fresh(
+    people: People, join: Join, clock: FixedClock
+) -> None:
+    session = await join.citizen()
+    secret = (await people.second_factors.begin_totp(session.principal())).secret_base32
+    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    await people.second_factors.confirm_totp(session.principal(), totp.code_at(key, totp.step_of(clock.now())))
+    assert await people.own_data.closing_factor(session.principal()) is ClosingFactor.ONE_TIME_CODE
+    with pytest.raises(SecondFactorRequired):
+        await people.own_data.close(session.principal(), PASSWORD)
+    clock.advance(timedelta(minutes=1))
+    both = await people.sessions.second_factor(session, totp.code_at(key, totp.step_of(clock.now())))
+    clock.advance(timedelta(minutes=11))
+    with pytest.raises(SecondFactorRequired):
+        await people.own_data.close(both.principal(), PASSWORD)
+    again = await people.sessions.second_factor(both, totp.code_at(key, totp.step_of(clock.now())))
+    await people.own_data.close(again.principal(), PASSWORD)
+    assert again.secret is not None
+    assert await people.sessions.resolve(again.secret) is None
+
+
+async def test_merged_accounts_share_one_inbox(people: People, join: Join) -> None:
+    first, second = await join.proven(), await join.proven(username="chenwei.old")
+    await people.duplicates.merge(second.principal(), first.account_id)
+    kinds = {notice.kind for notice in await people.own_data.inbox(second.principal())}
+    assert "people.account_merged" in kinds
+    unread = [notice.notice_id for notice in await people.own_data.inbox(second.principal())]
+    await people.own_data.read_inbox(second.principal(), unread)
+    assert all(notice.read_at for notice in await people.own_data.inbox(first.principal()))
