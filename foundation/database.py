@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import ExceptionContext
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from foundation.statements import Record, Statement
+    from foundation.statements import Record, Statement, StatementTransaction
 
 POOL_TIMEOUT_SECONDS = 5
 metadata = MetaData(
@@ -90,6 +90,10 @@ class Database:
         """Run one compiled statement like `fetch` and return its first row or None."""
         rows = await self.fetch(statement, **parameters)
         return rows[0] if rows else None
+
+    def statements(self) -> AbstractAsyncContextManager[StatementTransaction]:
+        """Open a transaction over compiled statements, committed at the end of the block; raises as `fetch`."""
+        return self._statements.transaction()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
 
@@ -42,6 +43,8 @@ class Principal:
     client id. `person_id` is set once an account's real name is proven.
     `organisation_code` is the 18-character credit code of the tenant the actor
     works for. `actor_id` names the one who acts for the subject (`act.sub`).
+    `authorization` is the one act a token is bound to, allowed by `grant_id`: such a
+    principal may do that act and nothing else.
     """
 
     kind: PrincipalKind
@@ -57,6 +60,8 @@ class Principal:
     session_id: str | None = None
     channel: Channel = Channel.API
     sender_constrained: bool = False
+    grant_id: str | None = None
+    authorization: Mapping[str, Any] | None = None
 
     @property
     def audit_name(self) -> str:

@@ -9,6 +9,7 @@ statement is its own transaction: no BEGIN and COMMIT.
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
@@ -18,7 +19,7 @@ from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 from foundation.errors import ServiceUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from sqlalchemy import Executable
 
@@ -69,6 +70,19 @@ class Record(asyncpg.Record):
             raise AttributeError(name) from None
 
 
+class StatementTransaction:
+    """Several statements that take effect together."""
+
+    def __init__(self, connection: asyncpg.Connection[Record]) -> None:
+        """Take the connection on which it has begun."""
+        self._connection = connection
+
+    async def fetch_one(self, statement: Statement, **parameters: Any) -> Record | None:  # noqa: ANN401 - column values
+        """Run one statement and return its first row or None; raises asyncpg's errors."""
+        rows: list[Record] = await self._connection.fetch(statement.sql, *statement.arguments(parameters))
+        return rows[0] if rows else None
+
+
 class StatementPool:
     """A few connections that run single statements, the most recently used first.
 
@@ -91,11 +105,33 @@ class StatementPool:
             errors for what it refuses.
         """
         arguments = statement.arguments(parameters)
+        async with self._connection() as connection:
+            return await connection.fetch(statement.sql, *arguments)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[StatementTransaction]:
+        """Yield a transaction over several statements, committed at the end of the block; raises as `fetch`.
+
+        NOTE: nothing but statements belongs into the block: an OSError of another making would be taken
+        for the server's.
+        """
+        async with self._connection() as connection:
+            await connection.execute("BEGIN")
+            try:
+                yield StatementTransaction(connection)
+            except Exception:
+                if not connection.is_closed():
+                    await connection.execute("ROLLBACK")
+                raise
+            await connection.execute("COMMIT")
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection[Record]]:
         await self._take_place()
         try:
             connection = await self._take()
             try:
-                rows: list[Record] = await connection.fetch(statement.sql, *arguments)
+                yield connection
             except UNREACHABLE as error:
                 connection.terminate()
                 raise ServiceUnavailable(NOT_REACHABLE) from error
@@ -108,7 +144,6 @@ class StatementPool:
                 connection.terminate()
                 raise
             self._idle.append(connection)
-            return rows
         finally:
             self._places.release()
 

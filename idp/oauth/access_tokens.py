@@ -15,6 +15,7 @@ from idp.oauth.dpop import (
     current_nonce,
 )
 from idp.oauth.errors import DpopNonceNeeded, InvalidAccessToken
+from idp.oauth.grant_statements import HotGrants
 from idp.oauth.repository import Grants
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from idp.oauth.clients import ClientService
     from idp.oauth.mint import Mint
     from idp.oauth.model import SenderProof
+    from idp.oauth.ports import MandateRegister
     from idp.oauth.revocations import Revocations
     from idp.oauth.token_verifier import TokenVerifier
 
@@ -41,6 +43,7 @@ class AccessTokens:
         database: Database,
         clock: Clock,
         mint: Callable[[], Awaitable[Mint]],
+        mandates: MandateRegister,
     ) -> None:
         """Take what tells whether a token is genuine, and whether what it rests on still stands."""
         self.api_audience = f"{issuer}/api"
@@ -49,8 +52,10 @@ class AccessTokens:
         self._clients = clients
         self._revocations = revocations
         self._database = database
+        self._hot = HotGrants(database)
         self._clock = clock
         self._mint = mint
+        self._mandates = mandates
 
     async def authenticate(self, token: str, *, audience: str, proof: SenderProof | None = None) -> Principal:
         """Return who an access token speaks for.
@@ -86,8 +91,10 @@ class AccessTokens:
         claims = self._verifier.access_token(token, self._clock.now())
         if claims.get("aud") != audience:
             raise InvalidAccessToken("The access token is meant for another resource.")
-        if await self._revocations.includes(claims["jti"], claims.get("gid", "")):
+        if await self._revocations.includes(claims["jti"], claims.get("gid", ""), *claims.get("rests_on", ())):
             raise InvalidAccessToken("The access token was revoked.")
+        if "mandate" in claims and not await self._mandates.stands(claims["mandate"]):
+            raise InvalidAccessToken("The mandate behind the access token is not in force.")
         if "cnf" in claims:
             await self._check_sender(claims["cnf"], token, proof)
         return claims
@@ -110,18 +117,19 @@ class AccessTokens:
             raise InvalidAccessToken(str(error)) from error
         if not confirmation_matches(bound, checked.confirmation):
             raise InvalidAccessToken("The access token is bound to another key.")
-        async with self._database.read() as connection:
-            if not await Grants(connection).use_once(checked.use_hash, checked.expires_at):
-                raise InvalidAccessToken("The DPoP proof was used before.")
+        if not await self._hot.use_once(checked.use_hash, checked.expires_at):
+            raise InvalidAccessToken("The DPoP proof was used before.")
 
     async def _user(self, claims: dict[str, Any], organisation_code: str) -> Principal:
         async with self._database.read() as connection:
             grant = await Grants(connection).find(claims["gid"])
         if grant is None or not grant.live(self._clock.now()):
             raise InvalidAccessToken("The access token was revoked.")
+        details = claims.get("authorization_details")
         return Principal(
             kind=grant.subject_kind,
             subject_id=grant.account_id,
+            person_id=await self._mandates.person_of(grant.account_id) if details else None,
             organisation_code=organisation_code,
             client_id=grant.client_id,
             actor_id=grant.actor_id,
@@ -131,4 +139,6 @@ class AccessTokens:
             auth_time=datetime.fromtimestamp(claims["auth_time"], UTC),
             session_id=grant.session_id,
             sender_constrained="cnf" in claims,
+            grant_id=grant.grant_id,
+            authorization=details[0] if details else None,
         )

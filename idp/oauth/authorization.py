@@ -85,6 +85,8 @@ class Authorization:
             organisation_code=request.client.organisation_code,
             redirect_host=urlsplit(request.target.redirect_uri).hostname or "",
             scopes=tuple(sorted(request.asks)),
+            purpose=(request.details or [{}])[0].get("purpose"),
+            detail=request.details[0] if request.details else None,
         )
 
     async def decide(self, interaction_id: str, principal: Principal, *, approved: bool) -> AuthorizationOutcome:
@@ -102,7 +104,8 @@ class Authorization:
             grants = Grants(connection)
             before = await grants.consented_scopes(principal.subject_id, request.client.client_id)
             await grants.remember_consent(principal.subject_id, request.client.client_id, before | request.asks, now)
-            event = AuditEvent("idp.consent", "client", request.client.client_id, {"scopes": sorted(request.asks)})
+            given = {"scopes": sorted(request.asks), "authorization_details": request.details}
+            event = AuditEvent("idp.consent", "client", request.client.client_id, given)
             await self._parts.audit.record(connection, principal, event)
         return await self._issue(request, principal, now)
 
@@ -185,7 +188,8 @@ class Authorization:
         return bool(hinted.get("sub") != own)
 
     async def _consent_needed(self, request: AuthorizationRequest, principal: Principal) -> bool:
-        if "consent" in request.prompts:
+        # An act is asked for each time: no consent given before covers it.
+        if "consent" in request.prompts or request.details is not None:
             return True
         if request.client.pre_approved:
             return False
@@ -203,12 +207,15 @@ class Authorization:
         code = pure.effects.authorization_code
         if code is None:
             raise AuthorizationRefused("server_error", "No code was made.")
-        pushed = request.received.pushed
+        pushed, grant = request.received.pushed, _grant(request, principal, now)
+        if pushed is None:
+            await self._parts.hot.add(grant, code_hash=digest(code), now=now)
+            return request.target.answer(code=code)
         async with self._parts.database.transaction() as connection:
             grants = Grants(connection)
-            if pushed is not None and not await grants.complete_pushed(pushed, now):
+            if not await grants.complete_pushed(pushed, now):
                 raise request.target.refuse("invalid_request_uri", "The request_uri was used before.")
-            await grants.add(_grant(request, principal, now), code_hash=digest(code), now=now)
+            await grants.add(grant, code_hash=digest(code), now=now)
         return request.target.answer(code=code)
 
     async def _save(self, interaction: Interaction) -> None:
@@ -245,6 +252,8 @@ def _grant(request: AuthorizationRequest, principal: Principal, now: datetime) -
         code_expires_at=now + CODE_LIFETIME,
         claims=request.claims,
         code_jkt=request.dpop_jkt,
+        resource=request.resource,
+        authorization_details=request.details,
     )
 
 

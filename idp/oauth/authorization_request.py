@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.base import OAuth2Error
 
+from idp.oauth.authorization_details import BadDetails, parse_details
 from idp.oauth.claims_request import BadClaimsRequest, asked_levels, check_claims_request, scopes_needed
-from idp.oauth.errors import AuthorizationRefused
+from idp.oauth.errors import AuthorizationRefused, OAuthError
 from idp.oauth.model import SIGNED_MODES, USER_SCOPES, AuthorizationResponse, ResponseMode
 from idp.oauth.server import Facts, Request, Server
+from idp.oauth.target import named_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,7 +69,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """A checked request; `acr` is the least level that satisfies one of `acr_values`."""
+    """A checked request; `acr` is the least level that satisfies one of `acr_values`.
+
+    `details` is the one act asked for, `resource` the one audience named.
+    """
 
     target: Target
     received: Received
@@ -82,6 +87,8 @@ class AuthorizationRequest:
     id_token_hint: str | None
     claims: Mapping[str, Any] | None
     dpop_jkt: str | None
+    resource: str | None = None
+    details: list[dict[str, Any]] | None = None
 
     @property
     def client(self) -> Client:
@@ -148,6 +155,8 @@ def check(received: Received, client: Client | None, mint: Mint, now: datetime) 
         id_token_hint=data.get("id_token_hint"),
         claims=claims,
         dpop_jkt=received.jkt or _thumbprint(data, target),
+        details=(details := _details(data, target)),
+        resource=_resource(data, details, target),
     )
 
 
@@ -198,6 +207,29 @@ def _max_age(data: Mapping[str, str], target: Target) -> int | None:
     if not re.fullmatch(r"[0-9]{1,9}", data["max_age"]):
         raise target.refuse("invalid_request", "The max_age must be a number of seconds.")
     return int(data["max_age"])
+
+
+def _details(data: Mapping[str, str], target: Target) -> list[dict[str, Any]] | None:
+    """Return the one act asked for (RFC 9396)."""
+    if "authorization_details" not in data:
+        return None
+    allowed = target.client.metadata.authorization_details_types
+    try:
+        return parse_details(data["authorization_details"], target.now, allowed)
+    except BadDetails as error:
+        raise target.refuse("invalid_authorization_details", str(error)) from error
+
+
+def _resource(data: Mapping[str, str], details: object, target: Target) -> str | None:
+    """Return the one resource named (RFC 8707), if it is one that this request can open."""
+    opened = {target.mint.userinfo_audience, *([target.mint.api_audience] if details else [])}
+    try:
+        named = named_target(data)
+    except OAuthError as error:
+        raise target.refuse(error.error, error.description) from error
+    if named is not None and named not in opened:
+        raise target.refuse("invalid_target", "The resource is unknown, or not opened by this request.")
+    return named
 
 
 def _acr(acr_values: Iterable[str]) -> str | None:

@@ -47,6 +47,7 @@ class GrantType(StrEnum):
     DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
     CIBA = "urn:openid:params:grant-type:ciba"
     REFRESH_TOKEN = "refresh_token"  # noqa: S105 - a registered grant name
+    TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a registered grant name
 
 
 class ClientStatus(StrEnum):
@@ -188,8 +189,8 @@ def _check_grants(registration: ClientRegistration) -> None:
     if not grants or not grants <= set(GrantType):
         raise InvalidInput(f"Must be among {', '.join(GrantType)}.", field="grant_types")
     public = registration.authentication is AuthenticationMethod.NONE
-    if public and GrantType.CLIENT_CREDENTIALS in grants:
-        raise InvalidInput("A public client cannot use client_credentials.", field="grant_types")
+    if public and grants & {GrantType.CLIENT_CREDENTIALS, GrantType.TOKEN_EXCHANGE}:
+        raise InvalidInput("A public client cannot use client_credentials or exchange tokens.", field="grant_types")
     with_code = GrantType.AUTHORIZATION_CODE in grants
     if with_code != bool(registration.redirect_uris) or len(registration.redirect_uris) > MAX_REDIRECT_URIS:
         raise InvalidInput(

@@ -19,8 +19,8 @@ from cryptography import x509
 from idp.oauth.client import AuthenticationMethod, Client
 from idp.oauth.errors import OAuthError
 from idp.oauth.grant import digest
+from idp.oauth.grant_statements import HotGrants
 from idp.oauth.jose import BadSignature, claims_of, header_of, key_set, verify
-from idp.oauth.repository import Grants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,7 @@ class ClientAuthentication:
         """Take the issuer, which is the one audience of assertions."""
         self._issuer = issuer
         self._clients = clients
-        self._database = database
+        self._hot = HotGrants(database)
         self._clock = clock
 
     async def authenticate(self, request: EndpointRequest, parameters: Mapping[str, str]) -> Client:
@@ -76,10 +76,9 @@ class ClientAuthentication:
     async def _check_assertion(self, client: Client, assertion: str) -> None:
         """Verify an assertion and use it up; it commits at once, so a refused request burns it too."""
         expires_at = check_assertion(assertion, client, self._issuer, self._clock.now())
-        async with self._database.transaction() as connection:
-            key = digest(f"assertion\0{client.client_id}\0{_claims(assertion)['jti']}")
-            if not await Grants(connection).use_once(key, expires_at):
-                raise _refused("The client assertion was used before.")
+        key = digest(f"assertion\0{client.client_id}\0{_claims(assertion)['jti']}")
+        if not await self._hot.use_once(key, expires_at):
+            raise _refused("The client assertion was used before.")
 
 
 def _check_certificate(client: Client, presented: Presented, certificate_der: bytes | None) -> Client:

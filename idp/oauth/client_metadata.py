@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from foundation.errors import InvalidInput
+from idp.oauth.authorization_details import DETAIL_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +23,7 @@ POLL, PING = "poll", "ping"
 DELIVERY_MODES = (POLL, PING)
 
 _LISTS = ("post_logout_redirect_uris",)
-_URI = ("backchannel_logout_uri", "backchannel_client_notification_endpoint")
+_URI = ("backchannel_logout_uri", "frontchannel_logout_uri", "backchannel_client_notification_endpoint")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "userinfo_signed_response_alg": SIGNING_ALGORITHMS,
     "introspection_signed_response_alg": SIGNING_ALGORITHMS,
@@ -41,12 +42,17 @@ class ClientMetadata:
     """What a client chose beyond the basics; everything has a safe default.
 
     `fapi` holds the client to the FAPI 2.0 Security Profile: pushed requests, sender-constrained
-    tokens, private_key_jwt or mutual TLS, no RS256.
+    tokens, private_key_jwt or mutual TLS, no RS256. `may_act` names the client that may exchange
+    this one's tokens.
     """
 
     post_logout_redirect_uris: tuple[str, ...] = ()
     backchannel_logout_uri: str | None = None
     backchannel_logout_session_required: bool = False
+    frontchannel_logout_uri: str | None = None
+    frontchannel_logout_session_required: bool = False
+    authorization_details_types: tuple[str, ...] = ()
+    may_act: str | None = None
     fapi: bool = False
     require_pushed_authorization_requests: bool = False
     require_signed_request_object: bool = False
@@ -120,13 +126,16 @@ def _check(name: str, value: object) -> None:
     if name in _FLAGS:
         if not isinstance(value, bool):
             raise InvalidInput("Must be true or false.", field=name)
+    elif name == "authorization_details_types":
+        if not isinstance(value, list | tuple) or any(item not in DETAIL_TYPES for item in value):
+            raise InvalidInput(f"Must be a list among {', '.join(DETAIL_TYPES)}.", field=name)
     elif name in _LISTS:
         _check_list(name, value)
     elif value is None:
         return
     elif name in _URI:
         check_address(value, name)
-    elif not isinstance(value, str) or (name in _CHOICES and value not in _CHOICES[name]):
+    elif not isinstance(value, str) or len(value) > MAX_URI or (name in _CHOICES and value not in _CHOICES[name]):
         raise InvalidInput("Must be one of the supported values.", field=name)
 
 
@@ -144,5 +153,7 @@ def _check_together(metadata: ClientMetadata) -> None:
             raise InvalidInput("Needs the algorithm beside it.", field=f"{use}_encrypted_response_enc")
     if metadata.backchannel_token_delivery_mode == PING and not metadata.backchannel_client_notification_endpoint:
         raise InvalidInput("The ping mode needs an address.", field="backchannel_client_notification_endpoint")
+    if metadata.frontchannel_logout_session_required and not metadata.frontchannel_logout_uri:
+        raise InvalidInput("Needs the address beside it.", field="frontchannel_logout_session_required")
     if metadata.dpop_bound_access_tokens and metadata.tls_client_certificate_bound_access_tokens:
         raise InvalidInput("Tokens are bound to one kind of key.", field="dpop_bound_access_tokens")

@@ -7,6 +7,7 @@ is pinged). A login hint that fits nobody gets an answer like any other, and sim
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from foundation.errors import InvalidInput, NotFound, StepUpRequired, TooManyReq
 from foundation.ids import new_id, new_secret
 from foundation.jobs import JobHandler, Jobs
 from idp.oauth.authorization import new_grant
+from idp.oauth.authorization_details import BadDetails, parse_details
 from idp.oauth.authorization_request import LEVELS
 from idp.oauth.client import GrantType
 from idp.oauth.client_metadata import PING
@@ -22,6 +24,7 @@ from idp.oauth.errors import InvalidAccessToken, OAuthError
 from idp.oauth.grant import digest
 from idp.oauth.model import USER_SCOPES, EndpointResponse
 from idp.oauth.repository import Grants
+from idp.oauth.target import check_target, named_target
 from idp.oauth.token_endpoint import single_parameters
 from idp.oauth.waiting import (
     CIBA_LIFETIME,
@@ -67,7 +70,10 @@ class Decoupled:
         parameters = single_parameters(request)
         client = await self._client(request, parameters, GrantType.DEVICE)
         device_code, user_code = new_secret(), new_user_code()
-        waiting = self._waiting(WaitingKind.DEVICE, client, _scope(client, parameters), device_code, DEVICE_LIFETIME)
+        asked = await self._asked(client, parameters)
+        waiting = self._waiting(
+            WaitingKind.DEVICE, client, _scope(client, parameters), device_code, DEVICE_LIFETIME, **asked
+        )
         async with self._parts.database.transaction() as connection:
             await WaitingRequests(connection).add(waiting, new_id("que"), digest(user_code))
         page = f"{self._parts.issuer}/device"
@@ -100,6 +106,7 @@ class Decoupled:
             acr=min((value for value in parameters.get("acr_values", "").split() if value in LEVELS), default=None),
             binding_message=_message(parameters),
             notification_token=self._sealed_ping(client, parameters, auth_req_id),
+            **await self._asked(client, parameters),
         )
         async with self._parts.database.transaction() as connection:
             await WaitingRequests(connection).add(waiting, new_id("que"), None)
@@ -140,6 +147,9 @@ class Decoupled:
             raise StepUpRequired("A stronger proof of identity is asked for.", acr_values=waiting.acr)
         now = self._parts.clock.now()
         grant = new_grant(waiting.client_id, principal, waiting.scope, now) if approved else None
+        if grant is not None:
+            details = waiting.authorization_details
+            grant = replace(grant, resource=waiting.resource, authorization_details=details)
         state = WaitingState.APPROVED if approved else WaitingState.DENIED
         async with self._parts.database.transaction() as connection:
             if grant is not None:
@@ -224,7 +234,22 @@ class Decoupled:
             tuple(sorted(waiting.scope.split())),
             waiting.binding_message,
             waiting.created_at,
+            waiting.authorization_details[0] if waiting.authorization_details else None,
         )
+
+    async def _asked(self, client: Client, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Return the one act and the resource asked for; raises OAuthError."""
+        mint, details = await self._parts.mint(), None
+        if "authorization_details" in parameters:
+            allowed = client.metadata.authorization_details_types
+            try:
+                details = parse_details(parameters["authorization_details"], self._parts.clock.now(), allowed)
+            except BadDetails as error:
+                raise OAuthError("invalid_authorization_details", str(error)) from error
+        named = named_target(parameters)
+        if named is not None:
+            check_target(named, (mint.userinfo_audience, *([mint.api_audience] if details else [])))
+        return {"authorization_details": details, "resource": named}
 
     def _waiting(
         self,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from idp.oauth.authorization_details import DETAIL_TYPES
 from idp.oauth.authorization_request import LEVELS, PROMPTS
 from idp.oauth.client import AuthenticationMethod, GrantType
 from idp.oauth.client_authentication import ASSERTION_ALGORITHMS
@@ -92,5 +93,6 @@ def metadata(issuer: str, id_token_algorithms: Sequence[str], *, certificates: b
         "authorization_signing_alg_values_supported": list(id_token_algorithms),
         "dpop_signing_alg_values_supported": list(FAPI_ALGORITHMS),
         "request_uri_parameter_supported": False,
+        "authorization_details_types_supported": list(DETAIL_TYPES),
         "ui_locales_supported": ["zh-CN", "en"],
     }

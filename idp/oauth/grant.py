@@ -33,7 +33,8 @@ class Grant:
     """A stored grant; the `get_…` methods are what Authlib asks of an authorization code.
 
     `account_id` is the subject's own identifier: an account, an officer, or the enterprise that
-    `actor_id` acts for.
+    `actor_id` acts for. `resource` is the one audience asked for, if one was. `actors` and
+    `mandate_id` are those of an exchanged token.
     """
 
     grant_id: str
@@ -56,6 +57,17 @@ class Grant:
     revoked_at: datetime | None
     code_jkt: str | None = None
     confirmation: Mapping[str, str] | None = None
+    resource: str | None = None
+    authorization_details: list[dict[str, Any]] | None = None
+    actors: tuple[str, ...] | None = None
+    mandate_id: str | None = None
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """Return who acts for the subject, the one who acts now first, as `account:…` and `client:…`."""
+        if self.actors is not None:
+            return self.actors
+        return () if self.actor_id is None else (f"account:{self.actor_id}",)
 
     def live(self, now: datetime) -> bool:
         """Tell whether the grant still stands."""

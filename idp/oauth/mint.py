@@ -12,7 +12,7 @@ from idp.oauth.grant import CLIENT_TOKEN_LIFETIME, ID_TOKEN_LIFETIME, USER_TOKEN
 from idp.oauth.jwe import encrypt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from idp.oauth.client import Client
@@ -51,13 +51,25 @@ class Mint:
         return self.keyed("refresh", refresh_token)
 
     def user_token(
-        self, client: Client, grant: Grant, scope: str, now: datetime, confirmation: Mapping[str, str] | None = None
+        self,
+        client: Client,
+        grant: Grant,
+        scope: str,
+        now: datetime,
+        confirmation: Mapping[str, str] | None = None,
+        *,
+        audience: str | None = None,
+        lifetime: int = USER_TOKEN_LIFETIME.seconds,
+        rests_on: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """Return a token answer for userinfo; `gid` names the grant whose revocation ends the token."""
-        claims = {
+        """Return a token answer for userinfo, or for the one act the grant allows at our API.
+
+        `gid` names the grant whose revocation ends the token; `rests_on` names what else does.
+        """
+        claims: dict[str, Any] = {
             "iss": self.issuer,
             "sub": self.subject(client.sector_identifier, grant.account_id),
-            "aud": self.userinfo_audience,
+            "aud": audience or self.userinfo_audience,
             "client_id": client.client_id,
             "gid": grant.grant_id,
             "scope": scope,
@@ -66,7 +78,17 @@ class Mint:
             "amr": list(grant.amr),
             **self._actor(client, grant),
         }
-        return self._answer(claims, USER_TOKEN_LIFETIME.seconds, now, confirmation)
+        if rests_on:
+            claims["rests_on"] = list(rests_on)
+        if grant.mandate_id is not None:
+            claims["mandate"] = grant.mandate_id
+        if client.metadata.may_act is not None:
+            claims["may_act"] = {"sub": client.metadata.may_act}
+        if not grant.authorization_details or audience != self.api_audience:
+            return self._answer(claims, lifetime, now, confirmation)
+        claims["authorization_details"] = grant.authorization_details
+        answer = self._answer(claims, lifetime, now, confirmation)
+        return {**answer, "authorization_details": grant.authorization_details}
 
     def client_token(
         self, client: Client, scope: str, now: datetime, confirmation: Mapping[str, str] | None = None
@@ -147,10 +169,13 @@ class Mint:
         return self.signer.sign(claims, typ="token-introspection+jwt", algorithm=algorithm)
 
     def _actor(self, client: Client, grant: Grant) -> dict[str, Any]:
-        """Return `act` (RFC 8693) when somebody signed in for an enterprise."""
-        if grant.actor_id is None:
-            return {}
-        return {"act": {"sub": self.subject(client.sector_identifier, grant.actor_id)}}
+        """Return `act` (RFC 8693) when somebody acts for the subject: who acts now outside, who acted before within."""
+        act: dict[str, Any] = {}
+        for name in reversed(grant.chain):
+            kind, _, identifier = name.partition(":")
+            sub = identifier if kind == "client" else self.subject(client.sector_identifier, identifier)
+            act = {"act": {"sub": sub, **act}}
+        return act
 
     def _answer(
         self, claims: Mapping[str, Any], lifetime: int, now: datetime, confirmation: Mapping[str, str] | None

@@ -100,7 +100,10 @@ AuthorizationOutcome = SignInNeeded | ConsentNeeded | AuthorizationResponse
 
 @dataclass(frozen=True, slots=True)
 class ConsentPage:
-    """What the consent page shows; answer with `OpenIdProvider.decide`."""
+    """What the consent page shows; answer with `OpenIdProvider.decide`.
+
+    `detail` is the one act asked for: a licence to be read or a document to be confirmed.
+    """
 
     interaction_id: str
     client_name: str
@@ -108,6 +111,7 @@ class ConsentPage:
     redirect_host: str
     scopes: tuple[str, ...]
     purpose: str | None = None
+    detail: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+from idp.oauth.grant_statements import HotGrants
 from idp.oauth.mint import Mint
 from idp.oauth.repository import Grants
 
@@ -24,7 +25,7 @@ SALT_BYTES = 32
 
 
 class Parts:
-    """Collaborators of the endpoints, and the mint, whose salt is read once.
+    """Collaborators of the endpoints, grants on hot paths, and the mint, whose salt is read once.
 
     The salt is drawn by whichever process asks first and kept, encrypted, for good: every `sub`
     depends on it.
@@ -55,6 +56,7 @@ class Parts:
         self.clients = clients
         self.subjects = subjects
         self.cipher = cipher
+        self.hot = HotGrants(database)
         self._mint: Mint | None = None
 
     async def mint(self) -> Mint:

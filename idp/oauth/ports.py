@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from foundation.principal import Principal
+    from idp.oauth.delegation import Delegation
     from idp.oauth.grant import Grant
 
 
@@ -18,6 +22,27 @@ class Subjects(Protocol):
 
     async def find(self, login_hint: str) -> str | None:
         """Return the active account that signs in with a name or proven mobile number, or None."""
+
+
+class MandateRegister(Protocol):
+    """Who may act for whom; `idp.oauth.mandates` joins the register of `idp.people`."""
+
+    async def held(self, mandate_id: str, agent_account_id: str) -> Delegation | None:
+        """Return a mandate in force if this account's person is its agent."""
+
+    async def between(self, subject_id: str, agent_account_id: str) -> Delegation | None:
+        """Return a mandate in force from an account's person, or an enterprise, to another account's person."""
+
+    async def stands(self, mandate_id: str) -> bool:
+        """Tell whether a mandate is in force now, asked of the register itself."""
+
+    async def use(
+        self, connection: AsyncConnection, principal: Principal, mandate_id: str, detail: Mapping[str, Any], kind: str
+    ) -> None:
+        """Count one use in the caller's transaction; raises MandateRefused."""
+
+    async def person_of(self, account_id: str) -> str | None:
+        """Return the proven person behind an account."""
 
 
 class Signer(Protocol):

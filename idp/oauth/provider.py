@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from foundation.jobs import PeriodicJob
 from foundation.outbound import OutboundClient
 from idp.oauth.access_tokens import AccessTokens
+from idp.oauth.acts import AuthorisedActs
 from idp.oauth.authorization import Authorization
 from idp.oauth.client_authentication import ClientAuthentication
 from idp.oauth.decoupled import Decoupled
 from idp.oauth.discovery import metadata
+from idp.oauth.exchange import TokenExchange
 from idp.oauth.logout import Logout
 from idp.oauth.parts import Parts
 from idp.oauth.pushed import PushedRequests
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
         Parameters,
         SenderProof,
     )
-    from idp.oauth.ports import Signer, Subjects
+    from idp.oauth.ports import MandateRegister, Signer, Subjects
     from idp.oauth.waiting import Question
 
 
@@ -51,7 +53,7 @@ class OpenIdProvider:
     """OpenID Connect Core 1.0 and OAuth 2.0 with the hardening of RFC 9700.
 
     `access_tokens` is the same checker every protected resource of ours uses; `registration`
-    serves clients that register themselves.
+    serves clients that register themselves; `acts` uses up what a token bound to one act allows.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class OpenIdProvider:
         signer: Signer,
         clients: ClientService,
         subjects: Subjects,
+        mandates: MandateRegister,
     ) -> None:
         """Build the endpoints; nothing is read yet."""
         self._certificates = bool(settings.trusted_proxies)
@@ -85,12 +88,13 @@ class OpenIdProvider:
         authentication = ClientAuthentication(settings.issuer, clients, database, clock)
         revocations = Revocations(database, clock)
         self.access_tokens = AccessTokens(
-            settings.issuer, verifier, clients, revocations, database, clock, self._parts.mint
+            settings.issuer, verifier, clients, revocations, database, clock, self._parts.mint, mandates
         )
         self._pushed = PushedRequests(self._parts, authentication)
         self._authorization = Authorization(self._parts, self._pushed)
-        self._token = TokenEndpoint(self._parts, authentication)
-        self._status = TokenStatus(self._parts, authentication)
+        self._token = TokenEndpoint(self._parts, authentication, TokenExchange(self._parts, mandates))
+        self._status = TokenStatus(self._parts, authentication, mandates)
+        self.acts = AuthorisedActs(self._parts, mandates)
         self._outbound = OutboundClient(settings.outbound_networks)
         self._logout = Logout(self._parts, self._outbound)
         self.registration = Registration(self._parts)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from foundation.statements import Record
+
 GRANT_COLUMNS = tuple(
     oauth_grants.c[name]
     for name in (
@@ -51,6 +53,10 @@ GRANT_COLUMNS = tuple(
         "claims",
         "code_jkt",
         "confirmation",
+        "resource",
+        "authorization_details",
+        "actors",
+        "mandate_id",
         "expires_at",
         "revoked_at",
     )
@@ -66,12 +72,7 @@ class Grants:
 
     async def add(self, grant: Grant, *, code_hash: bytes | None, now: datetime) -> None:
         """Store a new grant, with its code if it has one."""
-        values = {column.name: getattr(grant, column.name) for column in GRANT_COLUMNS}
-        values |= {
-            "amr": list(grant.amr),
-            "code_hash": code_hash,
-            "created_at": now,
-        }
+        values = {**stored_grant(grant), "code_hash": code_hash, "created_at": now}
         await self._connection.execute(insert(oauth_grants).values(values))
 
     async def find(self, grant_id: str) -> Grant | None:
@@ -81,32 +82,8 @@ class Grants:
     async def standing(self, grant_id: str, now: datetime) -> Grant | None:
         """Return a grant if it and its client still stand, in one read."""
         table = oauth_grants
-        active = table.c.revoked_at.is_(None) & (table.c.expires_at > now) & _client_active(table.c.client_id)
+        active = table.c.revoked_at.is_(None) & (table.c.expires_at > now) & client_active(table.c.client_id)
         return await self._one((table.c.grant_id == grant_id) & active)
-
-    async def by_code(self, code_hash: bytes) -> Grant | None:
-        """Return the grant whose code this is, used or not."""
-        return await self._one(oauth_grants.c.code_hash == code_hash)
-
-    async def consume_code(self, grant: Grant, now: datetime, bound_to: Mapping[str, str] | None = None) -> bool:
-        """Use the code up, once; everything that can be withdrawn is asked again.
-
-        `bound_to` is what a public client's refresh tokens stay bound to.
-        """
-        table = oauth_grants
-        statement = (
-            update(table)
-            .where(
-                table.c.grant_id == grant.grant_id,
-                table.c.client_id == grant.client_id,
-                table.c.code_consumed_at.is_(None),
-                table.c.code_expires_at > now,
-                table.c.revoked_at.is_(None),
-                _client_active(table.c.client_id),
-            )
-            .values(code_consumed_at=now, confirmation=None if bound_to is None else dict(bound_to))
-        )
-        return (await self._connection.execute(statement)).rowcount == 1
 
     async def bind(self, grant: Grant, bound_to: Mapping[str, str] | None, now: datetime) -> bool:
         """Bind a grant's refresh tokens to a key; False when grant or client no longer stand."""
@@ -178,27 +155,7 @@ class Grants:
         row = (await self._connection.execute(query)).one_or_none()
         if row is None:
             return None
-        return RefreshToken(row.token_hash, row.generation, row.token_expires_at, row.consumed_at, _grant(row))
-
-    async def consume_refresh_token(self, token: RefreshToken, now: datetime, window: timedelta) -> bool:
-        """Mark a rotated token used; a retry inside the window passes, anything later does not."""
-        table = oauth_refresh_tokens
-        used = table.c.consumed_at
-        statement = (
-            update(table)
-            .where(
-                table.c.token_hash == token.token_hash,
-                used.is_(None) | (used >= now - window),
-                table.c.expires_at > now,
-                _grant_stands(token.grant, now),
-            )
-            .values(consumed_at=_first(used, now))
-        )
-        return (await self._connection.execute(statement)).rowcount == 1
-
-    async def stands(self, grant: Grant, now: datetime) -> bool:
-        """Tell whether a grant and its client still stand."""
-        return bool((await self._connection.execute(select(_grant_stands(grant, now)))).scalar_one())
+        return RefreshToken(row.token_hash, row.generation, row.token_expires_at, row.consumed_at, grant_of(row))
 
     async def consented_scopes(self, account_id: str, client_id: str) -> frozenset[str]:
         """Return what a person allowed a client earlier."""
@@ -235,11 +192,6 @@ class Grants:
         """Return who granted a client anything that is still on record."""
         query = select(oauth_grants.c.account_id).where(oauth_grants.c.client_id == client_id).distinct()
         return tuple((await self._connection.execute(query)).scalars())
-
-    async def use_once(self, token_hash: bytes, expires_at: datetime) -> bool:
-        """Note a single-use assertion; False when it was seen before."""
-        statement = upsert(oauth_used_tokens).values(token_hash=token_hash, expires_at=expires_at)
-        return (await self._connection.execute(statement.on_conflict_do_nothing())).rowcount == 1
 
     async def push(self, request_hash: bytes, client_id: str, parameters: bytes, expires_at: datetime) -> None:
         """Store a pushed authorization request."""
@@ -285,7 +237,7 @@ class Grants:
 
     async def _one(self, condition: ColumnElement[bool]) -> Grant | None:
         row = (await self._connection.execute(select(*GRANT_COLUMNS).where(condition))).one_or_none()
-        return None if row is None else _grant(row)
+        return None if row is None else grant_of(row)
 
 
 def offline() -> ColumnElement[bool]:
@@ -293,7 +245,8 @@ def offline() -> ColumnElement[bool]:
     return literal("offline_access") == func.any(func.string_to_array(oauth_grants.c.scope, " "))
 
 
-def _client_active(client_id: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a column or a value
+def client_active(client_id: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a column or a value
+    """Return the condition that a client stands."""
     return exists().where(oauth_clients.c.client_id == client_id, oauth_clients.c.status == ClientStatus.ACTIVE)
 
 
@@ -303,15 +256,18 @@ def _grant_stands(grant: Grant, now: datetime) -> ColumnElement[bool]:
         table.c.grant_id == grant.grant_id,
         table.c.revoked_at.is_(None),
         table.c.expires_at > now,
-        _client_active(grant.client_id),
+        client_active(grant.client_id),
     )
 
 
-def _first(column: Any, now: datetime) -> Any:  # noqa: ANN401 - an SQL expression
-    return func.coalesce(column, now)
+def stored_grant(grant: Grant) -> dict[str, Any]:
+    """Return a grant's columns."""
+    values = {column.name: getattr(grant, column.name) for column in GRANT_COLUMNS}
+    return values | {"amr": list(grant.amr), "actors": None if grant.actors is None else list(grant.actors)}
 
 
-def _grant(row: Row[Any]) -> Grant:
+def grant_of(row: Row[Any] | Record) -> Grant:
+    """Return the grant of a row that holds GRANT_COLUMNS."""
     return Grant(
         grant_id=row.grant_id,
         client_id=row.client_id,
@@ -331,6 +287,10 @@ def _grant(row: Row[Any]) -> Grant:
         claims=row.claims,
         code_jkt=row.code_jkt,
         confirmation=row.confirmation,
+        resource=row.resource,
+        authorization_details=row.authorization_details,
+        actors=None if row.actors is None else tuple(row.actors),
+        mandate_id=row.mandate_id,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
     )

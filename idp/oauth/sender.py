@@ -13,7 +13,6 @@ from idp.oauth.dpop import (
     current_nonce,
 )
 from idp.oauth.errors import OAuthError
-from idp.oauth.repository import Grants
 
 if TYPE_CHECKING:
     from idp.oauth.client import Client
@@ -40,9 +39,8 @@ class SenderCheck:
             raise OAuthError("use_dpop_nonce", str(error), headers=nonce) from error
         except BadProof as error:
             raise OAuthError("invalid_dpop_proof", str(error)) from error
-        async with self._parts.database.read() as connection:
-            if not await Grants(connection).use_once(proof.use_hash, proof.expires_at):
-                raise OAuthError("invalid_dpop_proof", "The DPoP proof was used before.")
+        if not await self._parts.hot.use_once(proof.use_hash, proof.expires_at):
+            raise OAuthError("invalid_dpop_proof", "The DPoP proof was used before.")
         return proof
 
     async def confirmation(self, client: Client, request: EndpointRequest) -> dict[str, str] | None:

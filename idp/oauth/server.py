@@ -56,6 +56,7 @@ class Facts:
     refresh_token: RefreshToken | None = None
     new_code: str | None = None
     confirmation: Mapping[str, str] | None = None
+    audience: str | None = None
     id_token_claims: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -253,7 +254,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
 def _user_answer(request: Request, grant: Grant, scope: str, *, refresh: bool) -> dict[str, Any]:
     """Return a token answer over a person's grant, with a refresh token for offline access."""
     facts = request.facts
-    token = facts.mint.user_token(facts.client, grant, scope, facts.now, facts.confirmation)
+    token = facts.mint.user_token(facts.client, grant, scope, facts.now, facts.confirmation, audience=facts.audience)
     if refresh and "offline_access" in scope.split():
         token["refresh_token"] = request.effects.refresh_token = facts.mint.new_refresh_token()
     return token
@@ -305,7 +306,9 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc] # Authl
         """Mint an access token; a public client also gets the one successor of its refresh token."""
         facts: Facts = self.request.facts
         scope = self.request.payload.scope or refresh_token.get_scope()
-        token = facts.mint.user_token(facts.client, refresh_token.grant, scope, facts.now, facts.confirmation)
+        token = facts.mint.user_token(
+            facts.client, refresh_token.grant, scope, facts.now, facts.confirmation, audience=facts.audience
+        )
         presented = self.request.form["refresh_token"]
         if facts.rotates:
             presented = self.request.effects.refresh_token = facts.mint.successor(presented)

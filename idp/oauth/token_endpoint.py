@@ -14,6 +14,7 @@ from authlib.oauth2.base import OAuth2Error
 
 from foundation.audit import AuditEvent
 from foundation.principal import Principal, PrincipalKind
+from idp.oauth.authorization_details import same_details
 from idp.oauth.claims_request import scopes_needed, select, wanted
 from idp.oauth.client import GrantType
 from idp.oauth.dpop import current_nonce
@@ -24,6 +25,7 @@ from idp.oauth.repository import Grants
 from idp.oauth.sender import SenderCheck
 from idp.oauth.server import Facts, Request, Server, translated
 from idp.oauth.tables import oauth_grants
+from idp.oauth.target import check_target, named_target, targets_of
 from idp.oauth.waiting import WaitingKind, WaitingState
 from idp.oauth.waiting_repository import WaitingRequests
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from idp.oauth.client_authentication import ClientAuthentication
+    from idp.oauth.exchange import TokenExchange
     from idp.oauth.grant import Grant, RefreshToken
     from idp.oauth.model import EndpointRequest
     from idp.oauth.parts import Parts
@@ -69,14 +72,27 @@ def _require_answered(waiting: Waiting, now: datetime, *, too_soon: bool) -> Non
         raise OAuthError("invalid_grant", "The request was used before.")
 
 
+def _audience(parameters: Mapping[str, str], facts: Facts) -> str | None:
+    """Return what the new token is for; raises OAuthError for a stranger (RFC 8707, RFC 9396 section 6)."""
+    grant = facts.grant or (facts.refresh_token.grant if facts.refresh_token else None)
+    if grant is None and parameters.get("grant_type") != GrantType.CLIENT_CREDENTIALS:
+        return None
+    own = None if grant is None else grant.authorization_details
+    if "authorization_details" in parameters and not same_details(parameters["authorization_details"], own):
+        raise OAuthError("invalid_authorization_details", "The authorization_details are not those granted.")
+    allowed = (facts.mint.api_audience,) if grant is None else targets_of(grant, facts.mint)
+    return check_target(named_target(parameters), allowed)
+
+
 class TokenEndpoint:
     """Answers token requests."""
 
-    def __init__(self, parts: Parts, authentication: ClientAuthentication) -> None:
-        """Take the shared collaborators."""
+    def __init__(self, parts: Parts, authentication: ClientAuthentication, exchange: TokenExchange) -> None:
+        """Take the shared collaborators and the exchange, which is a use case of its own."""
         self._parts = parts
         self._authentication = authentication
         self._sender = SenderCheck(parts)
+        self._exchange = exchange
 
     async def answer(self, endpoint_request: EndpointRequest) -> EndpointResponse:
         """Return a token answer; raises OAuthError."""
@@ -99,9 +115,12 @@ class TokenEndpoint:
             return EndpointResponse(await self._refresh(parameters, facts))
         if grant_type in {GrantType.DEVICE, GrantType.CIBA}:
             return EndpointResponse(await self._collect(parameters, facts, GrantType(grant_type)))
+        if grant_type == GrantType.TOKEN_EXCHANGE:
+            return await self._exchange.answer(parameters, facts)
         return EndpointResponse(self._decide(parameters, facts)[0])
 
     def _decide(self, parameters: Mapping[str, str], facts: Facts) -> tuple[dict[str, Any], Request]:
+        facts = replace(facts, audience=_audience(parameters, facts))
         pure = Request(tuple(parameters.items()), facts)
         try:
             body: dict[str, Any] = Server(facts.client).create_token_response(pure)
@@ -110,8 +129,7 @@ class TokenEndpoint:
         return body, pure
 
     async def _redeem(self, parameters: Mapping[str, str], facts: Facts) -> dict[str, Any]:
-        async with self._parts.database.read() as connection:
-            grant = await Grants(connection).by_code(digest(parameters.get("code", "")))
+        grant = await self._parts.hot.by_code(digest(parameters.get("code", "")))
         if grant is not None and grant.client_id == facts.client.client_id and grant.code_consumed_at is not None:
             await self._end_family(grant, facts.now, "idp.code_reused")
             raise OAuthError("invalid_grant", "The code was used before.")
@@ -130,17 +148,10 @@ class TokenEndpoint:
     async def _write_redemption(self, grant: Grant, refresh_token: str | None, facts: Facts) -> bool:
         now = facts.now
         bound_to = facts.confirmation if facts.client.public else None
-        if refresh_token is None:
-            # One statement is its own transaction: no BEGIN and COMMIT round trips.
-            async with self._parts.database.read() as connection:
-                return await Grants(connection).consume_code(grant, now, bound_to)
-        async with self._parts.database.transaction() as connection:
-            grants = Grants(connection)
-            if not await grants.consume_code(grant, now, bound_to):
-                return False
-            lifetime = min(REFRESH_IDLE, grant.expires_at - now)
-            await grants.add_refresh_token(digest(refresh_token), grant.grant_id, 0, now, lifetime)
-        return True
+        refresh = None
+        if refresh_token is not None:
+            refresh = digest(refresh_token), min(REFRESH_IDLE, grant.expires_at - now)
+        return await self._parts.hot.redeem(grant, now, bound_to, refresh)
 
     async def _lost_race(self, grant: Grant, facts: Facts) -> None:
         """Refuse; if the code was used meanwhile this is reuse, and what it gave ends."""
@@ -180,8 +191,7 @@ class TokenEndpoint:
         return body
 
     async def _refresh(self, parameters: Mapping[str, str], facts: Facts) -> dict[str, Any]:
-        async with self._parts.database.read() as connection:
-            token = await Grants(connection).refresh_token(digest(parameters.get("refresh_token", "")))
+        token = await self._parts.hot.refresh_token(digest(parameters.get("refresh_token", "")))
         if token is not None and token.check_client(facts.client) and self._reused(token, facts):
             await self._end_family(token.grant, facts.now, "idp.refresh_token_reused")
             raise OAuthError("invalid_grant", "The refresh token was used before.")
@@ -203,16 +213,9 @@ class TokenEndpoint:
     async def _write_refresh(self, token: RefreshToken, pure: Request, facts: Facts) -> bool:
         successor = pure.effects.refresh_token
         if pure.effects.consume_refresh_token is None or successor is None:
-            async with self._parts.database.read() as connection:
-                return await Grants(connection).stands(token.grant, facts.now)
-        async with self._parts.database.transaction() as connection:
-            grants = Grants(connection)
-            if not await grants.consume_refresh_token(token, facts.now, REFRESH_RETRY_WINDOW):
-                return False
-            lifetime = min(REFRESH_IDLE, token.grant.expires_at - facts.now)
-            generation = token.generation + 1
-            await grants.add_refresh_token(digest(successor), token.grant.grant_id, generation, facts.now, lifetime)
-        return True
+            return await self._parts.hot.stands(token.grant.grant_id, facts.now)
+        lifetime = min(REFRESH_IDLE, token.grant.expires_at - facts.now)
+        return await self._parts.hot.rotate(token, facts.now, REFRESH_RETRY_WINDOW, (digest(successor), lifetime))
 
     async def _id_token_claims(self, grant: Grant | None) -> dict[str, Any] | None:
         """Return the claims asked for in the ID token; None when the subject may no longer sign in."""

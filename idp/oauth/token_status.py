@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from foundation.audit import AuditEvent
 from foundation.principal import Principal, PrincipalKind
-from idp.oauth.client_repository import Clients
 from idp.oauth.errors import InvalidAccessToken, OAuthError
 from idp.oauth.grant import digest
 from idp.oauth.model import EndpointResponse
@@ -18,13 +17,16 @@ from idp.oauth.token_endpoint import single_parameters
 if TYPE_CHECKING:
     from idp.oauth.client import Client
     from idp.oauth.client_authentication import ClientAuthentication
-    from idp.oauth.grant import RefreshToken
     from idp.oauth.model import EndpointRequest
     from idp.oauth.parts import Parts
+    from idp.oauth.ports import MandateRegister
 
 INTROSPECTION_TYPE = "application/token-introspection+jwt"
 INACTIVE = {"active": False}
-TOLD = ("iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "acr", "amr", "act", "cnf")
+TOLD = (
+    *("iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "acr", "amr"),
+    *("act", "may_act", "cnf", "authorization_details"),
+)
 
 
 class TokenStatus:
@@ -34,10 +36,11 @@ class TokenStatus:
     unknown one.
     """
 
-    def __init__(self, parts: Parts, authentication: ClientAuthentication) -> None:
-        """Take the shared collaborators."""
+    def __init__(self, parts: Parts, authentication: ClientAuthentication, mandates: MandateRegister) -> None:
+        """Take the shared collaborators and the register that delegated tokens rest on."""
         self._parts = parts
         self._authentication = authentication
+        self._mandates = mandates
 
     async def introspect(self, endpoint_request: EndpointRequest) -> EndpointResponse:
         """Return the state of a token; raises OAuthError."""
@@ -92,19 +95,16 @@ class TokenStatus:
         claims = self._own_claims(client, token)
         if claims is None:
             return None
-        identifiers = [claims["jti"], *([claims["gid"]] if "gid" in claims else [])]
-        async with self._parts.database.read() as connection:
-            if await Grants(connection).revoked_among(identifiers):
-                return None
-            stored = await Clients(connection).find(client.client_id)
-        if stored is None or not stored.active:
+        identifiers = [claims["jti"], *([claims["gid"]] if "gid" in claims else []), *claims.get("rests_on", ())]
+        if not await self._parts.hot.tokens_stand(identifiers, client.client_id):
+            return None
+        if "mandate" in claims and not await self._mandates.stands(claims["mandate"]):
             return None
         told = {name: claims[name] for name in TOLD if name in claims}
         return {"active": True, "token_type": "DPoP" if "jkt" in told.get("cnf", {}) else "Bearer", **told}
 
     async def _refresh_token(self, client: Client, token: str) -> dict[str, Any] | None:
-        async with self._parts.database.read() as connection:
-            found: RefreshToken | None = await Grants(connection).refresh_token(digest(token))
+        found = await self._parts.hot.refresh_token(digest(token))
         now = self._parts.clock.now()
         if found is None or not found.check_client(client) or not found.usable(now):
             return None

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from idp.oauth.claims_request import scopes_needed, select, wanted
 from idp.oauth.errors import InsufficientScope, InvalidAccessToken
 from idp.oauth.model import EndpointResponse
-from idp.oauth.repository import Grants
 
 if TYPE_CHECKING:
     from idp.oauth.access_tokens import AccessTokens
@@ -30,8 +29,7 @@ class UserInfo:
         scopes = frozenset(claims["scope"].split())
         if "openid" not in scopes:
             raise InsufficientScope("openid")
-        async with self._parts.database.read() as connection:
-            grant = await Grants(connection).standing(claims["gid"], self._parts.clock.now())
+        grant = await self._parts.hot.standing(claims["gid"], self._parts.clock.now())
         if grant is None:
             raise InvalidAccessToken("The access token was revoked.")
         asked = wanted(grant.claims, "userinfo")

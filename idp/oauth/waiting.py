@@ -6,9 +6,10 @@ import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
 DEVICE_LIFETIME = timedelta(minutes=10)
@@ -54,6 +55,8 @@ class Waiting:
     expires_at: datetime
     last_polled_at: datetime | None
     interval: timedelta
+    resource: str | None = None
+    authorization_details: list[dict[str, Any]] | None = None
 
     def too_soon(self, now: datetime) -> bool:
         """Tell whether the client polls faster than it was told to."""
@@ -71,6 +74,7 @@ class Question:
     scopes: tuple[str, ...]
     binding_message: str | None
     created_at: datetime
+    detail: Mapping[str, Any] | None = None
 
 
 def new_user_code() -> str:

@@ -39,6 +39,8 @@ class WaitingRequests:
                 acr=waiting.acr,
                 binding_message=waiting.binding_message,
                 notification_token=waiting.notification_token,
+                resource=waiting.resource,
+                authorization_details=waiting.authorization_details,
                 created_at=waiting.created_at,
                 expires_at=waiting.expires_at,
                 interval_seconds=waiting.interval.seconds,
@@ -120,4 +122,6 @@ def _waiting(row: Row[Any]) -> Waiting:
         expires_at=row.expires_at,
         last_polled_at=row.last_polled_at,
         interval=timedelta(seconds=row.interval_seconds),
+        resource=row.resource,
+        authorization_details=row.authorization_details,
     )

@@ -10,7 +10,7 @@ import pytest
 
 from api.app import build
 from tests.conformance.op import Op
-from tests.idp.oauth.conftest import chen, clients, provider, signer, subjects, walk
+from tests.idp.oauth.conftest import chen, clients, mandates, provider, signer, subjects, walk
 from tests.idp.oauth.support import ISSUER
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from idp.oauth.provider import OpenIdProvider
     from tests.idp.oauth.support import Walk
 
-__all__ = ["chen", "clients", "provider", "signer", "subjects", "walk"]
+__all__ = ["chen", "clients", "mandates", "provider", "signer", "subjects", "walk"]
 
 
 @pytest.fixture(scope="session")

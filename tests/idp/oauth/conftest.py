@@ -6,7 +6,7 @@ import pytest
 
 from idp.oauth.clients import ClientService
 from idp.oauth.provider import OpenIdProvider
-from tests.idp.oauth.support import KnownSubjects, LocalSigner, Walk, person, register
+from tests.idp.oauth.support import KnownMandates, KnownSubjects, LocalSigner, Walk, person, register
 
 if TYPE_CHECKING:
     from foundation.audit import Audit
@@ -38,6 +38,11 @@ def subjects() -> KnownSubjects:
 
 
 @pytest.fixture
+def mandates() -> KnownMandates:
+    return KnownMandates()
+
+
+@pytest.fixture
 def clients(database: Database, clock: FixedClock, audit: Audit) -> ClientService:
     return ClientService(database, clock, audit)
 
@@ -53,6 +58,7 @@ def provider(
     signer: LocalSigner,
     clients: ClientService,
     subjects: KnownSubjects,
+    mandates: KnownMandates,
 ) -> OpenIdProvider:
     return OpenIdProvider(
         settings,
@@ -64,6 +70,7 @@ def provider(
         signer=signer,
         clients=clients,
         subjects=subjects,
+        mandates=mandates,
     )
 
 

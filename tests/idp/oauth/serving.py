@@ -24,6 +24,7 @@ from foundation.notices import Notices
 from foundation.principal import Channel, Principal, PrincipalKind
 from foundation.settings import Settings
 from idp.oauth.clients import ClientService
+from idp.oauth.mandates import RegisteredMandates
 from idp.oauth.provider import OpenIdProvider
 from idp.oauth.session_end import GrantsEndWithSession
 from idp.oauth.subjects import AccountSubjects
@@ -85,6 +86,7 @@ async def served(settings: Settings, clock: Clock) -> AsyncIterator[FastAPI]:
         signer=keys.tokens,
         clients=clients,
         subjects=AccountSubjects(people.accounts),
+        mandates=RegisteredMandates(database, clock, cipher, people.mandates),
     )
     app = build()
     app.state.services = SimpleNamespace(

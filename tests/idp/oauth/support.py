@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from idp.oauth.clients import ClientService, RegisteredClient
+    from idp.oauth.delegation import Delegation
     from idp.oauth.grant import Grant
     from idp.oauth.model import AuthorizationOutcome, Parameters
     from idp.oauth.provider import OpenIdProvider
@@ -78,6 +79,37 @@ class KnownSubjects:
 
     async def find(self, login_hint: str) -> str | None:
         return f"acc_{login_hint}" if f"acc_{login_hint}" in self.people else None
+
+
+@dataclass
+class KnownMandates:
+    """The `MandateRegister` port over what a test writes down: delegations by agent, and those withdrawn."""
+
+    held_by: dict[str, list[Delegation]] = field(default_factory=dict)
+    withdrawn: set[str] = field(default_factory=set)
+    used: list[tuple[str, str]] = field(default_factory=list)
+
+    def give(self, agent: str, delegation: Delegation) -> Delegation:
+        self.held_by.setdefault(agent, []).append(delegation)
+        return delegation
+
+    async def held(self, mandate_id: str, agent_account_id: str) -> Delegation | None:
+        found = [each for each in self.held_by.get(agent_account_id, ()) if each.mandate_id == mandate_id]
+        return found[0] if found and mandate_id not in self.withdrawn else None
+
+    async def between(self, subject_id: str, agent_account_id: str) -> Delegation | None:
+        mine = self.held_by.get(agent_account_id, ())
+        found = [each for each in mine if each.subject_id == subject_id and each.mandate_id not in self.withdrawn]
+        return found[0] if found else None
+
+    async def stands(self, mandate_id: str) -> bool:
+        return mandate_id not in self.withdrawn
+
+    async def use(self, _connection: Any, _principal: Principal, mandate_id: str, _detail: Any, kind: str) -> None:  # noqa: ANN401 - as the port
+        self.used.append((mandate_id, kind))
+
+    async def person_of(self, account_id: str) -> str | None:
+        return account_id.replace("acc_", "per_")
 
 
 def person(now: datetime, account_id: str = "acc_chenwei", *, acr: str = "L2", session_id: str = "ses_1") -> Principal:
