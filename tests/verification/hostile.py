@@ -145,6 +145,20 @@ def pattern_storm() -> bytes:
         return saved(pdf)
 
 
+def encrypted() -> bytes:
+    out = io.BytesIO()
+    with pikepdf.open(io.BytesIO(blank())) as pdf:
+        pdf.save(out, encryption=pikepdf.Encryption(owner="owner", user=""))
+    return out.getvalue()
+
+
+def many_seals(pki: Pki, count: int) -> bytes:
+    document = blank()
+    for number in range(count):
+        document = seal(document, pki, field=f"Seal{number}", timestamp=False)
+    return document
+
+
 def all_hostile(pki: Pki) -> Iterator[tuple[str, bytes]]:
     """Yield hostile files; those that a stock signer can seal come sealed, so that they are read to the end."""
     makers = {
@@ -160,6 +174,9 @@ def all_hostile(pki: Pki) -> Iterator[tuple[str, bytes]]:
     }
     for name, make in makers.items():
         yield name, seal(make(), pki, timestamp=False)
+    yield "encrypted", encrypted()
+    yield "hybrid_two_faced", seal(hybrid(differing=True), pki, timestamp=False, strict=False)
+    yield "fifty_seals", many_seals(pki, 50)
     yield "deep_300", deep(300)
     yield "deep_100000", deep(100_000)
     yield "circular_pages", circular_pages()

@@ -305,7 +305,8 @@ def _is_pades(seal: EmbeddedPdfSignature) -> bool:
 
 def _first_facts(seal: EmbeddedPdfSignature) -> SealFacts:
     return SealFacts(
-        field_name=seal.field_name,
+        # pyHanko's texts hold on to the whole file; a report holds text.
+        field_name=str(seal.field_name),
         kind="document_timestamp" if seal.sig_object_type == "/DocTimeStamp" else "seal",
         level="",
         signer="",

@@ -11,6 +11,7 @@ Frames on standard input and output: 4 bytes length, then that many bytes.
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import resource
 import select
@@ -114,6 +115,8 @@ def _still_running(child: int) -> bool:
 
 
 def _limit(limits: PdfLimits) -> None:
+    # The process lives for one file: collecting garbage would only touch pages it shares with its parent.
+    gc.disable()
     event_loop.renew()
     used = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
     seconds = int(limits.seconds) + 1
