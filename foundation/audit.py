@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from foundation.clock import Clock
     from foundation.database import Database
     from foundation.principal import Principal
+    from foundation.statements import StatementTransaction
 
 SALT_BYTES = 32
 
@@ -99,6 +100,11 @@ class Audit:
         statement = insert(audit_log).values(row).returning(audit_log.c.audit_id)
         audit_id = (await connection.execute(statement)).scalar_one()
         return AuditReceipt(audit_id, row["commitment"])
+
+    async def append(self, transaction: StatementTransaction, principal: Principal, event: AuditEvent) -> None:
+        """Append one row within a transaction over compiled statements."""
+        row = self.row(principal, event)
+        await transaction.fetch_one(_APPEND, **{name: [row[name]] for name in _COLUMNS})
 
 
 _COLUMNS: dict[str, TypeEngine[Any]] = {

@@ -14,6 +14,7 @@ from foundation.ids import new_id
 from keys.errors import IntentionMissing, KeyNotFound, KeyNotUsable, WrongPurpose
 from keys.model import KeyPurpose
 from signing.errors import IntentionSpent, SealingFailed, SealKeyUnusable
+from signing.hot_statements import complete
 from signing.intention_repository import IntentionRepository, Outcome
 from signing.key_trial import verify_signature
 from signing.levels import LONG_TERM, Levelled
@@ -24,8 +25,6 @@ from signing.signature_field import finish
 from signing.upgrades import UPGRADE_JOB
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
     from foundation.audit import Audit
     from foundation.blobs import BlobRef, BlobStore
     from foundation.clock import Clock
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from signing.signature_field import Prepared
 
 logger = logging.getLogger("hufu.signing")
+FINISHED = "The sealing was finished or given up meanwhile."
 
 
 class Execution:
@@ -114,8 +114,9 @@ class Execution:
                 intention.intention_id, hashlib.sha256(cms).digest(), level, at
             )
             if number is None:
-                raise IntentionSpent("The sealing was finished or given up meanwhile.")
-            await self._record_use(connection, principal, intention, number, hashlib.sha256(cms).digest(), level)
+                raise IntentionSpent(FINISHED)
+            event = use_event(intention, number, hashlib.sha256(cms).digest(), level)
+            await self._audit.record(connection, principal, event)
         return DigestSeal(intention.intention_id, number, cms, level, at)
 
     async def _sealed(self, intention: Intention, seal: LoadedSeal, prepared: Prepared, source: bytes) -> Levelled:
@@ -177,13 +178,10 @@ class Execution:
         self, principal: Principal, intention: Intention, levelled: Levelled, blob: BlobRef
     ) -> SealedDocument:
         outcome = Outcome(new_id("sdo"), blob, levelled.level, self._clock.now(), levelled.renew_after)
-        async with self._database.transaction() as connection:
-            number = await IntentionRepository(connection).complete(intention.intention_id, outcome)
-            if number is None:
-                raise IntentionSpent("The sealing was finished or given up meanwhile.")
-            await self._record_use(connection, principal, intention, number, blob.sha256, levelled.level)
-            if levelled.level is not intention.level:
-                await self._jobs.enqueue(connection, UPGRADE_JOB, {"document_id": outcome.document_id})
+        if levelled.level is intention.level:
+            number = await self._complete(principal, intention, outcome)
+        else:
+            number = await self._complete_below(principal, intention, outcome)
         return SealedDocument(
             document_id=outcome.document_id,
             intention_id=intention.intention_id,
@@ -196,26 +194,26 @@ class Execution:
             sealed_at=outcome.at,
         )
 
-    async def _record_use(
-        self,
-        connection: AsyncConnection,
-        principal: Principal,
-        intention: Intention,
-        number: int,
-        sealed_digest: bytes,
-        level: BaselineLevel,
-    ) -> None:
-        detail = {
-            "intention_id": intention.intention_id,
-            "key_id": intention.key_id,
-            "use_number": number,
-            "document_sha256": intention.document_digest.hex(),
-            "sealed_sha256": sealed_digest.hex(),
-            "matter_code": intention.matter_code,
-            "level": level,
-            "second_factor": intention.second_factor_method,
-        }
-        await self._audit.record(connection, principal, AuditEvent("seal.use", "seal", intention.seal_id, detail))
+    async def _complete(self, principal: Principal, intention: Intention, outcome: Outcome) -> int:
+        async with self._database.statements() as transaction:
+            number = await complete(transaction, intention.intention_id, outcome)
+            if number is None:
+                raise IntentionSpent(FINISHED)
+            await self._audit.append(
+                transaction, principal, use_event(intention, number, outcome.blob.sha256, outcome.level)
+            )
+        return number
+
+    async def _complete_below(self, principal: Principal, intention: Intention, outcome: Outcome) -> int:
+        """Complete a sealing whose level must still be raised, and queue that."""
+        async with self._database.transaction() as connection:
+            number = await IntentionRepository(connection).complete(intention.intention_id, outcome)
+            if number is None:
+                raise IntentionSpent(FINISHED)
+            event = use_event(intention, number, outcome.blob.sha256, outcome.level)
+            await self._audit.record(connection, principal, event)
+            await self._jobs.enqueue(connection, UPGRADE_JOB, {"document_id": outcome.document_id})
+        return number
 
     async def _close(self, principal: Principal, intention: Intention, error: TrustServiceError) -> None:
         """Write down why a sealing did not come out."""
@@ -225,3 +223,18 @@ class Execution:
                 detail = {"intention_id": intention.intention_id, "error": type(error).__name__}
                 event = AuditEvent("seal.fail", "seal", intention.seal_id, detail)
                 await self._audit.record(connection, principal, event)
+
+
+def use_event(intention: Intention, number: int, sealed_digest: bytes, level: BaselineLevel) -> AuditEvent:
+    """Return what the audit says of one use of a seal."""
+    detail = {
+        "intention_id": intention.intention_id,
+        "key_id": intention.key_id,
+        "use_number": number,
+        "document_sha256": intention.document_digest.hex(),
+        "sealed_sha256": sealed_digest.hex(),
+        "matter_code": intention.matter_code,
+        "level": level,
+        "second_factor": intention.second_factor_method,
+    }
+    return AuditEvent("seal.use", "seal", intention.seal_id, detail)

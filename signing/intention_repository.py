@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, literal, select, text, update
+from sqlalchemy import BigInteger, DateTime, LargeBinary, Text, bindparam, insert, literal, select, text, update
 
 from signing.intention import Intention, Layout
 from signing.model import BaselineLevel, IntentionState
@@ -47,7 +47,7 @@ _USE = """
     )
 """
 _COMPLETE_USE = text(_USE + "SELECT use_number FROM used")  # noqa: S608 - both parts are constants
-_COMPLETE = text(
+COMPLETE = text(
     _USE  # noqa: S608 - both parts are constants
     + """
     INSERT INTO sealed_documents (document_id, intention_id, seal_id, use_number, organisation_code, blob_ref,
@@ -57,6 +57,11 @@ _COMPLETE = text(
     FROM done, used
     RETURNING use_number
     """
+).bindparams(
+    *(bindparam(name, type_=Text()) for name in ("intention_id", "document_id", "blob_ref", "level")),
+    *(bindparam(name, type_=DateTime(timezone=True)) for name in ("at", "renew_after")),
+    bindparam("sealed_digest", type_=LargeBinary()),
+    bindparam("size", type_=BigInteger()),
 )
 
 
@@ -69,6 +74,19 @@ class Outcome:
     level: BaselineLevel
     at: datetime
     renew_after: datetime | None = None
+
+    def parameters(self, intention_id: str) -> dict[str, Any]:
+        """Return the parameters of COMPLETE."""
+        return {
+            "intention_id": intention_id,
+            "document_id": self.document_id,
+            "blob_ref": str(self.blob),
+            "sealed_digest": self.blob.sha256,
+            "size": self.blob.size,
+            "level": str(self.level),
+            "at": self.at,
+            "renew_after": self.renew_after,
+        }
 
 
 class IntentionRepository:
@@ -90,29 +108,7 @@ class IntentionRepository:
 
         `officer_id` is whose grant must stand; None for a department system, which needs none.
         """
-        values: dict[str, Any] = {
-            "intention_id": intention.intention_id,
-            "seal_id": intention.seal_id,
-            "key_id": intention.key_id,
-            "organisation_code": intention.organisation_code,
-            "requested_by": intention.requested_by,
-            "channel": intention.channel,
-            "matter_code": intention.matter_code,
-            "level": intention.level,
-            "placement": to_json(intention.placement),
-            "document_digest": intention.document_digest,
-            "signed_bytes_digest": intention.layout.signed_bytes_digest,
-            "to_be_signed_digest": intention.to_be_signed_digest,
-            "challenge": intention.challenge,
-            "state": state,
-            "prepared_blob": intention.prepared_blob,
-            "layout": intention.layout.to_json(),
-            "second_factor_method": intention.second_factor_method,
-            "second_factor_reference": second_factor_reference,
-            "created_at": intention.created_at,
-            "expires_at": intention.expires_at,
-            "intended_at": intention.created_at if state is IntentionState.INTENDED else None,
-        }
+        values = intention_values(intention, state, second_factor_reference=second_factor_reference)
         allowed = may_be_used(
             intention.seal_id, intention.key_id, officer_id, intention.matter_code, intention.created_at
         )
@@ -153,17 +149,7 @@ class IntentionRepository:
 
     async def complete(self, intention_id: str, outcome: Outcome) -> int | None:
         """Write use and document and return the use's number; None when the intention is finished already."""
-        parameters = {
-            "intention_id": intention_id,
-            "document_id": outcome.document_id,
-            "blob_ref": str(outcome.blob),
-            "sealed_digest": outcome.blob.sha256,
-            "size": outcome.blob.size,
-            "level": str(outcome.level),
-            "at": outcome.at,
-            "renew_after": outcome.renew_after,
-        }
-        return (await self._connection.execute(_COMPLETE, parameters)).scalar_one_or_none()
+        return (await self._connection.execute(COMPLETE, outcome.parameters(intention_id))).scalar_one_or_none()
 
     async def complete_use(
         self, intention_id: str, sealed_digest: bytes, level: BaselineLevel, at: datetime
@@ -209,6 +195,35 @@ class IntentionRepository:
             .values(state=to, finished_at=at, failure=failure)
         )
         return (await self._connection.execute(statement)).rowcount == 1
+
+
+def intention_values(
+    intention: Intention, state: IntentionState, *, second_factor_reference: str | None = None
+) -> dict[str, Any]:
+    """Return the columns of a new row."""
+    return {
+        "intention_id": intention.intention_id,
+        "seal_id": intention.seal_id,
+        "key_id": intention.key_id,
+        "organisation_code": intention.organisation_code,
+        "requested_by": intention.requested_by,
+        "channel": intention.channel,
+        "matter_code": intention.matter_code,
+        "level": intention.level,
+        "placement": to_json(intention.placement),
+        "document_digest": intention.document_digest,
+        "signed_bytes_digest": intention.layout.signed_bytes_digest,
+        "to_be_signed_digest": intention.to_be_signed_digest,
+        "challenge": intention.challenge,
+        "state": state,
+        "prepared_blob": intention.prepared_blob,
+        "layout": intention.layout.to_json(),
+        "second_factor_method": intention.second_factor_method,
+        "second_factor_reference": second_factor_reference,
+        "created_at": intention.created_at,
+        "expires_at": intention.expires_at,
+        "intended_at": intention.created_at if state is IntentionState.INTENDED else None,
+    }
 
 
 def _intention(row: Any) -> Intention:  # noqa: ANN401 - a row's columns are typed by the table

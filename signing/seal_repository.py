@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FORM_CONTEXT, PNG_CONTEXT, HOLDER_CONTEXT = "seals.image_form", "seals.image_png", "seals.holder_name"
 PAGE = 100
-_FACTS = (
+FACTS = (
     seals.c.seal_id,
     seals.c.organisation_code,
     seals.c.organisation_name,
@@ -69,8 +69,8 @@ class SealRepository:
 
     async def find(self, seal_id: str) -> Seal | None:
         """Return a seal or None."""
-        row = (await self._connection.execute(select(*_FACTS).where(seals.c.seal_id == seal_id))).one_or_none()
-        return None if row is None else _seal(row)
+        row = (await self._connection.execute(select(*FACTS).where(seals.c.seal_id == seal_id))).one_or_none()
+        return None if row is None else seal_of(row)
 
     async def holder_name(self, seal_id: str) -> str | None:
         """Return the name on a person's seal."""
@@ -104,15 +104,15 @@ class SealRepository:
             update(seals)
             .where(seals.c.seal_id == seal_id, seals.c.state.in_(states))
             .values(state=to, state_changed_at=at, **values)
-            .returning(*_FACTS)
+            .returning(*FACTS)
         )
         row = (await self._connection.execute(statement)).one_or_none()
-        return None if row is None else _seal(row)
+        return None if row is None else seal_of(row)
 
     async def of_organisation(self, organisation_code: str) -> tuple[Seal, ...]:
         """Return an organisation's seals, oldest first."""
-        statement = select(*_FACTS).where(seals.c.organisation_code == organisation_code).order_by(seals.c.seal_id)
-        return tuple(_seal(row) for row in await self._connection.execute(statement))
+        statement = select(*FACTS).where(seals.c.organisation_code == organisation_code).order_by(seals.c.seal_id)
+        return tuple(seal_of(row) for row in await self._connection.execute(statement))
 
     async def usable_by_officer(
         self, officer_id: str, organisation_code: str, matter_code: str | None, now: datetime
@@ -122,10 +122,10 @@ class SealRepository:
         if matter_code is not None:
             condition = and_(condition, covers_matter(matter_code))
         granted = select(seal_grants.c.grant_id).where(condition).exists()
-        statement = select(*_FACTS).where(
+        statement = select(*FACTS).where(
             seals.c.organisation_code == organisation_code, seals.c.state == SealState.ACTIVE, granted
         )
-        return tuple(_seal(row) for row in await self._connection.execute(statement.order_by(seals.c.seal_id)))
+        return tuple(seal_of(row) for row in await self._connection.execute(statement.order_by(seals.c.seal_id)))
 
     async def add_grant(self, grant: Grant, *, granted_by: str, granted_at: datetime) -> None:
         """Write a grant."""
@@ -214,18 +214,24 @@ def covers_matter(matter_code: str | None) -> ColumnElement[bool]:
     return or_(every_matter, literal(matter_code) == any_(seal_grants.c.matter_codes))
 
 
+def in_use(seal_id: str | ColumnElement[str], key_id: str | ColumnElement[str]) -> ColumnElement[bool]:
+    """Return the condition on `seals` that a seal is active, and with this key."""
+    return and_(seals.c.seal_id == seal_id, seals.c.key_id == key_id, seals.c.state == SealState.ACTIVE)
+
+
 def may_be_used(
     seal_id: str, key_id: str, officer_id: str | None, matter_code: str | None, now: datetime
 ) -> ColumnElement[bool]:
     """Return the condition on `seals` that every use reasserts when it is written: active, same key, granted."""
-    condition = and_(seals.c.seal_id == seal_id, seals.c.key_id == key_id, seals.c.state == SealState.ACTIVE)
+    condition = in_use(seal_id, key_id)
     if officer_id is None:
         return condition
     granted = and_(standing_grant(officer_id, now), covers_matter(matter_code))
     return and_(condition, select(seal_grants.c.grant_id).where(granted).exists())
 
 
-def _seal(row: Any) -> Seal:  # noqa: ANN401 - a row's columns are typed by the table
+def seal_of(row: Any) -> Seal:  # noqa: ANN401 - a row's columns are typed by the table
+    """Read the columns FACTS."""
     return Seal(
         seal_id=row.seal_id,
         organisation_code=row.organisation_code,

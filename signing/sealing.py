@@ -20,6 +20,7 @@ from signing.errors import (
     SealUseNotGranted,
     SecondFactorRequired,
 )
+from signing.hot_statements import intend
 from signing.intention import Intention, Layout
 from signing.intention_repository import IntentionRepository
 from signing.levels import LONG_TERM
@@ -201,22 +202,25 @@ class SealingService:
         # 2. The intention, committed.
         method = request.second_factor.method if officer and request.second_factor else None
         intention = new_intention(principal, request, seal, loaded, prepared, now, second_factor_method=method)
+        if officer and request.second_factor is not None:
+            await self._intend_confirmed(principal, intention, request.second_factor)
+        elif not await intend(self._database, intention):
+            raise not_usable(await self._seals.get(seal.seal_id))
+        # 3 to 5. Sign, check, store the outcome.
+        return await self._execution.carry_out(principal, intention, loaded, prepared, ready.source or request.document)
+
+    async def _intend_confirmed(self, officer: Principal, intention: Intention, factor: SecondFactor) -> None:
         async with self._database.transaction() as connection:
-            reference = None
-            if officer and request.second_factor is not None:
-                reference = await self._second_factors.verify(
-                    connection, principal, request.second_factor, intention.challenge
-                )
+            reference = await self._second_factors.verify(connection, officer, factor, intention.challenge)
             added = await IntentionRepository(connection).add(
                 intention,
                 IntentionState.INTENDED,
-                officer_id=principal.subject_id if officer else None,
+                officer_id=officer.subject_id,
                 second_factor_reference=reference,
             )
             if not added:
-                raise not_usable(await self._seals.get(seal.seal_id))
-        # 3 to 5. Sign, check, store the outcome.
-        return await self._execution.carry_out(principal, intention, loaded, prepared, ready.source or request.document)
+                # Rolls the second factor back too: it was not used for anything.
+                raise not_usable(await self._seals.get(intention.seal_id))
 
     async def usable(
         self, principal: Principal, request: SealRequest, scopes: frozenset[str], *, human: bool

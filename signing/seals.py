@@ -16,6 +16,7 @@ from keys.ca import RevocationReason
 from keys.errors import CertificateAlreadyRevoked
 from keys.model import KeyPurpose
 from signing.errors import SealNotFound, SealStateConflict
+from signing.hot_statements import find_seal
 from signing.key_trial import certificate_serial, try_key
 from signing.model import Grant, Seal, SealKind, SealState
 from signing.seal_image import draw
@@ -206,8 +207,7 @@ class SealService:
 
     async def get(self, seal_id: str) -> Seal:
         """Return a seal; raises SealNotFound."""
-        async with self._database.read() as connection:
-            seal = await SealRepository(connection, self._cipher).find(seal_id)
+        seal = await find_seal(self._database, seal_id)
         if seal is None:
             raise SealNotFound("There is no such seal.")
         return seal

@@ -34,6 +34,7 @@ READ = Statement(
 FAILS = Statement(select(literal(1) / bindparam("by")))
 SLEEPS = Statement(select(func.pg_sleep(bindparam("seconds"))))
 OWN_BACKEND = Statement(select(func.pg_backend_pid().label("pid")))
+END_SELF = Statement(select(func.pg_terminate_backend(func.pg_backend_pid())))
 END_BACKEND = Statement(select(func.pg_terminate_backend(bindparam("pid"))))
 
 
@@ -48,6 +49,28 @@ async def test_values_come_back_as_they_went(database: Database) -> None:
     assert await database.fetch_one(READ, object_id="2") is None
     async with database.read() as connection:
         assert (await connection.execute(select(audit_log.c.detail))).scalar_one() == ROW["detail"]
+
+
+async def test_statements_of_one_transaction_take_effect_together(database: Database) -> None:
+    async with database.statements() as transaction:
+        await transaction.fetch_one(ADD, **ROW)
+        assert await database.fetch_one(READ, object_id="1") is None, "not committed yet"
+    assert await database.fetch_one(READ, object_id="1") is not None
+    before = (await database.fetch(OWN_BACKEND))[0].pid
+
+    async def add_and(statement: Statement, **parameters: object) -> None:
+        async with database.statements() as transaction:
+            await transaction.fetch_one(ADD, **{**ROW, "object_id": "2"})
+            await transaction.fetch_one(statement, **parameters)
+
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await add_and(FAILS, by=0)
+    with pytest.raises(KeyError):
+        await add_and(FAILS)
+    with pytest.raises(ServiceUnavailable):
+        await add_and(END_SELF)
+    assert await database.fetch_one(READ, object_id="2") is None
+    assert (await database.fetch(OWN_BACKEND))[0].pid != before
 
 
 async def test_a_missing_parameter_and_a_wrong_type_are_our_own_errors(database: Database) -> None:
