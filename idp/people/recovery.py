@@ -69,7 +69,7 @@ class RecoveryService:
         elements = spec.read(unverified_elements, civil_date(self._tools.clock.now()))
         hashed = await self._tools.passwords.accept(unverified_new_password, [unverified_username])
         mobile, _ = await self._codes.consume(Purpose.RECOVER, code_id, unverified_code)
-        await self._take(unverified_username, spec, elements)
+        await self._take(unverified_username, mobile, spec, elements)
         answer = await self._gateway.verify(spec.method, new_id("evd"), elements, repeatable=spec.counted is None)
         name = unverified_username.strip().casefold()
         now = self._tools.clock.now()
@@ -103,10 +103,12 @@ class RecoveryService:
         if not fits:
             raise RecoveryRefused(REFUSED)
 
-    async def _take(self, username: str, spec: MethodSpec, elements: Mapping[str, str]) -> None:
+    async def _take(self, username: str, mobile: str, spec: MethodSpec, elements: Mapping[str, str]) -> None:
         async with self._tools.database.transaction() as connection:
-            await take_quota(connection, self._tools, f"recover:{username.strip().casefold()}", ATTEMPTS_A_DAY)
-            await take_quota(connection, self._tools, f"recover:{elements['citizen_id_number']}", ATTEMPTS_A_DAY)
+            # The mobile was just proven, so these are one person's attempts: strangers use up their own.
+            for wanted in (username.strip().casefold(), elements["citizen_id_number"]):
+                name = f"recover:{wanted}:{mobile}"
+                await take_quota(connection, self._tools, name, ATTEMPTS_A_DAY)
             limits = spec.limits
             if limits is not None and not await take(connection, self._tools, self._counted(spec, elements), limits):
                 raise RecoveryRefused("One more attempt with this card could lock it; try again tomorrow.")

@@ -2,8 +2,12 @@
 
 Each attempt takes a place first and gives it back when it proves right, so a thousand
 parallel guesses get no more evaluations than the limit. Unknown names are counted like
-known ones. A device that signed in to the account before has places of its own:
-strangers who exhaust theirs do not lock the owner out, and passkeys take no place at all.
+known ones.
+
+Whoever guesses from elsewhere takes strangers' places: a few for one address at one account,
+and a number for all addresses together. A device that signed in to the account before has
+places of its own. Codes to the mobile, QR sign-in and passkeys take no password's place, so the
+owner always has a way in, on a new device too (decision 0056).
 """
 
 from __future__ import annotations
@@ -20,13 +24,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ThrottlePolicy:
-    """Places in a window that begins with the first attempt."""
+    """Places in a window that begins with the first attempt.
 
-    per_account: int = 10
+    `per_device`: at one account, a device that signed in there before. `per_stranger`: at one
+    account, one address without such a device. `strangers_per_account`: all of those together.
+    `per_source`: one address, whatever the account. Messages are counted to a number from one
+    address and to a number from all.
+    """
+
+    per_device: int = 10
+    per_stranger: int = 8
+    strangers_per_account: int = 20
     per_source: int = 100
     codes_per_account: int = 6
     registrations_per_source: int = 20
-    messages_per_mobile: int = 5
+    messages_per_mobile_and_source: int = 4
+    messages_per_mobile: int = 12
     messages_per_source: int = 40
     window_seconds: int = 900
     message_pause_seconds: int = 50
@@ -51,11 +64,15 @@ class Throttle:
 
         Raises: SignInThrottled.
         """
-        by_account = self._key("password", f"{account}\0{device_id or ''}")
-        by_source = self._key("source", source)
-        await self._take(by_source, self._policy.per_source)
-        await self._take(by_account, self._policy.per_account)
-        return by_account, by_source
+        limits = {self._key("source", source): self._policy.per_source}
+        if device_id is not None:
+            limits[self._key("password", f"{account}\0{device_id}")] = self._policy.per_device
+        else:
+            limits[self._key("stranger", f"{account}\0{source}")] = self._policy.per_stranger
+            limits[self._key("password", account)] = self._policy.strangers_per_account
+        for key, limit in limits.items():
+            await self._take(key, limit)
+        return tuple(limits)
 
     async def code(self, account_id: str, purpose: str = "totp") -> tuple[str, ...]:
         """Take a place for one one-time code; raises SignInThrottled."""
@@ -68,14 +85,19 @@ class Throttle:
         await self._take(self._key("registration", source), self._policy.registrations_per_source)
 
     async def message(self, mobile: str, source: str) -> None:
-        """Take a place for one short message: one a minute and a few a window to a number; raises SignInThrottled."""
+        """Take a place for one short message; raises SignInThrottled.
+
+        One address has a few, once a minute: whoever has codes sent to somebody's number from
+        elsewhere leaves the owner's places alone.
+        """
         pause = self._policy.message_pause_seconds
-        key = self._key("message_pause", mobile)
+        key = self._key("message_pause", f"{mobile}\0{source}")
         if await self._cache.count(key, window_seconds=pause) > 1:
             left = await self._cache.seconds_left(key)
             raise MessageJustSent("A code was just sent; wait a minute.", retry_after_seconds=left)
-        await self._take(self._key("message", mobile), self._policy.messages_per_mobile)
         await self._take(self._key("message_source", source), self._policy.messages_per_source)
+        await self._take(self._key("message", f"{mobile}\0{source}"), self._policy.messages_per_mobile_and_source)
+        await self._take(self._key("message", mobile), self._policy.messages_per_mobile)
 
     async def give_back(self, places: tuple[str, ...]) -> None:
         """Return the places of an attempt that proved right."""
@@ -85,7 +107,7 @@ class Throttle:
     async def _take(self, key: str, limit: int) -> None:
         if await self._cache.count(key, window_seconds=self._policy.window_seconds) > limit:
             raise SignInThrottled(
-                "Too many attempts. Wait a while, or use a passkey or a device you signed in with before.",
+                "Too many attempts. Wait a while, or use a code to your mobile, a passkey, or a device you know.",
                 retry_after_seconds=await self._cache.seconds_left(key),
             )
 

@@ -38,7 +38,10 @@ if TYPE_CHECKING:
     from tests.bench.case import Operation
 
 PASSWORD = "violet-harbour-27"
-OPEN = ThrottlePolicy(per_account=10**9, per_source=10**9, registrations_per_source=10**9)
+MANY = 10**9
+OPEN = ThrottlePolicy(
+    per_device=MANY, per_stranger=MANY, strangers_per_account=MANY, per_source=MANY, registrations_per_source=MANY
+)
 ROWS = 10_000
 
 

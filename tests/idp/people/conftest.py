@@ -122,7 +122,9 @@ async def people(
         notices=notices,
         directory=directory,
         observers=(observer,),
-        throttle_policy=ThrottlePolicy(per_account=5, per_source=60, registrations_per_source=60),
+        throttle_policy=ThrottlePolicy(
+            per_device=5, per_stranger=5, strangers_per_account=5, per_source=60, registrations_per_source=60
+        ),
         answer_seconds=0.5,
         passwords=Passwords(workers=2, time_cost=1, memory_kib=1024),
     )
