@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
 
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.sql.selectable import LateralFromClause
+
     from foundation.clock import Clock
     from foundation.database import Database
     from foundation.encryption import FieldCipher
@@ -30,19 +33,22 @@ if TYPE_CHECKING:
     from licence_vault.catalogue import Catalogue
 
 
-def _question() -> Statement:
-    """Return the statement: each licence with the record that decides its state, and its holders as stored."""
-    now = bindparam("now", type_=TIMESTAMP(timezone=True))
-    records, members = licence_states, licence_holders
-    deciding = (
-        select(records.c.state, records.c.effective_at)
-        .where(records.c.licence_id == licences.c.licence_id, records.c.effective_at <= now)
-        .where(records.c.recorded_at <= now)
+def deciding_record(licence_id: ColumnElement[str]) -> LateralFromClause:
+    """Return the last record of a licence that is known and in force at the parameter `now`."""
+    now, records = bindparam("now", type_=TIMESTAMP(timezone=True)), licence_states
+    return (
+        select(records.c.state.label("deciding_state"), records.c.effective_at.label("state_effective_at"))
+        .where(records.c.licence_id == licence_id)
+        .where(records.c.effective_at <= now, records.c.recorded_at <= now)
         .order_by(records.c.sequence.desc())
         .limit(1)
         .lateral("deciding")
     )
 
+
+def _question() -> Statement:
+    """Return the statement: each licence with the record that decides its state, and its holders as stored."""
+    deciding, members = deciding_record(licences.c.licence_id), licence_holders
     holders = (
         select(
             *(
@@ -57,8 +63,7 @@ def _question() -> Statement:
     return Statement(
         select(
             *(licences.c[name] for name in columns),
-            deciding.c.state.label("deciding_state"),
-            deciding.c.effective_at.label("state_effective_at"),
+            *deciding.c,
             *holders.c,
         )
         .select_from(licences.outerjoin(deciding, true()).outerjoin(holders, true()))

@@ -91,5 +91,7 @@ class Numbering:
             step = min(count - len(taken), row.capacity - row.allocated)
             advance = update(lists).where(lists.c.status_list == row.status_list)
             await self._connection.execute(advance.values(allocated=row.allocated + step))
-            taken += [(row.status_list, place(row.seed, row.allocated + number)) for number in range(step)]
+            taken += [
+                (row.status_list, place(row.seed, row.allocated + number, row.capacity)) for number in range(step)
+            ]
         return taken

@@ -8,22 +8,23 @@ carries is for comparing with what the asker supplies.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import TIMESTAMP, and_, bindparam, func, literal_column, or_, select, true, union
 
 from foundation.clock import civil_date
-from licence_vault.current import CurrentLicences
+from licence_vault.current import CurrentLicences, deciding_record
 from licence_vault.faces import FaceFacts, metadata
 from licence_vault.model import LicenceState
 from licence_vault.repository import LicenceRepository
-from licence_vault.states import state_at, status_value
-from licence_vault.tables import licence_documents, licence_status_lists, licences
+from licence_vault.states import state_at, state_by, status_value
+from licence_vault.tables import licence_documents, licence_states, licence_status_lists, licences
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from datetime import date, datetime
 
+    from sqlalchemy import CompoundSelect, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from foundation.clock import Clock
@@ -33,7 +34,33 @@ if TYPE_CHECKING:
     from licence_vault.model import Holder
     from licence_vault.repository import StoredLicence
 
-BATCH = 5000
+
+def _not_plain() -> Select[Any]:
+    """Return the licences of a list that are not plainly valid, each with the record that decides.
+
+    Two selections, each over an index of its own: those that ever had another state, a few in
+    a hundred, and those whose time has not come. `valid` is written out since an index over a
+    part of the rows serves only a condition that is known beforehand.
+    """
+    columns = (licences.c.licence_id, licences.c.status_index, licences.c.valid_from, licences.c.valid_to)
+    here = select(*columns).where(licences.c.status_list == bindparam("status_list"))
+    ever = or_(licences.c.state != literal_column("'valid'"), licences.c.state_sequence > literal_column("1"))
+    found = union(here.where(ever), here.where(licences.c.valid_from > bindparam("today"))).subquery()
+    deciding = deciding_record(found.c.licence_id)
+    return select(found, deciding.c.deciding_state).select_from(found.outerjoin(deciding, true()))
+
+
+def _touched() -> CompoundSelect[Any]:
+    """Return the lists of licences with new records, with records that came into force, and whose time began."""
+    moment, records = TIMESTAMP(timezone=True), licence_states
+    since, now = bindparam("since", type_=moment), bindparam("now", type_=moment)
+    told = or_(records.c.recorded_at > since, and_(records.c.effective_at > since, records.c.effective_at <= now))
+    begun = and_(licences.c.valid_from > bindparam("before"), licences.c.valid_from <= bindparam("today"))
+    by_record = select(licences.c.status_list).join(records, records.c.licence_id == licences.c.licence_id).where(told)
+    return union(by_record, select(licences.c.status_list).where(begun))
+
+
+_NOT_PLAIN, _TOUCHED = _not_plain(), _touched()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,25 +160,19 @@ class LicenceRecords:
     async def not_valid(self, connection: AsyncConnection, status_list: int) -> AsyncIterator[StatusValue]:
         """Yield every place of a list whose value is not 0 now; unused places stay out."""
         now = self._clock.now()
-        repository = LicenceRepository(connection, self._cipher)
-        columns = (licences.c.licence_id, licences.c.status_index, licences.c.valid_from, licences.c.valid_to)
-        # Only what is not plainly valid is looked at closely: any state after the first, and validity to come.
-        close = or_(
-            licences.c.state != LicenceState.VALID,
-            licences.c.state_sequence > 1,
-            licences.c.valid_from > civil_date(now),
-        )
-        statement = select(*columns).where(licences.c.status_list == status_list, close)
-        rows = (await connection.execute(statement)).all()
-        for start in range(0, len(rows), BATCH):
-            part = rows[start : start + BATCH]
-            states = await repository.states_of([row.licence_id for row in part])
-            for row in part:
-                state = state_at(
-                    states[row.licence_id], valid_from=row.valid_from, valid_to=row.valid_to, at=now, known_at=now
-                )
-                if value := status_value(state.state):
-                    yield StatusValue(status_list, row.status_index, value)
+        parameters = {"status_list": status_list, "now": now, "today": civil_date(now)}
+        for row in await connection.execute(_NOT_PLAIN, parameters):
+            recorded = None if row.deciding_state is None else LicenceState(row.deciding_state)
+            state = state_by(recorded, valid_from=row.valid_from, valid_to=row.valid_to, at=now)
+            if value := status_value(state):
+                yield StatusValue(status_list, row.status_index, value)
+
+    async def touched(self, connection: AsyncConnection, since: datetime) -> frozenset[int]:
+        """Return the lists in which a value may have changed since: by a record, or because its time has come."""
+        now = self._clock.now()
+        days = {"before": civil_date(since), "today": civil_date(now)}
+        rows = await connection.execute(_TOUCHED, {"since": since, "now": now, **days})
+        return frozenset(rows.scalars())
 
     async def lists(self, connection: AsyncConnection) -> Mapping[int, int]:
         """Return the size of every status list in use; lists whose epoch has wholly expired have left."""

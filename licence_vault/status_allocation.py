@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import date
 
-HALF_BITS = 8
-CAPACITY = 1 << (2 * HALF_BITS)
+CAPACITY = 1 << 18
+"""Places of a new list: 600 lists hold a city, each a few kilobytes to fetch and to sign anew."""
+
 SEED_BYTES = 16
 _ROUNDS = 6
-_MASK = (1 << HALF_BITS) - 1
 
 
 def epoch_of(valid_to: date | None) -> str:
@@ -26,13 +26,18 @@ def epoch_of(valid_to: date | None) -> str:
     return "long" if valid_to is None else str(valid_to.year)
 
 
-def place(seed: bytes, number: int) -> int:
-    """Return the index of the `number`-th licence: a Feistel permutation of 0 … CAPACITY-1."""
-    if not 0 <= number < CAPACITY:
-        message = f"a status list has {CAPACITY} places"
+def place(seed: bytes, number: int, capacity: int = CAPACITY) -> int:
+    """Return the index of the `number`-th licence: a Feistel permutation of 0 … capacity - 1.
+
+    `capacity` is a power of four, the one the list was opened with.
+    """
+    if not 0 <= number < capacity:
+        message = f"the status list has {capacity} places"
         raise ValueError(message)
-    left, right = number >> HALF_BITS, number & _MASK
+    half_bits = (capacity.bit_length() - 1) // 2
+    mask, half_bytes = (1 << half_bits) - 1, (half_bits + 7) // 8
+    left, right = number >> half_bits, number & mask
     for turn in range(_ROUNDS):
-        mixed = hmac.digest(seed, bytes((turn, right)), "sha256")[0]
-        left, right = right, left ^ mixed
-    return left << HALF_BITS | right
+        mixed = hmac.digest(seed, bytes((turn,)) + right.to_bytes(half_bytes, "big"), "sha256")
+        left, right = right, left ^ int.from_bytes(mixed[:half_bytes], "big") & mask
+    return left << half_bits | right

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
     from datetime import date, datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -149,6 +149,9 @@ class LicenceStatuses(Protocol):
 
     def not_valid(self, connection: AsyncConnection, status_list: int) -> AsyncIterator[StatusEntry]:
         """Yield every entry of a list whose value is not 0; unused indexes stay out."""
+
+    async def touched(self, connection: AsyncConnection, since: datetime) -> Collection[int]:
+        """Return at least the lists in which a value changed since, by an act or by time passing."""
 
     async def lists(self, connection: AsyncConnection) -> Mapping[int, int]:
         """Return the size (entries) of each status list in use, by its number."""

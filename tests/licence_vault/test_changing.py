@@ -15,6 +15,7 @@ from foundation.errors import Conflict, InvalidInput, NotPermitted
 from foundation.tables import audit_log
 from licence_vault.errors import LicenceNotFound, StateTransitionRefused
 from licence_vault.model import LicenceState, ReasonCode, StateChange
+from licence_vault.status_allocation import CAPACITY
 from tests.licence_vault.conftest import BUREAU, CHEN, OFFICER, STRANGER
 from tests.licence_vault.samples import ISSUER_NAME, citizen, food_request
 
@@ -192,4 +193,4 @@ async def test_a_verifier_gets_the_facts(vault: Vault, database: Database) -> No
         assert await vault.records.find_document(connection, digest) == issued.identifier
         assert await vault.records.find_document(connection, bytes(32)) is None
         assert await vault.records.find(connection, "1.2.3") is None
-        assert await vault.records.lists(connection) == {issued.status_list: 65536}
+        assert await vault.records.lists(connection) == {issued.status_list: CAPACITY}

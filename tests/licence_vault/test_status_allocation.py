@@ -10,9 +10,20 @@ import pytest
 from licence_vault.status_allocation import CAPACITY, epoch_of, place
 
 
-def test_a_list_hands_out_every_place_once() -> None:
+@pytest.mark.parametrize("capacity", [1 << 12, 1 << 16])
+def test_a_list_hands_out_every_place_once(capacity: int) -> None:
     seed = b"0123456789abcdef"
-    assert {place(seed, number) for number in range(CAPACITY)} == set(range(CAPACITY))
+    assert {place(seed, number, capacity) for number in range(capacity)} == set(range(capacity))
+
+
+def test_a_new_list_hands_out_no_place_twice() -> None:
+    places = {place(b"0123456789abcdef", number) for number in range(0, CAPACITY, 16)}
+    assert len(places) == CAPACITY // 16
+    assert places < set(range(CAPACITY))
+
+
+def test_lists_opened_with_fewer_places_go_on_as_they_began() -> None:
+    assert [place(b"0123456789abcdef", number, 1 << 16) for number in range(4)] == [32551, 49201, 37845, 28786]
 
 
 def test_neighbours_lie_apart_and_lists_differ() -> None:

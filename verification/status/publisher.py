@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -32,6 +32,8 @@ from verification.status.encoding import (
 from verification.tables import status_lists
 
 if TYPE_CHECKING:
+    from sqlalchemy import Row
+
     from foundation.clock import Clock
     from foundation.database import Database
     from keys.service import KeyService
@@ -44,6 +46,11 @@ TTL_SECONDS = 30
 LIFE = timedelta(hours=24)
 _LOOK = (status_lists.c.status_list, status_lists.c.content_sha256, status_lists.c.issued_at)
 RENEW_AFTER = timedelta(hours=8)
+RENEWED_AT_A_TIME = 100
+"""A look renews so many at most, so that a city's thousands of lists never hold up a change."""
+
+LATE_COMMITS = timedelta(seconds=60)
+"""A record is dated before its transaction ends; a look goes back this much further than the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +76,38 @@ class StatusPublisher:
         self._keys = keys
         self._statuses = statuses
         self._base_url = base_url
+        self._looked_at: datetime | None = None
 
     def address(self, status_list: int) -> str:
         """Return where a list is published; its `sub`."""
         return f"{self._base_url}/status-lists/{status_list}"
 
     async def publish_changes(self) -> None:
-        """Sign and store every list that changed or grows old."""
-        now = self._clock.now()
+        """Sign and store every list that changed or grows old.
+
+        The first look of a process goes through all lists, each later one through those in which
+        something happened since the last and a few of the oldest.
+        """
+        now, since = self._clock.now(), self._looked_at
         async with self._database.read() as connection:
             sizes = await self._statuses.lists(connection)
-            rows = (await connection.execute(select(*_LOOK))).all()
+            rows = (await connection.execute(select(*_LOOK).order_by(status_lists.c.issued_at))).all()
+            touched = sizes if since is None else await self._statuses.touched(connection, since - LATE_COMMITS)
         known = {row.status_list: row for row in rows}
-        for number, size in sorted(sizes.items()):
-            async with self._database.read() as connection:
-                entries = [(entry.index, entry.value) async for entry in self._statuses.not_valid(connection, number)]
-            packed = pack(size, entries)
-            digest = hashlib.sha256(packed).digest()
-            row = known.get(number)
-            if row is None or row.content_sha256 != digest or now - row.issued_at >= RENEW_AFTER:
-                await self._publish(number, size, packed, digest, now)
+        changed = sorted(number for number in sizes if number in touched or number not in known)
+        old = [row.status_list for row in rows if now - row.issued_at >= RENEW_AFTER and row.status_list in sizes]
+        for number in dict.fromkeys((*changed, *old[:RENEWED_AT_A_TIME])):
+            await self._look(number, sizes[number], known.get(number), now)
+        self._looked_at = now
+
+    async def _look(self, number: int, size: int, row: Row[Any, Any, Any] | None, now: datetime) -> None:
+        """Publish a list unless it stands published as it is."""
+        async with self._database.read() as connection:
+            entries = [(entry.index, entry.value) async for entry in self._statuses.not_valid(connection, number)]
+        packed = pack(size, entries)
+        digest = hashlib.sha256(packed).digest()
+        if row is None or row.content_sha256 != digest or now - row.issued_at >= RENEW_AFTER:
+            await self._publish(number, size, packed, digest, now)
 
     async def _publish(self, number: int, size: int, packed: bytes, digest: bytes, now: datetime) -> None:
         facts = StatusListFacts(self.address(number), now, now + LIFE, TTL_SECONDS, deflate(packed))
