@@ -1,8 +1,8 @@
-"""Tables of `verification`: published status lists, the transparency log, other cities' trust lists."""
+"""Tables of `verification`: published status lists, the transparency log, other cities' trust lists, batches."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
 
 from foundation.database import metadata
 
@@ -54,4 +54,30 @@ trust_lists = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("imported_at", DateTime(timezone=True), nullable=False),
     Column("withdrawn_at", DateTime(timezone=True), nullable=True),
+)
+
+row_batches = Table(
+    "verification_batches",
+    metadata,
+    Column("batch_id", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("organisation_code", Text, nullable=True),
+    Column("channel", Text, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index("ix_verification_batches_owner", "owner"),
+    Index("ix_verification_batches_expires_at", "expires_at"),
+)
+
+batch_rows = Table(
+    "verification_batch_rows",
+    metadata,
+    Column("batch_id", Text, ForeignKey("verification_batches.batch_id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("row", LargeBinary, nullable=True),
+    Column("state", Text, nullable=False, server_default=text("'waiting'")),
+    Column("verdict", Text, nullable=True),
+    Column("result", LargeBinary, nullable=True),
 )
