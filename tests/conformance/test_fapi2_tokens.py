@@ -13,7 +13,7 @@ from idp.oauth import (
     client_authentication,
     dpop,
     grant,
-    repository,
+    grant_statements,
     sender,
     server,
 )
@@ -66,7 +66,7 @@ async def holder_of_key(op: Op) -> None:
     "FAPI2SPFinalEnsureAuthorizationCodeIsBoundToClient",
     broken=all_of(
         patched(grant.Grant, "redeemable_by", always(True)),
-        patched(repository.Grants, "consume_code", always_async(True)),
+        patched(grant_statements.HotGrants, "redeem", always_async(True)),
         ANY_KEY,
     ),
 )
@@ -80,7 +80,7 @@ async def code_bound_to_client(op: Op) -> None:
     "FAPI2SPFinalAttemptReuseAuthorizationCodeAfterOneSecond",
     broken=all_of(
         patched(grant.Grant, "redeemable_by", always(True)),
-        patched(repository.Grants, "consume_code", always_async(True)),
+        patched(grant_statements.HotGrants, "redeem", always_async(True)),
     ),
 )
 async def code_reuse(op: Op) -> None:
@@ -97,7 +97,7 @@ async def code_reuse(op: Op) -> None:
     "FAPI2SPFinalAttemptToUseExpiredAuthCode",
     broken=all_of(
         patched(grant.Grant, "redeemable_by", always(True)),
-        patched(repository.Grants, "consume_code", always_async(True)),
+        patched(grant_statements.HotGrants, "redeem", always_async(True)),
     ),
 )
 async def expired_code(op: Op) -> None:

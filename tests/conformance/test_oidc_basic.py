@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from idp.oauth import authorization, authorization_request, claims_request, grant, mint, repository, server, userinfo
+from idp.oauth import (
+    authorization,
+    authorization_request,
+    claims_request,
+    grant,
+    grant_statements,
+    mint,
+    server,
+    userinfo,
+)
 from idp.oauth.client import AuthenticationMethod, Client
 from idp.oauth.errors import OAuthError
 from idp.oauth.model import AuthorizationResponse, EndpointRequest, ResponseMode, SignInNeeded
@@ -232,7 +241,7 @@ async def acr_values(op: Op) -> None:
 
 
 CODE_FOREVER = all_of(
-    patched(repository.Grants, "consume_code", always_async(True)),
+    patched(grant_statements.HotGrants, "redeem", always_async(True)),
     patched(grant.Grant, "redeemable_by", always(True)),
 )
 
