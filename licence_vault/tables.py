@@ -125,6 +125,7 @@ licence_accesses = Table(
     Column("fields", ARRAY(Text), nullable=False),
     Column("own", Boolean, nullable=False),
     Column("commitment", LargeBinary, nullable=False),
+    Column("mandate_id", Text, nullable=True),
 )
 
 licence_read_quotas = Table(
@@ -157,6 +158,7 @@ licence_shows = Table(
     Column("decision", Text, nullable=True),
     Column("decided_at", DateTime(timezone=True), nullable=True),
     Column("collected_at", DateTime(timezone=True), nullable=True),
+    Column("mandate_id", Text, nullable=True),
 )
 
 licence_imports = Table(
