@@ -82,7 +82,7 @@ def _complete(operation: dict[str, Any], method: str, path: str) -> None:
     if "HTTPValidationError" in str(responses.get("422", "")):
         responses.pop("422")
     if access and access.way is Way.BEARER:
-        operation["security"] = [{"department": [access.scope]}]
+        operation["security"] = [{"department": [access.scope] if access.scope else []}]
     elif access and access.way is Way.EITHER:
         operation["security"] = [{}, {"department": [access.scope]}]
     request_example, answer_example = EXAMPLES.get((method, path), (None, None))

@@ -69,9 +69,16 @@ async def read(
     reason: Why = "",
     operator: Operator = "",
 ) -> LicenceAnswer:
-    """Return a licence to an entitled department; the holder sees that it was read, and why."""
-    purpose = Purpose(matter_code, case_number, reason, operator)
-    licence = await services_of(request).licences.get(principal_of(request), identifier, purpose)
+    """Return a licence to an entitled department; the holder sees that it was read, and why.
+
+    With a token whose holder allowed `licence_access` (RFC 9396): that licence's allowed fields, once or for
+    the period, for the matter that was allowed.
+    """
+    purpose, principal = Purpose(matter_code, case_number, reason, operator), principal_of(request)
+    if principal.authorization is not None:
+        licence = await services_of(request).vault.authorised.read(principal, identifier, purpose)
+    else:
+        licence = await services_of(request).licences.get(principal, identifier, purpose)
     return LicenceAnswer.model_validate(licence)
 
 

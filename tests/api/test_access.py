@@ -51,6 +51,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/api/v1/licences/{identifier}/qr.png"): Row((403, 404)),
     ("GET", "/api/v1/licences/{identifier}/states"): Row((403, 404)),
     ("POST", "/api/v1/licences/{identifier}/states"): Row((403, 404), json=CHANGE),
+    ("POST", "/api/v1/document-confirmations"): Row((403,), json={"document_sha256": "0" * 64}),
     ("GET", "/api/v1/seals"): Row(opened="lists the caller's own organisation only"),
     ("GET", "/api/v1/seals/{seal_id}/uses"): Row((403, 404)),
     ("POST", "/api/v1/sealed-documents"): Row((403, 404), document=True),

@@ -97,6 +97,7 @@ async def _vault(bench: Bench, renderer: FaceRenderer) -> AsyncIterator[Vault]:
         sealing=signing.sealing,
         holders=people,
         officers=people,
+        acts=people,
         renderer=renderer,
     )
     await vault.catalogue.publish(SYSTEM, TYPE)
