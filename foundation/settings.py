@@ -65,6 +65,11 @@ class Settings(BaseSettings):
     signer_clients: Annotated[tuple[int, ...], NoDecode] = Field(
         (), description="Numbers of the users that may ask the signer, comma separated; its own when empty."
     )
+    seal_proof: str = Field(
+        "",
+        pattern="^(|recorded|required)$",
+        description="What the signer asks for beside the stored intention; required in production, else recorded.",
+    )
     pki_url: str = Field(
         "", description="Base address in certificates, plain http as RFC 5280 advises; the issuer when empty."
     )
@@ -80,6 +85,12 @@ class Settings(BaseSettings):
     sms_gateway_key: SecretStr = Field(SecretStr(""), description="Shared key for the SMS gateway, base64.")
     outbound_networks: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="CIDR blocks outbound calls may reach besides public addresses, comma separated."
+    )
+    batch_results_days: int = Field(
+        7,
+        ge=1,
+        le=90,
+        description="How long the results of a verification batch can be fetched before they are deleted.",
     )
     city_name: str = "演示市"
     service_id: str = Field("CN-5000", pattern=r"^[A-Z]{2}-[0-9]{4,6}$", description="Short name in QR codes.")
@@ -130,6 +141,12 @@ class Settings(BaseSettings):
         if broken:
             raise ValueError("; ".join(broken))
         return self
+
+    @property
+    def seal_proof_required(self) -> bool:
+        """Tell whether the signer wants a seal's use shown by an officer's passkey or a client's key."""
+        usual = "required" if self.profile is Profile.PRODUCTION else "recorded"
+        return (self.seal_proof or usual) == "required"
 
     @property
     def pki_base(self) -> str:

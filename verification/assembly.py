@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from foundation.directory import Directory
-from foundation.jobs import PeriodicJob
+from foundation.jobs import Jobs, PeriodicJob
 from foundation.outbound import OutboundClient
+from verification.batches.service import VerificationBatches
 from verification.cities import UPDATE_EVERY, Cities
 from verification.log.service import SEQUENCE_EVERY, TransparencyLog
 from verification.pack_builder import PackBuilder
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from foundation.cache import Cache
     from foundation.clock import Clock
     from foundation.database import Database
+    from foundation.encryption import FieldCipher
+    from foundation.jobs import JobHandler
     from foundation.settings import Settings
     from keys.assembly import Keys
     from verification.ports import LicenceRecords, LicenceStatuses, LicenceTypes
@@ -45,16 +49,22 @@ class Verification:
     log: TransparencyLog
     cities: Cities | None
     outbound: OutboundClient
+    batches: VerificationBatches | None
 
     async def start(self) -> None:
         """Start the sandbox, so that the first file does not wait for it; raises SandboxUnavailable."""
         await self.sandbox.start()
+
+    def job_handlers(self) -> Mapping[str, JobHandler]:
+        """Return the queued work of this package."""
+        return {} if self.batches is None else self.batches.job_handlers()
 
     def periodic_jobs(self) -> Mapping[str, PeriodicJob]:
         """Return what a worker repeats."""
         return {
             "verification.status_lists": PeriodicJob(self.statuses.publish_changes, PUBLISH_EVERY),
             "verification.log": PeriodicJob(self.log.run, SEQUENCE_EVERY),
+            **({} if self.batches is None else self.batches.periodic_jobs()),
             **(
                 {}
                 if self.cities is None
@@ -78,8 +88,9 @@ def assemble_verification(
     keys: Keys,
     licences: Licences,
     types: LicenceTypes | None = None,
+    cipher: FieldCipher | None = None,
 ) -> Verification:
-    """Join the parts; opens nothing. Without the catalogue no packs are built."""
+    """Join the parts; opens nothing. Without the catalogue no packs are built, without a cipher no batches run."""
     del cache
     sandbox = Sandbox()
     trust = KeysTrust(keys, settings.service_id)
@@ -113,4 +124,15 @@ def assemble_verification(
     )
     statuses = StatusPublisher(database, clock, keys.service, licences, base_url=settings.issuer)
     packs = None if types is None else PackBuilder(clock, keys, trust, statuses, types, settings.service_id)
-    return Verification(service, FastSelfCheck(), sandbox, trust, statuses, packs, log, trust.cities, outbound)
+    batches = None
+    if cipher is not None:
+        batches = VerificationBatches(
+            database,
+            clock=clock,
+            audit=audit,
+            cipher=cipher,
+            jobs=Jobs(),
+            verification=service,
+            kept=timedelta(days=settings.batch_results_days),
+        )
+    return Verification(service, FastSelfCheck(), sandbox, trust, statuses, packs, log, trust.cities, outbound, batches)
