@@ -1,6 +1,7 @@
 """Runs workers and kills them at random moments; a process of its own, started by the test.
 
-The libraries are loaded once and each worker is forked from that, so that a kill a second is possible.
+The libraries are loaded once and each worker is forked from that, so that a kill a second is possible. Most
+workers are killed while they seal, which they say through a pipe; some before they have begun.
 `python -m tests.signing.kill_loop KILLS MOMENT`, with HUFU_* in its environment, ends with 0 once everything
 queued is done.
 """
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PATIENCE_SECONDS = 120
+LONGEST_WORK_SECONDS = 0.8
+KILLED_EARLY = 0.15
 
 
 class SameProcess(Workshop):
@@ -46,8 +49,8 @@ class SameProcess(Workshop):
         return function(*args, **kwargs)
 
 
-async def work(settings: Settings, at: datetime) -> None:
-    """Work the queue off."""
+async def work(settings: Settings, at: datetime, ready: int) -> None:
+    """Work the queue off, after a byte to `ready`."""
     clock = FixedClock(at)
     database = Database(settings.database_url, pool_size=8)
     cipher = FieldCipher(settings.field_key_map(), settings.index_key_bytes() or b"")
@@ -66,6 +69,7 @@ async def work(settings: Settings, at: datetime) -> None:
         second_factors=OneCode(),
         workshop=SameProcess(),
     )
+    os.write(ready, b".")
     await Worker(database, settings.database_url, signing.job_handlers()).run()
 
 
@@ -87,19 +91,24 @@ def main() -> int:
     chance = random.Random(20261122)  # noqa: S311 - moments, not secrets
     deadline = None
     while asyncio.run(waiting(settings.database_url)):
+        told, tells = os.pipe()
         child = os.fork()
         if child == 0:
-            asyncio.run(work(settings, at))
+            asyncio.run(work(settings, at, tells))
             os._exit(0)
+        os.close(tells)
         if kills > 0:
             kills -= 1
-            time.sleep(chance.uniform(0.2, 2.5))
+            if chance.random() >= KILLED_EARLY:
+                os.read(told, 1)
+            time.sleep(chance.uniform(0, LONGEST_WORK_SECONDS))
         else:
             deadline = deadline or time.monotonic() + PATIENCE_SECONDS
             while asyncio.run(waiting(settings.database_url)) and time.monotonic() < deadline:
                 time.sleep(0.5)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(told)
         if deadline is not None and time.monotonic() >= deadline:
             return 1
     return 0
