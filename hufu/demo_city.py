@@ -102,15 +102,17 @@ CITIZENS = (
 
 @dataclass(frozen=True, slots=True)
 class DemoClient:
-    """A department system registered in the demo."""
+    """A department system registered in the demo; `bound` ties its access tokens to a key of its own."""
 
     client_id: str
     name: str
     organisation: DemoOrganisation
     scopes: frozenset[str]
     portal: bool = False
+    bound: bool = False
 
 
+SEALING_SCOPES = frozenset({"seal:apply"})
 PORTAL = DemoClient(
     "food-bureau-portal",
     "演示市食品经营许可系统",
@@ -124,7 +126,6 @@ PORTAL = DemoClient(
             "licence:issue",
             "licence:read",
             "licence:status",
-            "seal:apply",
             "verify:read",
         }
     ),
@@ -135,7 +136,9 @@ LAND_SYSTEM = DemoClient(
     "land-bureau-system",
     "演示市不动产登记系统",
     LAND_BUREAU,
-    frozenset({"licence:issue", "licence:read", "licence:status", "seal:apply", "verify:read"}),
+    frozenset({"licence:issue", "licence:read", "licence:status", "verify:read"}),
 )
-CLIENTS = (PORTAL, WINDOW, LAND_SYSTEM)
+FOOD_SEALING = DemoClient("food-bureau-sealing", "演示市食品经营用章系统", MARKET_BUREAU, SEALING_SCOPES, bound=True)
+LAND_SEALING = DemoClient("land-bureau-sealing", "演示市不动产用章系统", LAND_BUREAU, SEALING_SCOPES, bound=True)
+CLIENTS = (PORTAL, WINDOW, LAND_SYSTEM, FOOD_SEALING, LAND_SEALING)
 PORTAL_REDIRECTS = ("http://localhost:8100/callback", "http://127.0.0.1:8100/callback")

@@ -17,6 +17,7 @@ from foundation.errors import Conflict, TrustServiceError
 from foundation.principal import SYSTEM, Channel, Principal, PrincipalKind
 from foundation.settings import BadSettings, Profile
 from hufu import demo_city
+from idp.oauth.authorization_details import DETAIL_TYPES
 from idp.oauth.clients import ClientRegistration
 from idp.people.errors import UsernameTaken
 from idp.people.officers import Authority
@@ -177,6 +178,7 @@ async def _clients(application: Application, file: Path) -> dict[str, str]:
             sector_identifier="localhost" if client.portal else None,
             scopes=client.scopes,
             grant_types=PORTAL_GRANTS if client.portal else TOKEN_GRANTS,
+            metadata=_metadata(client),
         )
         try:
             made = await application.services.clients.register(SYSTEM, registration, client_id=client.client_id)
@@ -188,6 +190,12 @@ async def _clients(application: Application, file: Path) -> dict[str, str]:
                 )
     _write_private(file, json.dumps({"clients": secrets}, indent=2))
     return secrets
+
+
+def _metadata(client: demo_city.DemoClient) -> dict[str, object]:
+    if client.portal:
+        return {"authorization_details_types": list(DETAIL_TYPES)}
+    return {"dpop_bound_access_tokens": True} if client.bound else {}
 
 
 def _kept_secrets(file: Path) -> dict[str, str]:

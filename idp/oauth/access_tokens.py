@@ -84,6 +84,7 @@ class AccessTokens:
             client_id=client.client_id,
             scopes=frozenset(claims["scope"].split()) & client.scopes,
             sender_constrained="cnf" in claims,
+            proof=proof.dpop[0] if proof is not None and proof.dpop else None,
         )
 
     async def claims(self, token: str, *, audience: str, proof: SenderProof | None = None) -> dict[str, Any]:

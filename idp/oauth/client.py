@@ -18,7 +18,7 @@ from idp.oauth.client_metadata import (
     read_metadata,
 )
 from idp.oauth.jwe import encryption_key
-from idp.oauth.model import CLIENT_SCOPES, USER_SCOPES
+from idp.oauth.model import BOUND_SCOPES, CLIENT_SCOPES, USER_SCOPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -220,8 +220,14 @@ def _check_jwks(registration: ClientRegistration) -> None:
 
 
 def _check_profile(registration: ClientRegistration, metadata: ClientMetadata) -> None:
-    """Hold clients to what their metadata promises."""
+    """Hold clients to what their metadata promises, and to what their scopes demand."""
     method = registration.authentication
+    if registration.scopes & BOUND_SCOPES and not metadata.sender_constrained:
+        raise InvalidInput(
+            f"{', '.join(sorted(BOUND_SCOPES))} needs tokens bound to a key: dpop_bound_access_tokens or mutual TLS.",
+            field="scopes",
+        )
+    _check_front_channel(registration, metadata)
     if method is AuthenticationMethod.TLS and not metadata.tls_client_auth_subject_dn:
         raise InvalidInput("tls_client_auth needs the certificate's subject.", field="tls_client_auth_subject_dn")
     if metadata.fapi and method not in {AuthenticationMethod.PRIVATE_KEY_JWT, AuthenticationMethod.TLS}:
@@ -240,6 +246,15 @@ def _check_profile(registration: ClientRegistration, metadata: ClientMetadata) -
     for algorithm in (metadata.id_token_encrypted_response_alg, metadata.userinfo_encrypted_response_alg):
         if algorithm is not None:
             encryption_key(registration.jwks, algorithm)
+
+
+def _check_front_channel(registration: ClientRegistration, metadata: ClientMetadata) -> None:
+    """Keep the logout page on an origin of the client's (Front-Channel Logout 1.0, section 2)."""
+    if metadata.frontchannel_logout_uri is None:
+        return
+    origins = {urlsplit(uri)[:2] for uri in registration.redirect_uris}
+    if urlsplit(metadata.frontchannel_logout_uri)[:2] not in origins:
+        raise InvalidInput("Must lie on the origin of a redirect URI.", field="frontchannel_logout_uri")
 
 
 def _sector(registration: ClientRegistration) -> str:

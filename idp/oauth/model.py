@@ -17,6 +17,9 @@ CLIENT_SCOPES = frozenset(
     {"licence:issue", "licence:read", "licence:status", "seal:apply", "verify:read", "verify:batch"}
 )
 
+BOUND_SCOPES = frozenset({"seal:apply"})
+"""Scopes for clients only whose every access token is bound to a key of theirs (DPoP or mutual TLS)."""
+
 
 class ResponseMode(StrEnum):
     """How an authorization response travels back."""

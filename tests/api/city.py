@@ -23,6 +23,7 @@ from api.app import create_app
 from foundation.clock import SystemClock
 from foundation.settings import Profile, Settings
 from hufu.commands.init import hold_ceremony
+from hufu.demo.dpop import DpopAuth
 from hufu.seed import seed
 from hufu.wiring import Application, open_application
 from idp.people import totp
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 GATEWAY_KEY = bytes(range(64, 96))
 _OPEN: list[City] = []
-SCOPES = "licence:issue licence:read licence:status seal:apply verify:read"
+SCOPES = "licence:issue licence:read licence:status verify:read"
 
 
 @dataclass
@@ -57,6 +58,7 @@ class City:
     http: httpx2.AsyncClient
     _tokens: dict[tuple[str, str], tuple[str, float]] = field(default_factory=dict)
     _steps: dict[str, int] = field(default_factory=dict)
+    _bound: dict[str, DpopAuth] = field(default_factory=dict)
 
     async def token(self, client_id: str = "food-bureau-portal", scope: str = SCOPES) -> str:
         """Return an access token of a department's system."""
@@ -78,6 +80,12 @@ class City:
     async def headers(self, client_id: str = "food-bureau-portal", scope: str = SCOPES) -> dict[str, str]:
         """Return the Authorization header of a department's system."""
         return {"authorization": f"Bearer {await self.token(client_id, scope)}"}
+
+    def sealing(self, client_id: str = "food-bureau-sealing") -> DpopAuth:
+        """Return the authentication of a system that seals, its tokens bound to a key; one for each client."""
+        if client_id not in self._bound:
+            self._bound[client_id] = DpopAuth(self.url, client_id, self.secrets[client_id], "seal:apply")
+        return self._bound[client_id]
 
     async def one_time_code(self, officer: demo_city.DemoOfficer | demo_city.DemoOperator) -> str:
         """Return a code that was not used before, waiting for the next step where it must."""

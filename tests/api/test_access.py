@@ -205,9 +205,9 @@ async def market_objects(city: City) -> Objects:
     issued = await city.http.post(
         "/api/v1/licences", json=ISSUE, headers=headers | {"idempotency-key": uuid.uuid4().hex}
     )
-    seal = (await city.http.get("/api/v1/seals", headers=headers)).json()["seals"][0]["seal_id"]
+    seal = (await city.http.get("/api/v1/seals", auth=city.sealing())).json()["seals"][0]["seal_id"]
     files = {"document": ("a.pdf", blank_pdf())}
-    sealed = await city.http.post("/api/v1/sealed-documents", files=files, data={"seal_id": seal}, headers=headers)
+    sealed = await city.http.post("/api/v1/sealed-documents", files=files, data={"seal_id": seal}, auth=city.sealing())
     async with await officer_client(city, demo_city.OFFICERS[0]) as officer:
         data = {"form_token": await form_token(officer, "/desk/seal"), "seal_id": seal}
         begun = await officer.post("/desk/seal", files=files, data=data)
@@ -219,7 +219,13 @@ async def market_objects(city: City) -> Objects:
     )
 
 
-async def send(http: httpx2.AsyncClient, route: tuple[str, str], objects: Objects, extra: dict[str, str]) -> int:
+async def send(
+    http: httpx2.AsyncClient,
+    route: tuple[str, str],
+    objects: Objects,
+    extra: dict[str, str],
+    auth: httpx2.Auth | None = None,
+) -> int:
     method, path = route
     row = ROWS[route]
     files = {"document": ("a.pdf", blank_pdf())} if row.document else None
@@ -229,7 +235,7 @@ async def send(http: httpx2.AsyncClient, route: tuple[str, str], objects: Object
     if ACCESS[route].way is Way.PAGE and method == "POST":
         data["form_token"] = await form_token(http, "/v")
     answer = await http.request(
-        method, objects.address(path), json=row.json, data=data or None, files=files, headers=extra
+        method, objects.address(path), json=row.json, data=data or None, files=files, headers=extra, auth=auth
     )
     return answer.status_code
 
@@ -247,7 +253,9 @@ async def test_nobody_reaches_another_department_or_person(city: City) -> None:
             if row.opened:
                 continue
             key = {"idempotency-key": uuid.uuid4().hex}
-            if ACCESS[route].way is Way.BEARER:
+            if ACCESS[route].scope == "seal:apply":
+                found = await send(city.http, route, objects, key, city.sealing("land-bureau-sealing"))
+            elif ACCESS[route].way is Way.BEARER:
                 found = await send(city.http, route, objects, token | key)
             else:
                 found = await send(officer if ACCESS[route].actor == "officer" else citizen, route, objects, {})

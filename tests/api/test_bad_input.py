@@ -155,9 +155,9 @@ async def test_a_file_over_the_limit_is_refused(city: City) -> None:
 
 
 async def test_forms_name_what_is_missing_repeated_or_unknown(city: City) -> None:
-    headers = await city.headers()
+    auth = city.sealing()
     path = "/api/v1/sealed-documents"
-    missing = problem(await city.http.post(path, data={"level": "B-T"}, headers=headers))
+    missing = problem(await city.http.post(path, data={"level": "B-T"}, auth=auth))
     assert {error["field"] for error in missing["errors"]} == {"document", "seal_id"}
     files = {"document": ("a.pdf", blank_pdf())}
     cases: list[tuple[dict[str, Any], str]] = [
@@ -170,7 +170,7 @@ async def test_forms_name_what_is_missing_repeated_or_unknown(city: City) -> Non
         ({"seal_id": "a", "placement": '{"kind": "invisible", "kind": "invisible"}'}, "kind"),
     ]
     for data, field in cases:
-        answer = problem(await city.http.post(path, data=data, files=files, headers=headers))
+        answer = problem(await city.http.post(path, data=data, files=files, auth=auth))
         assert field in {error["field"] for error in answer["errors"]}, (data, answer)
 
 

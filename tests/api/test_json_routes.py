@@ -92,23 +92,23 @@ async def test_the_code_picture_reads_back_as_the_code(city: City) -> None:
 
 
 async def test_a_document_is_sealed_in_one_call_and_read_back(city: City) -> None:
-    headers = await city.headers()
-    seals = (await city.http.get("/api/v1/seals", headers=headers)).json()["seals"]
+    auth = city.sealing()
+    seals = (await city.http.get("/api/v1/seals", auth=auth)).json()["seals"]
     place = '{"kind": "rectangle", "page": 1, "x": 300, "y": 120}'
     answer = await city.http.post(
         "/api/v1/sealed-documents",
         files={"document": ("a.pdf", blank_pdf())},
         data={"seal_id": seals[0]["seal_id"], "placement": place, "level": "B-T"},
-        headers=headers,
+        auth=auth,
     )
     assert answer.status_code == 201, answer.text
     sealed = answer.json()
-    file = await city.http.get(sealed["location"], headers=headers)
+    file = await city.http.get(sealed["location"], auth=auth)
     assert hashlib.sha256(file.content).hexdigest() == sealed["sha256"]
     assert sealed["level"] == "B-T"
-    uses = await city.http.get(f"/api/v1/seals/{seals[0]['seal_id']}/uses", headers=headers)
+    uses = await city.http.get(f"/api/v1/seals/{seals[0]['seal_id']}/uses", auth=auth)
     assert uses.json()["uses"][0]["sealed_sha256"] == sealed["sha256"]
-    foreign = await city.http.get(sealed["location"], headers=await city.headers("land-bureau-system"))
+    foreign = await city.http.get(sealed["location"], auth=city.sealing("land-bureau-sealing"))
     assert foreign.status_code == 404
 
 
