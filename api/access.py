@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from fastapi.routing import APIRoute, iter_route_contexts
 
+from idp.oauth.authorization_details import DOCUMENT_SIGNATURE, LICENCE_ACCESS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -33,7 +35,8 @@ class Way(StrEnum):
 class Access:
     """One row.
 
-    `scope` is what a token must carry. `actor` says which sessions a page takes: `any`,
+    `scope` is what a token must carry; a token a person gave for one act passes where `act` is its
+    type, and nowhere else. `actor` says which sessions a page takes: `any`,
     `citizen`, `officer` or `operator`. `per_minute` limits one network source on an open route. EITHER
     routes take a token, or nobody's within that limit. PROTOCOL routes authenticate by a
     rule of their own (OAuth, OCSP, TSA).
@@ -41,13 +44,14 @@ class Access:
 
     way: Way
     scope: str = ""
+    act: str = ""
     actor: str = "any"
     per_minute: int = 0
 
 
-def bearer(scope: str) -> Access:
-    """Return the row of a route for tokens with `scope`."""
-    return Access(Way.BEARER, scope=scope)
+def bearer(scope: str, *, act: str = "") -> Access:
+    """Return the row of a route for tokens with `scope`, or bound to an act of one type."""
+    return Access(Way.BEARER, scope=scope, act=act)
 
 
 def page(actor: str = "any") -> Access:
@@ -101,11 +105,20 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("POST", "/api/v1/verifications/qr"): either("verify:read", 60),
     ("POST", "/api/v1/verifications/pdf"): either("verify:read", 12),
     ("POST", "/api/v1/verifications/receipt"): either("verify:read", 60),
+    ("POST", "/api/v1/verification-batches"): bearer("verify:batch"),
+    ("GET", "/api/v1/verification-batches/{batch_id}"): bearer("verify:batch"),
+    ("GET", "/api/v1/verification-batches/{batch_id}/results"): bearer("verify:batch"),
+    ("GET", "/desk/batches"): page("officer"),
+    ("POST", "/desk/batches"): page("officer"),
+    ("GET", "/desk/batches/{batch_id}"): page("officer"),
+    ("GET", "/desk/batches/{batch_id}/state"): page("officer"),
+    ("GET", "/desk/batches/{batch_id}/results"): page("officer"),
     ("GET", "/api/v1/licence-types"): open_to_all(120),
     ("GET", "/api/v1/licence-types/{type_code}"): open_to_all(120),
     ("POST", "/api/v1/licences"): bearer("licence:issue"),
     ("GET", "/api/v1/licences"): bearer("licence:read"),
-    ("GET", "/api/v1/licences/{identifier}"): bearer("licence:read"),
+    ("GET", "/api/v1/licences/{identifier}"): bearer("licence:read", act=LICENCE_ACCESS),
+    ("POST", "/api/v1/document-confirmations"): bearer("", act=DOCUMENT_SIGNATURE),
     ("GET", "/api/v1/licences/{identifier}/pdf"): bearer("licence:read"),
     ("GET", "/api/v1/licences/{identifier}/qr.png"): bearer("licence:read"),
     ("GET", "/api/v1/licences/{identifier}/states"): bearer("licence:read"),
@@ -128,6 +141,14 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("POST", "/register"): open_to_all(20),
     ("GET", "/sign-in"): open_to_all(),
     ("POST", "/sign-in"): open_to_all(60),
+    ("GET", "/sign-in/code"): open_to_all(),
+    ("POST", "/sign-in/code"): open_to_all(30),
+    ("GET", "/sign-in/qr"): open_to_all(30),
+    ("POST", "/sign-in/qr"): open_to_all(600),
+    ("GET", "/sign-in/phone/{ticket}"): page("citizen"),
+    ("POST", "/sign-in/phone/{ticket}"): page("citizen"),
+    ("GET", "/recover"): open_to_all(),
+    ("POST", "/recover"): open_to_all(30),
     ("GET", "/second-factor"): open_to_all(),
     ("POST", "/second-factor"): open_to_all(60),
     ("POST", "/sign-out"): open_to_all(),
@@ -165,6 +186,7 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("GET", "/api/v1/trust-list"): open_to_all(30),
     ("GET", "/api/v1/offline-pack"): open_to_all(30),
     ("POST", "/licences/{identifier}/show"): page("citizen"),
+    ("GET", "/licences/{identifier}/show"): page("citizen"),
     ("GET", "/shows/{show_id}"): page("citizen"),
     ("GET", "/shows/{show_id}/state"): page("citizen"),
     ("POST", "/shows/{show_id}"): page("citizen"),
@@ -177,6 +199,8 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("POST", "/mandates/new"): page("citizen"),
     ("POST", "/mandates/code"): page("citizen"),
     ("POST", "/mandates/{mandate_id}"): page("citizen"),
+    ("GET", "/mandates/{mandate_id}/delegate"): page("citizen"),
+    ("POST", "/mandates/{mandate_id}/delegate"): page("citizen"),
     ("GET", "/presence"): page("citizen"),
     ("POST", "/presence"): page("citizen"),
     ("GET", "/desk/counter"): page("officer"),
@@ -190,14 +214,26 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("POST", "/acting/agents"): page("citizen"),
     ("POST", "/acting/agencies/{agency_id}"): page("citizen"),
     ("GET", "/security"): page(),
-    ("POST", "/security/sessions/{session_id}"): page(),
+    ("GET", "/devices"): page(),
+    ("POST", "/devices/{session_id}"): page(),
+    ("GET", "/notices"): page("citizen"),
+    ("GET", "/accounts"): page("citizen"),
+    ("POST", "/accounts"): page("citizen"),
+    ("POST", "/accounts/{merge_id}"): page("citizen"),
+    ("GET", "/my-data"): page(),
+    ("POST", "/my-data"): page(),
+    ("GET", "/my-data/close"): page("citizen"),
+    ("POST", "/my-data/close"): page("citizen"),
+    ("GET", "/security/mobile"): page("citizen"),
+    ("POST", "/security/mobile"): page("citizen"),
+    ("GET", "/security/totp"): page(),
+    ("POST", "/security/totp/remove"): page(),
     ("POST", "/security/password"): page(),
     ("POST", "/security/totp"): page(),
     ("POST", "/security/totp/confirm"): page(),
     ("POST", "/security/passkeys/begin"): page(),
     ("POST", "/security/passkeys/finish"): page(),
     ("POST", "/security/passkeys/{credential}"): page(),
-    ("POST", "/security/data"): page(),
     ("POST", "/sign-in/passkey/begin"): open_to_all(60),
     ("POST", "/sign-in/passkey/finish"): open_to_all(60),
     ("GET", "/desk/issue"): page("officer"),

@@ -12,7 +12,7 @@ from api.access import rows_missing
 from api.dependencies import guard
 from api.metrics import Metrics
 from api.middleware import BodyLimit, LastResort, Observe, SecurityHeaders
-from api.routes import health, licences, log, oauth, offline, pki, seals, shows, verification
+from api.routes import batches, confirmations, health, licences, log, oauth, offline, pki, seals, shows, verification
 from api.web.guard import page_guard
 from api.web.pages import (
     account,
@@ -24,12 +24,18 @@ from api.web.pages import (
     desk_records,
     issue,
     mandates,
+    mobile,
     operate,
+    own,
     provider,
     public,
+    qr,
     real_name,
+    recover,
     security,
+    sign_in,
 )
+from api.web.pages import batches as batch_pages
 from api.web.pages import offline as offline_pages
 from api.web.pages import shows as show_pages
 from api.web.rendering import STATIC, catalogue_ready
@@ -53,10 +59,12 @@ def json_routers() -> list[APIRouter]:
     """Return the JSON routers, hottest paths first (Starlette matches in order)."""
     return [
         verification.router,
+        batches.router,
         licences.router,
         licences.catalogue_router,
         seals.router,
         shows.router,
+        confirmations.router,
         pki.router,
         offline.router,
         log.router,
@@ -70,9 +78,14 @@ def page_routers() -> list[APIRouter]:
         public,
         offline_pages,
         account,
+        sign_in,
+        qr,
+        recover,
         citizen,
         real_name,
         security,
+        mobile,
+        own,
         mandates,
         acting,
         counter,
@@ -83,6 +96,7 @@ def page_routers() -> list[APIRouter]:
         desk,
         issue,
         desk_records,
+        batch_pages,
     )
     return [module.router for module in pages]
 

@@ -35,7 +35,7 @@ BY_IDENTIFIER = {"identifier": IDENTIFIER, "compare": {"holder_name": "陈伟"}}
 BY_QR = {"text": "http://localhost:8000/v#HF1PDNI…"}
 BY_RECEIPT = {"receipt": "eyJhbGciOiJFUzI1NiIsInR5cCI6InZlcmlmaWNhdGlvbi1yZWNlaXB0K2p3dCJ9.…"}
 SCAN = {
-    "code": "HUFU-SHOW:3q2-7wD8…",
+    "code": "HUFU-SHOW:4820175936…",
     "matter_code": "500100-0131-001",
     "case_number": "2026-0131-000042",
     "reason": "核对经营许可原件",

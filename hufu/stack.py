@@ -69,15 +69,22 @@ def stack(
     """
     for name, wanted in (("HUFU_PORT", port), ("HUFU_PORTAL_PORT", portal_port)):
         _require_free(name, wanted)
-    gateway_port = free_port()
-    gateway = f"http://127.0.0.1:{gateway_port}"
-    with surroundings(port=port, real_name_gateway_url=gateway, outbound_networks=(LOOPBACK,), **overrides) as settings:
+    gateway_port, messages_port = free_port(), free_port()
+    outside = {
+        "real_name_gateway_url": f"http://127.0.0.1:{gateway_port}",
+        "sms_gateway_url": f"http://127.0.0.1:{messages_port}",
+        "outbound_networks": (LOOPBACK,),
+    }
+    with surroundings(port=port, **outside, **overrides) as settings:
         say("PostgreSQL and Redis are up.")
         migrate(settings.database_url)
         children: dict[str, GuardedServer] = {}
         try:
             children["authority"] = _start(
                 settings, "authority", ["tests.support.real_name_authority", "--port", str(gateway_port)]
+            )
+            children["messages"] = _start(
+                settings, "messages", ["tests.support.sms_gateway", "--port", str(messages_port)]
             )
             report = _prepare(settings, say)
             children["service"] = _start(settings, "service", ["hufu", "serve"])

@@ -40,6 +40,7 @@ _GENERATED = {
     "index_key": _random_key,
     "keystore_passphrase": lambda: secrets.token_urlsafe(32),
     "real_name_gateway_key": _random_key,
+    "sms_gateway_key": _random_key,
 }
 
 

@@ -9,6 +9,9 @@ carries a signed receipt for the case file. All within five minutes of the offer
 from __future__ import annotations
 
 import hashlib
+import re
+import secrets
+import unicodedata
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,12 +19,12 @@ from typing import TYPE_CHECKING
 
 from foundation.audit import AuditEvent
 from foundation.errors import InvalidInput, NotFound, NotPermitted
-from foundation.ids import new_id, new_secret
-from licence_vault.access import Entitlement, Way, is_holder, masked, works_for
+from foundation.ids import new_id
+from licence_vault.access import Entitlement, Way, is_holder, masked, party_of, works_for
 from licence_vault.errors import LicenceNotFound, ShowNotFound, ShowNotReleased
 from licence_vault.identifier import parse_identifier
-from licence_vault.model import Licence, Purpose
-from licence_vault.reading import checked_purpose, require_complete
+from licence_vault.model import Licence, Mandated, Purpose
+from licence_vault.reading import NO_PURPOSE, checked_purpose, require_complete
 from licence_vault.receipts import Access, Receipts
 from licence_vault.repository import LicenceRepository, StoredLicence
 from licence_vault.show_repository import REFUSED, RELEASED, ShowRepository, StoredShow
@@ -39,11 +42,13 @@ if TYPE_CHECKING:
     from foundation.principal import Principal
     from keys.jws import TokenSigner
     from licence_vault.catalogue import Catalogue
-    from licence_vault.ports import HolderIndexes
+    from licence_vault.ports import Mandates
     from licence_vault.reading import LicenceReader
 
 LIFETIME = timedelta(minutes=5)
-CODE_BITS = 192
+CODE_DIGITS = 40
+"""Digits alone, read out and typed in ten groups of four; 132 bits, above the 128 a code must have."""
+
 MAX_LICENCES = 10
 MAX_FIELDS = 80
 PREFIX = "HUFU-SHOW:"
@@ -112,7 +117,7 @@ class ShowService:
         cipher: FieldCipher,
         directory: Directory,
         catalogue: Catalogue,
-        holders: HolderIndexes,
+        mandates: Mandates,
         reader: LicenceReader,
         receipts: TokenSigner,
         issuer: str,
@@ -124,31 +129,35 @@ class ShowService:
         self._cipher = cipher
         self._directory = directory
         self._catalogue = catalogue
-        self._holders = holders
+        self._mandates = mandates
         self._reader = reader
         self._receipts = receipts
         self._issuer = issuer
 
-    async def offer(self, principal: Principal, identifiers: Sequence[str]) -> ShowCode:
-        """Make a code for some of the signed-in person's own licences.
+    async def offer(
+        self, principal: Principal, identifiers: Sequence[str], *, mandate_id: str | None = None
+    ) -> ShowCode:
+        """Make a code for some licences of the signed-in person or enterprise, or of the giver of a mandate.
 
-        Raises: NotPermitted, InvalidInput, LicenceNotFound.
+        Raises: NotPermitted, InvalidInput, LicenceNotFound, MandateRefused.
         """
-        if not is_holder(principal) or principal.person_id is None:
+        party = party_of(principal)
+        if not is_holder(principal) or party is None:
             raise NotPermitted("须先完成实名认证 / prove your real name first.")
         wanted = [str(parse_identifier(identifier)) for identifier in dict.fromkeys(identifiers)]
         if not 1 <= len(wanted) <= MAX_LICENCES:
             raise InvalidInput(f"须选 1 至 {MAX_LICENCES} 份证照 / choose 1 to {MAX_LICENCES}.", field="identifiers")
-        now, code = self._clock.now(), new_secret(CODE_BITS)
+        now, code = self._clock.now(), f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
         offered = ShowCode(new_id("show"), code, now + LIFETIME)
         async with self._database.transaction() as connection:
-            owned = await self._owned(connection, principal.person_id, wanted)
+            owned = await self._owned(connection, principal, wanted, mandate_id)
             await ShowRepository(connection, self._cipher).add(
                 {
                     "show_id": offered.show_id,
                     "code_hash": _hash(code),
                     "licence_ids": [one.licence_id for one in owned],
-                    "person_id": principal.person_id,
+                    "person_id": party,
+                    "mandate_id": mandate_id,
                     "offered_by": principal.audit_name,
                     "created_at": now,
                     "expires_at": offered.expires_at,
@@ -173,7 +182,7 @@ class ShowService:
             await self._matter(named.matter_code)
         async with self._database.transaction() as connection:
             shows = ShowRepository(connection, self._cipher)
-            show = await shows.scan(_hash(code.removeprefix(PREFIX)), principal, named, fields, self._clock.now())
+            show = await shows.scan(_hash(_as_shown(code)), principal, named, fields, self._clock.now())
             if show is None:
                 raise ShowNotFound("亮证码无效或已使用 / the code is unknown, spent or expired.")
             await self._record(connection, principal, "scan", show.show_id, matter_code=named.matter_code)
@@ -199,7 +208,7 @@ class ShowService:
         """End an offer before it is collected; raises ShowNotFound."""
         async with self._database.transaction() as connection:
             shows = ShowRepository(connection, self._cipher)
-            if await shows.withdraw(show_id, principal.person_id or "", self._clock.now()) is None:
+            if await shows.withdraw(show_id, party_of(principal) or "", self._clock.now()) is None:
                 raise ShowNotFound("没有可撤回的亮证 / nothing to withdraw.")
             await self._record(connection, principal, "withdraw", show_id)
 
@@ -215,23 +224,29 @@ class ShowService:
             if show is None:
                 raise ShowNotReleased("持证人尚未同意,或已过期、已领取 / not released, expired or collected before.")
             found = await self._licences(connection, show.licence_ids)
-            granted = Entitlement(Way.SHOWN, None if show.fields is None else frozenset(show.fields))
+            granted = [await self._granted(connection, principal, show, one) for one in found]
             purpose = Purpose(show.matter_code, show.case_number, show.reason, show.operator)
             views = await self._reader.views(connection, found)
             receipts = Receipts(connection, self._cipher, self._audit)
-            ids = [await receipts.leave(Access(principal, one, granted, purpose, now)) for one in found]
+            ids = [
+                await receipts.leave(Access(principal, one, way, purpose, now, show.mandate_id))
+                for one, way in zip(found, granted, strict=True)
+            ]
             await self._record(connection, principal, "collect", show_id, accesses=ids)
         licences = tuple(
-            replace(masked(view, granted), access_id=access_id) for view, access_id in zip(views, ids, strict=True)
+            replace(masked(view, way), access_id=access_id)
+            for view, way, access_id in zip(views, granted, ids, strict=True)
         )
         return Shown(licences, self._receipt(principal, show, licences, now))
 
     async def _decide(self, principal: Principal, show_id: str, decision: str) -> Show:
         async with self._database.transaction() as connection:
             shows = ShowRepository(connection, self._cipher)
-            show = await shows.decide(show_id, principal.person_id or "", decision, self._clock.now())
+            show = await shows.decide(show_id, party_of(principal) or "", decision, self._clock.now())
             if show is None:
                 raise ShowNotFound("没有待确认的亮证 / nothing to decide.")
+            if decision == RELEASED:
+                await self._require_mandate(connection, show)
             await self._record(connection, principal, decision, show_id)
             return await self._view(connection, show)
 
@@ -241,17 +256,47 @@ class ShowService:
             raise NotPermitted("Scanning needs an officer or a client with scope licence:read.")
 
     async def _owned(
-        self, connection: AsyncConnection, person_id: str, identifiers: Sequence[str]
+        self, connection: AsyncConnection, principal: Principal, identifiers: Sequence[str], mandate_id: str | None
     ) -> list[StoredLicence]:
-        indexes = set(await self._holders.of_person(connection, person_id))
+        """Return the named licences if all are the principal's, or the mandate's giver's."""
+        if mandate_id is None:
+            indexes = await self._reader.indexes(connection, principal)
+        else:
+            agent_id = principal.person_id or ""
+            giver = await self._mandates.check(connection, mandate_id=mandate_id, agent_id=agent_id, asked=None)
+            indexes = giver.holder_indexes
         repository = LicenceRepository(connection, self._cipher)
         owned = []
         for identifier in identifiers:
             stored = await repository.by_identifier(identifier)
-            if stored is None or not stored.holder_indexes & indexes:
+            if stored is None or stored.holder_indexes.isdisjoint(indexes):
                 raise LicenceNotFound("没有这份证照 / no such licence.")
             owned.append(stored)
+        if mandate_id is None and len(await self._reader.entrusted(connection, principal, owned, NO_PURPOSE)) != len(
+            owned
+        ):
+            raise LicenceNotFound("没有这份证照 / no such licence.")
         return owned
+
+    async def _require_mandate(self, connection: AsyncConnection, show: StoredShow) -> None:
+        """Refuse a release that the mandate does not cover, before the window is told to collect."""
+        if show.mandate_id is None:
+            return
+        for stored in await self._licences(connection, show.licence_ids):
+            asked = _mandated(show, stored)
+            await self._mandates.check(connection, mandate_id=show.mandate_id, agent_id=show.person_id, asked=asked)
+
+    async def _granted(
+        self, connection: AsyncConnection, principal: Principal, show: StoredShow, stored: StoredLicence
+    ) -> Entitlement:
+        """Return what the window gets of one licence; a mandate is used now, and may be revoked by now."""
+        fields = None if show.fields is None else frozenset(show.fields)
+        if show.mandate_id is None:
+            return Entitlement(Way.SHOWN, fields)
+        giver = await self._mandates.use(
+            connection, principal, mandate_id=show.mandate_id, agent_id=show.person_id, asked=_mandated(show, stored)
+        )
+        return Entitlement(Way.MANDATE, giver.fields if fields is None else fields)
 
     async def _licences(self, connection: AsyncConnection, licence_ids: Sequence[str]) -> list[StoredLicence]:
         repository = LicenceRepository(connection, self._cipher)
@@ -305,12 +350,21 @@ class ShowService:
         return self._receipts.sign(claims, typ="access-receipt+jwt")
 
 
+def _as_shown(unverified_code: str) -> str:
+    """Return a code as it was made: without the prefix, and without the spaces people type between groups."""
+    return re.sub(r"[\s\-]", "", unicodedata.normalize("NFKC", unverified_code)).removeprefix(PREFIX.replace("-", ""))
+
+
 def _hash(code: str) -> bytes:
     return hashlib.sha256(code.encode("utf-8", "replace")).digest()
 
 
+def _mandated(show: StoredShow, stored: StoredLicence) -> Mandated:
+    return Mandated(show.matter_code or "", stored.type_code, show.fields or (), show.case_number)
+
+
 def _concerns(principal: Principal, show: StoredShow) -> bool:
-    if principal.person_id is not None and principal.person_id == show.person_id:
+    if party_of(principal) == show.person_id:
         return True
     return show.reader is not None and principal.audit_name == show.reader
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
     from starlette.responses import Response
 
-SESSION, PENDING, DEVICE, FORM = "hufu-session", "hufu-pending", "hufu-device", "hufu-form"
+SESSION, PENDING, DEVICE, FORM, SHOW = "hufu-session", "hufu-pending", "hufu-device", "hufu-form", "hufu-show"
 DEVICE_SECONDS = 400 * 24 * 3600
 PREFERENCE_SECONDS = 365 * 24 * 3600
 
@@ -44,6 +44,26 @@ def put(request: HTTPConnection, response: Response, name: str, value: str, *, m
         httponly=True,
         samesite="lax",
     )
+
+
+def put_for_page(
+    request: HTTPConnection, response: Response, name: str, value: str, *, path: str, max_age: int
+) -> None:
+    """Set a cookie that comes back to one page of ours alone, and to no request another site causes."""
+    response.set_cookie(
+        page_name(request, name),
+        value,
+        max_age=max_age,
+        path=path,
+        secure=secure(request),
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def page_name(request: HTTPConnection, name: str) -> str:
+    """Return `__Secure-name` under https: `__Host-` is for cookies of the whole site."""
+    return f"__Secure-{name}" if secure(request) else name
 
 
 def drop(request: HTTPConnection, response: Response, name: str) -> None:

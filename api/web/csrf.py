@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FIELD = "form_token"
 _NEW, _READ = "hufu.form_secret", "hufu.forms"
 MAX_FIELDS = 120
+MAX_PASSWORD_CHARS = 500
 
 
 class ForeignForm(NotPermitted):
@@ -94,3 +95,9 @@ def text_of(form: FormData, name: str, *, limit: int = 200) -> str:
     """Return a text field, stripped and cut at a length no honest input reaches."""
     value = form.get(name)
     return value.strip()[:limit] if isinstance(value, str) else ""
+
+
+def password_of(form: FormData, name: str) -> str:
+    """Return a password exactly as typed, cut at a length no honest input reaches."""
+    value = form.get(name)
+    return value[:MAX_PASSWORD_CHARS] if isinstance(value, str) else ""

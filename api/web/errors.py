@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from api.context import services_of
 from api.web import sessions
 from api.web.i18n import N_, language_of, translate
-from api.web.messages import sentence_of
 from api.web.rendering import page, see_other, with_next
+from api.web.wrong import error_sentence
 from foundation.errors import NotAuthenticated, ServiceUnavailable, TrustServiceError
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ HEADINGS = {
 OTHER = N_("出了点问题")
 INTERNAL = N_("问题已记录，您的操作没有生效。请稍后再试。")
 MISSING = N_("地址可能写错了，或者内容已经移走。")
+METHOD = N_("这一页要从上一页的按钮进入，不能直接打开或刷新。请返回后再点一次按钮。")
 SERVER_ERROR = 500
+WRONG_METHOD = 405
 NOT_FOUND = 404
 
 
@@ -48,11 +50,11 @@ async def error_page(request: Request, status: int, error: TrustServiceError | N
     except ServiceUnavailable:
         sessions.forget(request)
     language = language_of(request)
-    sentence = sentence_of(error) if error else (INTERNAL if status >= SERVER_ERROR else MISSING)
+    unnamed = METHOD if status == WRONG_METHOD else INTERNAL if status >= SERVER_ERROR else MISSING
+    sentence = error_sentence(error, language) if error else translate(unnamed, language)
     context = {
         "heading": translate(HEADINGS.get(status, OTHER), language),
-        "sentence": translate(sentence, language),
-        "advice": "",
+        "sentence": sentence,
         "back": back_address(request),
     }
     return await page(request, "error.html", context, status=status)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 FIELD_RULES: Mapping[str, str] = {
     "username": N_("用户名须为 4 到 32 个字母、数字、汉字或 . _ -，且不能全是数字。"),
-    "password": N_("密码太短、太常见或太容易猜到，请换一个更长的。"),
     "mobile": N_("手机号须为 11 位，以 13 至 19 开头。"),
     "name": N_("请填写证件上的姓名，不加空格或符号。"),
     "citizen_id_number": N_("公民身份号码须为 18 位，请检查日期和末位校验码。"),
@@ -39,16 +38,18 @@ FIELD_RULES: Mapping[str, str] = {
 
 SENTENCES: Mapping[type[base.TrustServiceError], str] = {
     people.UsernameTaken: N_("这个用户名已经有人用了，请换一个。"),
-    people.WeakPassword: FIELD_RULES["password"],
     people.SignInRefused: N_("用户名或密码不对。请检查大小写后再试。"),
     people.SecondFactorRefused: N_("动态码不对或已经用过。请等下一个动态码再输。"),
-    people.SignInThrottled: N_("试的次数太多，已暂停几分钟。请稍后再试。"),
+    people.SignInThrottled: N_("试的次数太多，为保护您的账号已暂停。没有锁定，也可以换一种方式登录。"),
+    people.MessageJustSent: N_("验证码刚刚已经发出，请看手机短信。"),
     people.PasskeyRefused: N_("这把通行密钥没有通过验证。请重试，或换一种方式登录。"),
     people.CodeRefused: N_("验证码不对或已经过期。请重新获取。"),
     people.MandateRefused: N_("这份授权不包括这件事，或者已经失效。"),
     base.StepUpRequired: N_("这件事需要更高的实名等级，或者刚刚登录过。请先实名或重新登录。"),
     people.AccountClosed: N_("这个账号已停用。请到办事大厅咨询。"),
-    people.RealNameQuotaExhausted: N_("为防止银行锁卡，今天不能再试了。请换一张卡，或明天再来。"),
+    people.RealNameQuotaExhausted: N_("为防止卡被锁住，今天不能再试了。请换一种方式，或到办事大厅现场核验。"),
+    people.RecoveryRefused: N_("填写的内容对不上。为了保护您，不会说明是哪一项。请逐项检查，也可以到办事大厅办理。"),
+    people.SecondFactorRequired: N_("请先用动态码或通行密钥重新登录，再做这一步。"),
     people.RealNameConflict: N_("核对结果与您已有的实名信息不一致。请带身份证到办事大厅办理。"),
     people.AuthorityMissing: N_("您没有办理这件事的授权。请联系本单位管理员。"),
     InteractionExpired: N_("这次登录已经过期或已经完成。请回到办事系统重新开始。"),
@@ -79,8 +80,8 @@ SENTENCES: Mapping[type[base.TrustServiceError], str] = {
     vault.LicenceNotFound: N_("没有找到这件证照，或者它不在您名下。"),
     vault.ShowNotFound: N_("亮证码无效、已用过或已过期。请申请人重新出示。"),
     vault.ShowNotReleased: N_("申请人还没有同意，或者已经查看过。"),
-    vault.AccessQuotaExceeded: N_("查阅次数已达上限，请稍后再试。"),
-    base.TooManyRequests: N_("操作太频繁，请等一分钟再试。"),
+    vault.AccessQuotaExceeded: N_("查阅次数已达上限。"),
+    base.TooManyRequests: N_("操作太频繁。"),
     base.LimitExceeded: N_("内容超过上限。"),
     base.NotFound: N_("没有找到您要的内容，或者您无权查看。"),
     base.NotPermitted: N_("您没有权限打开这一页。"),
@@ -90,6 +91,18 @@ SENTENCES: Mapping[type[base.TrustServiceError], str] = {
     base.UpstreamUnavailable: N_("外部机构暂时没有应答。您填的内容没有问题，请过几分钟再试。"),
     base.ServiceUnavailable: N_("服务暂时不可用，请过几分钟再试。您的内容没有丢失。"),
     base.TrustServiceError: N_("没有办成，请稍后再试。"),
+}
+
+
+PASSWORD_FLAWS: Mapping[people.PasswordFlaw, str] = {
+    people.PasswordFlaw.TOO_SHORT: N_("密码太短：至少 8 个字符。可以用几个不相干的词，例如“竹子-早班车-蓝伞”。"),
+    people.PasswordFlaw.TOO_LONG: N_("密码太长：最多 128 个字符。"),
+    people.PasswordFlaw.ACCOUNT_NAME: N_("密码里有您的用户名或手机号，别人会先猜它。请换成不相干的几个词。"),
+    people.PasswordFlaw.COMMON: N_("这是很多人用过、已经泄露的密码。请换成几个不相干的词。"),
+    people.PasswordFlaw.DATE: N_("密码像是生日或日期，容易被猜到。请换成几个不相干的词。"),
+    people.PasswordFlaw.SEQUENCE: N_("密码是连续或重复的字符（如 abcd、1111）。请换成几个不相干的词。"),
+    people.PasswordFlaw.KEYBOARD: N_("密码是键盘上相邻的键（如 qwer）。请换成几个不相干的词。"),
+    people.PasswordFlaw.GUESSABLE: N_("密码太容易猜到。请再加长，或换成几个不相干的词。"),
 }
 
 
@@ -117,6 +130,8 @@ def told(error: base.TrustServiceError, fields: frozenset[str] = frozenset()) ->
 
 def sentence_of(error: base.TrustServiceError) -> str:
     """Return the sentence of the error's class or of its nearest ancestor."""
+    if isinstance(error, people.WeakPassword):
+        return PASSWORD_FLAWS[error.flaw]
     for ancestor in type(error).__mro__:
         found = SENTENCES.get(ancestor)
         if found is not None:

@@ -16,7 +16,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from api.context import request_id_of, services_of
 from api.web import csrf
 from api.web.i18n import ENGLISH, LANGUAGES, english_texts, language_of, translate
+from api.web.navigation import links_of
 from api.web.sessions import current
+from api.web.wrong import Wrong
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,8 +83,9 @@ async def page(
     """Render a page for this browser."""
     language = language_of(request)
     session = await current(request)
-    shown = {
+    shown: dict[str, Any] = {
         "request_path": request.url.path,
+        "navigation": links_of(session),
         "language": language,
         "languages": LANGUAGES,
         "large": request.cookies.get(TYPE_COOKIE) == "large",
@@ -95,8 +98,14 @@ async def page(
         "values": {},
         "notice": None,
     }
-    html = environment(language).get_template(template).render({**shown, **(context or {})})
-    response = HTMLResponse(html, status, headers={"cache-control": "no-store", "content-language": language})
+    shown |= context or {}
+    headers = {"cache-control": "no-store", "content-language": language}
+    errors = shown["errors"]
+    if isinstance(errors, Wrong) and errors:
+        status = errors.status
+        headers |= {"retry-after": str(errors.retry_after_seconds)} if errors.retry_after_seconds else {}
+    html = environment(language).get_template(template).render(shown)
+    response = HTMLResponse(html, status, headers=headers)
     csrf.keep_secret(request, response)
     return response
 

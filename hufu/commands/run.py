@@ -65,6 +65,7 @@ def _introduce(running: Stack) -> None:
         "",
         f"  Hufu 虎符            {running.settings.issuer}",
         f"  department portal    {running.portal_url}",
+        f"  short messages       {running.settings.sms_gateway_url}/messages    (a real gateway sends them to phones)",
         "",
         *(f"  {line}" for line in running.report.lines),
         "",

@@ -29,6 +29,7 @@ from hufu.wiring import Application, open_application
 from idp.people import totp
 from tests.support.real_name_authority import SandboxAuthority
 from tests.support.servers import clone
+from tests.support.sms_gateway import SandboxSmsGateway
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -54,6 +55,7 @@ class City:
     app: FastAPI
     url: str
     authority: SandboxAuthority
+    sms: SandboxSmsGateway
     secrets: dict[str, str]
     http: httpx2.AsyncClient
     _tokens: dict[tuple[str, str], tuple[str, float]] = field(default_factory=dict)
@@ -115,8 +117,8 @@ async def city(servers: TestServers, worker_name: str, tmp_path_factory: pytest.
         return
     directory = tmp_path_factory.mktemp("city")
     port = free_port()
-    authority = SandboxAuthority(GATEWAY_KEY, SystemClock()).start()
-    settings = _settings(servers, worker_name, directory, port, authority.url)
+    authority, sms = SandboxAuthority(GATEWAY_KEY, SystemClock()).start(), SandboxSmsGateway(GATEWAY_KEY).start()
+    settings = _settings(servers, worker_name, directory, port, authority.url, sms.url)
     await hold_ceremony(settings, ("tests",))
     async with open_application(settings) as application:
         await seed(application)
@@ -124,15 +126,16 @@ async def city(servers: TestServers, worker_name: str, tmp_path_factory: pytest.
         server, serving = await serve(app, port)
         secrets = json.loads((directory / "demo.json").read_text())["clients"]
         async with httpx2.AsyncClient(base_url=settings.issuer, timeout=60) as http:
-            _OPEN.append(City(application, app, settings.issuer, authority, secrets, http))
+            _OPEN.append(City(application, app, settings.issuer, authority, sms, secrets, http))
             yield _OPEN[0]
             _OPEN.clear()
         server.should_exit = True
         await serving
     authority.stop()
+    sms.stop()
 
 
-def _settings(servers: TestServers, worker_name: str, directory: Path, port: int, gateway: str) -> Settings:
+def _settings(servers: TestServers, worker_name: str, directory: Path, port: int, gateway: str, sms: str) -> Settings:
     return Settings(
         profile=Profile.TEST,
         issuer=f"http://localhost:{port}",
@@ -144,6 +147,8 @@ def _settings(servers: TestServers, worker_name: str, directory: Path, port: int
         keystore_passphrase="passphrase of the tests",
         real_name_gateway_url=gateway,
         real_name_gateway_key=base64.b64encode(GATEWAY_KEY).decode(),
+        sms_gateway_url=sms,
+        sms_gateway_key=base64.b64encode(GATEWAY_KEY).decode(),
         outbound_networks="127.0.0.0/8",
     )
 

@@ -16,7 +16,7 @@ from foundation.errors import InvalidInput, NotPermitted
 from foundation.tables import audit_log
 from licence_vault.errors import LicenceNotFound, ShowNotFound, ShowNotReleased
 from licence_vault.model import Purpose
-from licence_vault.shows import CODE_BITS, LIFETIME, PREFIX, ShowState
+from licence_vault.shows import CODE_DIGITS, LIFETIME, PREFIX, ShowState
 from licence_vault.tables import licence_accesses, licence_shows
 from tests.licence_vault.conftest import BUREAU, CHEN, LI, OFFICER, STRANGER
 from tests.licence_vault.samples import ISSUER_NAME, MATTER, food_request
@@ -64,7 +64,8 @@ async def test_a_licence_is_shown_from_offer_to_receipt(vault: Vault, database: 
 
 async def test_asking_for_everything_gives_the_whole_face(vault: Vault) -> None:
     _, offer = await offered(vault)
-    await vault.shows.scan(OFFICER, offer.code, CASE)
+    typed = " ".join(offer.code[at : at + 4] for at in range(0, CODE_DIGITS, 4))
+    await vault.shows.scan(OFFICER, f" {typed} ", CASE)
     await vault.shows.release(CHEN, offer.show_id)
     shown = await vault.shows.collect(OFFICER, offer.show_id)
     assert not shown.licences[0].masked
@@ -73,7 +74,9 @@ async def test_asking_for_everything_gives_the_whole_face(vault: Vault) -> None:
 
 async def test_the_code_is_long_short_lived_and_not_stored(vault: Vault, database: Database, clock: FixedClock) -> None:
     _, offer = await offered(vault)
-    assert CODE_BITS >= 128
+    assert 10**CODE_DIGITS >= 2**128
+    assert len(offer.code) == CODE_DIGITS
+    assert offer.code.isdecimal()
     assert timedelta(0) < offer.expires_at - clock.now() <= timedelta(minutes=5)
     assert offer.qr_text == PREFIX + offer.code
     async with database.read() as connection:

@@ -8,11 +8,12 @@ from api.dependencies import principal_of
 from api.web import sessions
 from api.web.csrf import checked_form, text_of
 from api.web.i18n import N_
-from api.web.messages import told
 from api.web.pages.mandates import NOT_FOUND
+from api.web.pages.security import own_principal
 from api.web.rendering import page, say, see_other
+from api.web.wrong import Wrong, wrong
 from foundation.errors import InvalidInput, NotAuthenticated, TrustServiceError
-from foundation.principal import Principal, PrincipalKind
+from foundation.principal import PrincipalKind
 from idp.people.legal_person import Agency, Role
 from idp.people.parties import NEEDED_LEVEL, Named
 
@@ -23,24 +24,14 @@ BAD_CODE = N_("统一社会信用代码不对，请照营业执照检查 18 位�
 BAD_NAME = N_("请照营业执照填写企业全称。")
 
 
-async def _own(request: Request) -> Principal:
-    """Return the person behind the session, whoever it acts for now."""
-    session = await sessions.current(request)
-    if session is None:
-        raise NotAuthenticated("Sign in first.")
-    return session.own_principal()
-
-
 @router.get("/acting")
 async def acting(request: Request) -> Response:
     """Show whom the person may act for, and the agents of the enterprise acted for now."""
     return await _acting(request)
 
 
-async def _acting(
-    request: Request, errors: dict[str, str] | None = None, values: dict[str, str] | None = None
-) -> Response:
-    own, principal = await _own(request), principal_of(request)
+async def _acting(request: Request, errors: Wrong | None = None, values: dict[str, str] | None = None) -> Response:
+    own, principal = await own_principal(request), principal_of(request)
     if own.person_id is None or own.acr < NEEDED_LEVEL:
         return see_other("/real-name?next=/acting&acr=L2")
     service = services_of(request).people.legal_persons
@@ -57,7 +48,7 @@ async def _acting(
         "errors": errors or {},
         "values": values or {},
     }
-    return await page(request, "acting.html", shown, status=422 if errors else 200)
+    return await page(request, "acting.html", shown)
 
 
 @router.post("/acting")
@@ -80,15 +71,15 @@ async def verify(request: Request) -> Response:
     values = {"credit_code": text_of(form, "credit_code"), "company": text_of(form, "company")}
     try:
         found = await services_of(request).people.legal_persons.verify(
-            await _own(request), values["credit_code"], values["company"]
+            await own_principal(request), values["credit_code"], values["company"]
         )
     except InvalidInput as error:
         field, text = ("credit_code", BAD_CODE) if error.field == "credit_code" else ("company", BAD_NAME)
-        return await _acting(request, {field: say(request, text)}, values)
+        return await _acting(request, Wrong({field: say(request, text)}), values)
     except TrustServiceError as error:
-        return await _acting(request, {"credit_code": say(request, told(error).text)}, values)
+        return await _acting(request, wrong(request, error), values)
     if found is None:
-        return await _acting(request, {"credit_code": say(request, NOT_MATCHED)}, values)
+        return await _acting(request, Wrong({"credit_code": say(request, NOT_MATCHED)}), values)
     return see_other("/acting")
 
 
@@ -105,9 +96,9 @@ async def appoint(request: Request) -> Response:
             principal, principal.subject_id, Named(values["username"], values["name"]), values["role"]
         )
     except InvalidInput:
-        return await _acting(request, {"username": say(request, NOT_FOUND)}, values)
+        return await _acting(request, Wrong({"username": say(request, NOT_FOUND)}), values)
     except TrustServiceError as error:
-        return await _acting(request, {"username": say(request, told(error).text)}, values)
+        return await _acting(request, wrong(request, error), values)
     return see_other("/acting")
 
 
@@ -117,10 +108,10 @@ async def answer(request: Request, agency_id: str) -> Response:
     form = await checked_form(request)
     service = services_of(request).people.legal_persons
     if text_of(form, "act") == "accept":
-        await service.accept(await _own(request), agency_id)
+        await service.accept(await own_principal(request), agency_id)
     else:
         principal = principal_of(request)
-        own = await _own(request)
+        own = await own_principal(request)
         mine = any(item.agency_id == agency_id for item in (*await service.acting(own), *await service.offers(own)))
         await service.dismiss(own if mine else principal, agency_id)
     return see_other("/acting")

@@ -7,7 +7,10 @@ from fastapi.responses import Response
 
 from api.context import services_of
 from api.dependencies import principal_of
+from api.web.notices import shown as shown_notices
+from api.web.pages.security import own_principal
 from api.web.rendering import page, see_other
+from api.web.tasks import tasks_of
 from foundation.principal import Principal, PrincipalKind
 from idp.people.account import masked_mobile, masked_name, masked_number
 from idp.people.proof import NO_LEVEL
@@ -18,37 +21,35 @@ router = APIRouter(include_in_schema=False)
 
 MAX_FACE_VALUE_CHARS = 2000
 CREDIT_CODE = "001"
+MOST_NOTICES = 4
 
 
 @router.get("/home")
 async def home(request: Request) -> Response:
     """Say what needs the person, then the licences and who looked."""
     services, principal = services_of(request), principal_of(request)
-    if principal.kind is PrincipalKind.ENTERPRISE:
-        return await _enterprise_home(request, principal)
-    if principal.person_id is None:
-        return await page(request, "home.html", {"name": None, "level": NO_LEVEL, "licences": (), "accesses": ()})
-    person = await services.accounts.person(_account_id(principal))
-    licences = await services.licences.of_holder(principal)
-    accesses = await services.licences.accesses(principal, limit=5)
+    proven = principal.kind is PrincipalKind.ENTERPRISE or principal.person_id is not None
+    found = await services.people.own_data.inbox(principal, limit=20)
     shown = {
-        "name": masked_name(person.name) if person else None,
-        "level": person.level if person else NO_LEVEL,
-        "licences": licences,
-        "accesses": accesses,
+        **await _who(request, principal),
+        "licences": await services.licences.of_holder(principal) if proven else (),
+        "accesses": await services.licences.accesses(principal, limit=5) if proven else (),
+        "tasks": await tasks_of(request),
+        "notices": [notice for notice in shown_notices(found) if notice.unread][:MOST_NOTICES],
     }
     return await page(request, "home.html", shown)
 
 
-async def _enterprise_home(request: Request, principal: Principal) -> Response:
+async def _who(request: Request, principal: Principal) -> dict[str, Any]:
+    """Return the name and level the page greets with."""
     services = services_of(request)
-    shown = {
-        "name": principal.organisation_code,
-        "level": principal.acr,
-        "licences": await services.licences.of_holder(principal),
-        "accesses": await services.licences.accesses(principal, limit=5),
-    }
-    return await page(request, "home.html", shown)
+    if principal.kind is PrincipalKind.ENTERPRISE:
+        acting = await services.people.legal_persons.acting(await own_principal(request))
+        names = (one.legal_person.name for one in acting if one.legal_person.legal_person_id == principal.subject_id)
+        return {"name": next(names, principal.organisation_code), "level": principal.acr, "enterprise": True}
+    person = await services.accounts.person(_account_id(principal))
+    name = masked_name(person.name) if person else None
+    return {"name": name, "level": person.level if person else NO_LEVEL, "enterprise": False}
 
 
 @router.get("/licences")

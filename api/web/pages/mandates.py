@@ -1,5 +1,6 @@
 """Mandates: giving one, asking for one, signing off, revoking, and what was done in one's name."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,9 @@ from api.context import services_of
 from api.dependencies import principal_of
 from api.web.csrf import checked_form, text_of
 from api.web.i18n import N_
-from api.web.messages import told
 from api.web.rendering import page, say, see_other
-from foundation.errors import InvalidInput, TrustServiceError
+from api.web.wrong import Wrong, wrong
+from foundation.errors import InvalidInput, NotFound, TooManyRequests, TrustServiceError
 from foundation.principal import Principal, PrincipalKind
 from idp.people.mandate import ANY, Mandate, Terms
 from idp.people.parties import NEEDED_LEVEL, Named
@@ -27,6 +28,9 @@ PERIODS = (1, 7, 30, 90, 365)
 NOT_FOUND = N_("没有找到这个人。请核对用户名和姓名，对方也要完成实名认证。")
 WRONG_CODE = N_("代办码不对、已经用过，或者不是给您的。")
 WRONG_USES = N_("次数是 1 到 10000 的整数；不限次数就不填。")
+TOO_WIDE = N_("转托的内容不能超过原来的授权。原授权限了次数，这里也要填次数，而且不能更多。")
+FIELDS = ("username", "name", "matter", "type", "days", "uses", "may_delegate")
+RULES = {"uses_allowed": ("uses", WRONG_USES), "terms": ("uses", TOO_WIDE)}
 
 
 def _unproven(principal: Principal) -> bool:
@@ -39,7 +43,7 @@ async def mandates(request: Request) -> Response:
     return await _mandates(request)
 
 
-async def _mandates(request: Request, errors: dict[str, str] | None = None) -> Response:
+async def _mandates(request: Request, errors: Wrong | None = None) -> Response:
     principal = principal_of(request)
     if _unproven(principal):
         return see_other("/real-name?next=/mandates&acr=L2")
@@ -58,7 +62,7 @@ async def _mandates(request: Request, errors: dict[str, str] | None = None) -> R
         "enterprise": principal.kind is PrincipalKind.ENTERPRISE,
         "errors": errors or {},
     }
-    return await page(request, "mandates.html", shown, status=422 if errors else 200)
+    return await page(request, "mandates.html", shown)
 
 
 async def _types(request: Request) -> dict[str, str]:
@@ -74,18 +78,31 @@ async def new(request: Request) -> Response:
 
 
 async def _form(
-    request: Request, *, asking: bool, errors: dict[str, str] | None = None, values: dict[str, str] | None = None
+    request: Request,
+    *,
+    asking: bool,
+    parent: Mandate | None = None,
+    errors: Wrong | None = None,
+    values: dict[str, str] | None = None,
 ) -> Response:
+    matters = {matter.matter_code: matter.name for matter in await services_of(request).directory.matters()}
     shown = {
         "asking": asking,
+        "parent": parent,
+        "action": f"/mandates/{parent.mandate_id}/delegate" if parent else "/mandates/new",
         "periods": PERIODS,
-        "matters": await services_of(request).directory.matters(),
-        "types": await _types(request),
+        "matters": _within(matters, parent.terms.matters if parent else (ANY,)),
+        "types": _within(await _types(request), parent.terms.licence_types if parent else (ANY,)),
         "any": ANY,
         "errors": errors or {},
         "values": values or {},
     }
-    return await page(request, "mandate_new.html", shown, status=422 if errors else 200)
+    return await page(request, "mandate_new.html", shown)
+
+
+def _within(names: dict[str, str], allowed: tuple[str, ...]) -> dict[str, str]:
+    """Return what may be chosen, by code; `*` is everything, where everything is allowed."""
+    return {ANY: "", **names} if ANY in allowed else {code: names.get(code, code) for code in allowed}
 
 
 @router.post("/mandates/new")
@@ -93,7 +110,7 @@ async def propose(request: Request) -> Response:
     """Offer or ask; the other side signs it off."""
     form = await checked_form(request)
     asking = text_of(form, "asking") == "1"
-    values = {name: text_of(form, name) for name in ("username", "name", "matter", "type", "days", "uses")}
+    values = {name: text_of(form, name) for name in FIELDS}
     named, service = Named(values["username"], values["name"]), services_of(request).people.mandates
     try:
         terms = _terms(request, form)
@@ -101,13 +118,46 @@ async def propose(request: Request) -> Response:
             await service.request(principal_of(request), named, terms)
         else:
             await service.propose(principal_of(request), named, terms)
-    except InvalidInput as error:
-        text = {"uses_allowed": WRONG_USES}.get(error.field or "", NOT_FOUND)
-        field = "uses" if error.field == "uses_allowed" else "username"
-        return await _form(request, asking=asking, errors={field: say(request, text)}, values=values)
     except TrustServiceError as error:
-        said = {"username": say(request, told(error).text)}
-        return await _form(request, asking=asking, errors=said, values=values)
+        return await _form(request, asking=asking, errors=_said(request, error), values=values)
+    return see_other("/mandates")
+
+
+def _said(request: Request, error: TrustServiceError) -> Wrong:
+    """Return what is wrong with a mandate asked for; who the other is, is never told more closely."""
+    if isinstance(error, InvalidInput):
+        field, text = RULES.get(error.field or "", ("username", NOT_FOUND))
+        return Wrong({field: say(request, text)})
+    return wrong(request, error)
+
+
+@router.get("/mandates/{mandate_id}/delegate")
+async def delegate_page(request: Request, mandate_id: str) -> Response:
+    """Ask to whom a mandate that allows it is passed on, within its own terms."""
+    return await _form(request, asking=False, parent=await _held(request, mandate_id))
+
+
+async def _held(request: Request, mandate_id: str) -> Mandate:
+    held = await services_of(request).people.mandates.held(principal_of(request))
+    found = next((one for one in held if one.mandate_id == mandate_id and one.terms.may_delegate), None)
+    if found is None:
+        raise NotFound("There is no such mandate to pass on.")
+    return found
+
+
+@router.post("/mandates/{mandate_id}/delegate")
+async def delegate(request: Request, mandate_id: str) -> Response:
+    """Pass a mandate on; the other one signs it off."""
+    form = await checked_form(request)
+    values = {name: text_of(form, name) for name in FIELDS}
+    parent = await _held(request, mandate_id)
+    try:
+        terms = _terms(request, form)
+        terms = replace(terms, valid_until=min(terms.valid_until, parent.terms.valid_until), fields=parent.terms.fields)
+        named = Named(values["username"], values["name"])
+        await services_of(request).people.mandates.delegate(principal_of(request), mandate_id, named, terms)
+    except TrustServiceError as error:
+        return await _form(request, asking=False, parent=parent, errors=_said(request, error), values=values)
     return see_other("/mandates")
 
 
@@ -124,6 +174,7 @@ def _terms(request: Request, form: FormData) -> Terms:
         valid_from=now,
         valid_until=now + timedelta(days=period),
         uses_allowed=int(uses[:8]) if uses else None,
+        may_delegate=text_of(form, "may_delegate") == "yes",
     )
 
 
@@ -133,8 +184,10 @@ async def redeem(request: Request) -> Response:
     form = await checked_form(request)
     try:
         await services_of(request).people.assisted.redeem(principal_of(request), text_of(form, "code", limit=40))
+    except TooManyRequests as error:
+        return await _mandates(request, wrong(request, error))
     except TrustServiceError:
-        return await _mandates(request, {"code": say(request, WRONG_CODE)})
+        return await _mandates(request, Wrong({"code": say(request, WRONG_CODE)}))
     return see_other("/mandates")
 
 

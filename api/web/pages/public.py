@@ -8,10 +8,10 @@ from starlette.datastructures import UploadFile
 
 from api.context import services_of
 from api.web import sessions
+from api.web.arriving import home_of
 from api.web.csrf import public_form, text_of
 from api.web.i18n import ENGLISH, N_, language_of
 from api.web.messages import FIELD_RULES, told
-from api.web.pages.account import home_of
 from api.web.rendering import CIVIL_TIME, day, page, say, see_other
 from foundation.errors import TrustServiceError
 from foundation.principal import ANONYMOUS

@@ -9,8 +9,8 @@ from api.context import services_of, source_of
 from api.dependencies import principal_of
 from api.web.csrf import checked_form, text_of
 from api.web.i18n import N_
-from api.web.messages import told
-from api.web.rendering import continue_to, page, safe_next, say, see_other, with_next
+from api.web.rendering import continue_to, page, safe_next, see_other, with_next
+from api.web.wrong import Wrong, wrong
 from foundation.errors import TrustServiceError
 from idp.people.proof import DEFAULT_POLICY, Method, Outcome
 
@@ -19,10 +19,11 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a method is offered: its title, who is asked, and the fields besides name and ID number."""
+    """How a method is offered: its title, what must be at hand, who is asked, the fields besides name and number."""
 
     method: Method
     title: str
+    needed: str
     asked: str
     extra: tuple[str, ...]
 
@@ -40,11 +41,19 @@ class Way:
 WAYS = {
     way.method.value: way
     for way in (
-        Way(Method.BANK_CARD, N_("用银行卡"), N_("银联"), ("card_number", "mobile")),
-        Way(Method.SOCIAL_SECURITY_CARD, N_("用社会保障卡"), N_("社保部门"), ("card_number",)),
-        Way(Method.HOUSING_FUND, N_("用公积金账号"), N_("公积金中心"), ("fund_account",)),
-        Way(Method.TELECOM, N_("用手机号"), N_("手机运营商"), ("mobile",)),
-        Way(Method.ID_CARD, N_("用身份证"), N_("公安人口库"), ()),
+        Way(
+            Method.SOCIAL_SECURITY_CARD, N_("用社会保障卡"), N_("身份证、社会保障卡"), N_("社保部门"), ("card_number",)
+        ),
+        Way(
+            Method.BANK_CARD,
+            N_("用银行卡"),
+            N_("身份证、本人的借记卡、办卡时留的手机号"),
+            N_("银联"),
+            ("card_number", "mobile"),
+        ),
+        Way(Method.HOUSING_FUND, N_("用公积金账号"), N_("身份证、公积金个人账号"), N_("公积金中心"), ("fund_account",)),
+        Way(Method.TELECOM, N_("用手机号"), N_("身份证、本人实名登记的手机号"), N_("手机运营商"), ("mobile",)),
+        Way(Method.ID_CARD, N_("用身份证"), N_("身份证"), N_("公安人口库"), ()),
     )
 }
 
@@ -55,7 +64,9 @@ async def choose(request: Request) -> Response:
     following, wanted = request.query_params.get("next", ""), request.query_params.get("acr", "")
     ways = [way for way in WAYS.values() if way.level >= wanted or wanted not in {"L1", "L2"}]
     links = [(way, with_next(f"/real-name/{way.method.value}", following)) for way in ways]
-    return await page(request, "real_name_choose.html", {"links": links, "following": following})
+    groups = [(level, [link for link in links if link[0].level == level]) for level in ("L2", "L1")]
+    shown = {"groups": [group for group in groups if group[1]], "following": following}
+    return await page(request, "real_name_choose.html", shown)
 
 
 @router.get("/real-name/{method}")
@@ -67,7 +78,7 @@ async def form_page(request: Request, method: str) -> Response:
 
 
 async def _form_page(
-    request: Request, way: Way, errors: dict[str, str] | None = None, values: dict[str, str] | None = None
+    request: Request, way: Way, errors: Wrong | None = None, values: dict[str, str] | None = None
 ) -> Response:
     following = request.query_params.get("next", "")
     shown = {
@@ -78,7 +89,7 @@ async def _form_page(
         "errors": errors or {},
         "values": values or {},
     }
-    return await page(request, "real_name.html", shown, status=422 if errors else 200)
+    return await page(request, "real_name.html", shown)
 
 
 @router.post("/real-name/{method}")
@@ -94,8 +105,7 @@ async def prove(request: Request, method: str) -> Response:
             principal_of(request), way.method.value, elements, source=source_of(request)
         )
     except TrustServiceError as error:
-        found = told(error, frozenset(way.fields))
-        return await _form_page(request, way, {found.field or "_form": say(request, found.text)}, elements)
+        return await _form_page(request, way, wrong(request, error, frozenset(way.fields)), elements)
     following = safe_next(request.query_params.get("next"), "/home")
     if result.outcome is Outcome.MATCH and following.startswith("/oauth/"):
         return await continue_to(request, following)

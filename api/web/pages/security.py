@@ -1,4 +1,4 @@
-"""The account's own safety: where it is signed in, passkeys, one-time codes, password, own data."""
+"""What can sign in to the account: password, mobile, passkeys, one-time codes."""
 
 import base64
 import binascii
@@ -8,19 +8,17 @@ import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from api.context import services_of, source_of
-from api.dependencies import principal_of
-from api.web import cookies, sessions
-from api.web.csrf import checked_form, text_of
+from api.context import services_of
+from api.web import sessions
+from api.web.arriving import arrival_of, following_of, go_on_address, keep_arrived
+from api.web.csrf import checked_form, password_of, text_of
 from api.web.device import device_label
 from api.web.i18n import N_
-from api.web.messages import told
-from api.web.pages.account import go_on_address, password_of
 from api.web.rendering import page, say, see_other
-from foundation.errors import TrustServiceError
-from foundation.principal import Channel
+from api.web.wrong import FORM, Wrong, wrong
+from foundation.errors import NotAuthenticated, TrustServiceError
+from foundation.principal import Principal
 from idp.people.errors import SignInRefused
-from idp.people.session import Arrival
 from licence_vault import qr
 
 router = APIRouter(include_in_schema=False)
@@ -28,37 +26,42 @@ router = APIRouter(include_in_schema=False)
 MAX_CREDENTIAL_CHARS = 20_000
 PASSWORD_CHANGED = N_("密码已更换，其他设备都已退出。")
 OLD_PASSWORD = N_("原密码不对。")
+TOTP_REMOVED = N_("动态码已关闭。")
+MOBILE_VERIFIED = N_("手机号已验证，可以用它登录。")
+NOTICES = {"totp-removed": TOTP_REMOVED, "mobile-verified": MOBILE_VERIFIED}
 JSON_HEADERS = {"cache-control": "no-store"}
+
+
+async def own_principal(request: Request) -> Principal:
+    """Return the person or officer behind the session, whoever it acts for."""
+    session = await sessions.current(request)
+    if session is None:
+        raise NotAuthenticated("Sign in first.")
+    return session.own_principal()
 
 
 @router.get("/security")
 async def security(request: Request) -> Response:
     """Show everything that can sign in to the account."""
-    return await _security(request)
+    done = next((text for name, text in NOTICES.items() if name in request.query_params), None)
+    return await _security(request, notice=say(request, done) if done else "")
 
 
-async def _security(request: Request, errors: dict[str, str] | None = None, notice: str = "") -> Response:
-    people, principal = services_of(request).people, principal_of(request)
+async def _security(request: Request, errors: Wrong | None = None, notice: str = "") -> Response:
+    services, principal = services_of(request), await own_principal(request)
+    session = await sessions.current(request)
     shown = {
-        "open_sessions": await people.own_data.sessions(principal),
-        "history": (await people.own_data.history(principal))[:20],
+        "account": await services.accounts.get(session.account_id) if session else None,
         "passkeys": [
             (base64.urlsafe_b64encode(item.credential_id).decode().rstrip("="), item)
-            for item in await people.passkeys.of_account(principal)
+            for item in await services.people.passkeys.of_account(principal)
         ],
-        "has_totp": await people.second_factors.has_totp(principal),
+        "has_totp": await services.people.second_factors.has_totp(principal),
+        "messages": services.people.sms.configured,
         "errors": errors or {},
         "notice": {"kind": "good", "text": notice} if notice else None,
     }
-    return await page(request, "security.html", shown, status=422 if errors else 200)
-
-
-@router.post("/security/sessions/{session_id}")
-async def end_session(request: Request, session_id: str) -> Response:
-    """Sign another device out and forget it."""
-    await checked_form(request)
-    await services_of(request).people.own_data.forget_device(principal_of(request), session_id)
-    return see_other("/security")
+    return await page(request, "security.html", shown)
 
 
 @router.post("/security/password")
@@ -67,27 +70,42 @@ async def change_password(request: Request) -> Response:
     form = await checked_form(request)
     try:
         await services_of(request).accounts.change_password(
-            principal_of(request), password_of(form, "old_password"), password_of(form, "new_password")
+            await own_principal(request), password_of(form, "old_password"), password_of(form, "new_password")
         )
     except SignInRefused:
-        return await _security(request, {"old_password": say(request, OLD_PASSWORD)})
+        return await _security(request, Wrong({"old_password": say(request, OLD_PASSWORD)}))
     except TrustServiceError as error:
-        return await _security(request, {"new_password": say(request, told(error).text)})
+        return await _security(request, _at(wrong(request, error), "new_password"))
     return await _security(request, notice=say(request, PASSWORD_CHANGED))
+
+
+def _at(found: Wrong, field: str) -> Wrong:
+    """Return the same complaint at one field."""
+    sentence = next(iter(found.values()))
+    return Wrong({field: sentence}, status=found.status, retry_after_seconds=found.retry_after_seconds)
 
 
 @router.post("/security/totp")
 async def begin_totp(request: Request) -> Response:
     """Show a new secret for an authenticator app, to be confirmed with a first code."""
     await checked_form(request)
-    return await _totp(request)
+    try:
+        return await _totp(request)
+    except TrustServiceError as error:
+        return await _security(request, _at(wrong(request, error), "totp"))
 
 
-async def _totp(request: Request, errors: dict[str, str] | None = None) -> Response:
-    enrolment = await services_of(request).second_factors.begin_totp(principal_of(request))
+async def _totp(request: Request, errors: Wrong | None = None) -> Response:
+    enrolment = await services_of(request).second_factors.begin_totp(await own_principal(request))
     picture = base64.b64encode(qr.picture_png(enrolment.provisioning_uri)).decode()
     shown = {"picture": f"data:image/png;base64,{picture}", "secret": enrolment.secret_base32, "errors": errors or {}}
-    return await page(request, "totp.html", shown, status=422 if errors else 200)
+    return await page(request, "totp.html", shown)
+
+
+@router.get("/security/totp")
+async def totp_page() -> Response:
+    """Lead whoever reloads the secret's page back: a secret is shown once."""
+    return see_other("/security")
 
 
 @router.post("/security/totp/confirm")
@@ -96,11 +114,24 @@ async def confirm_totp(request: Request) -> Response:
     form = await checked_form(request)
     try:
         codes = await services_of(request).second_factors.confirm_totp(
-            principal_of(request), text_of(form, "code", limit=40)
+            await own_principal(request), text_of(form, "code", limit=40)
         )
     except TrustServiceError as error:
-        return await _totp(request, {"code": say(request, told(error).text)})
+        return await _totp(request, _at(wrong(request, error), "code"))
     return await page(request, "recovery_codes.html", {"codes": codes})
+
+
+@router.post("/security/totp/remove")
+async def remove_totp(request: Request) -> Response:
+    """Turn one-time codes off, with a last one."""
+    form = await checked_form(request)
+    try:
+        await services_of(request).second_factors.remove_totp(
+            await own_principal(request), text_of(form, "code", limit=40)
+        )
+    except TrustServiceError as error:
+        return await _security(request, _at(wrong(request, error), "code"))
+    return see_other("/security?totp-removed")
 
 
 @router.post("/security/passkeys/begin")
@@ -108,9 +139,9 @@ async def begin_passkey(request: Request) -> Response:
     """Return what the browser needs to make a passkey."""
     await checked_form(request)
     try:
-        ceremony = await services_of(request).people.passkeys.begin_registration(principal_of(request))
+        ceremony = await services_of(request).people.passkeys.begin_registration(await own_principal(request))
     except TrustServiceError as error:
-        return _json({"error": say(request, told(error).text)}, 422)
+        return _refused(wrong(request, error))
     return _json({"ceremony_id": ceremony.ceremony_id, "options": ceremony.options})
 
 
@@ -120,13 +151,13 @@ async def finish_passkey(request: Request) -> Response:
     form = await checked_form(request)
     try:
         await services_of(request).people.passkeys.finish_registration(
-            principal_of(request),
+            await own_principal(request),
             text_of(form, "ceremony_id"),
             text_of(form, "response", limit=MAX_CREDENTIAL_CHARS),
             device_label(request),
         )
     except TrustServiceError as error:
-        return _json({"error": say(request, told(error).text)}, 422)
+        return _refused(wrong(request, error))
     return _json({"next": "/security"})
 
 
@@ -139,9 +170,9 @@ async def remove_passkey(request: Request, credential: str) -> Response:
     except (binascii.Error, ValueError):
         identifier = b""
     try:
-        await services_of(request).people.passkeys.remove(principal_of(request), identifier)
+        await services_of(request).people.passkeys.remove(await own_principal(request), identifier)
     except TrustServiceError as error:
-        return await _security(request, {"passkeys": say(request, told(error).text)})
+        return await _security(request, _at(wrong(request, error), "passkeys"))
     return see_other("/security")
 
 
@@ -157,27 +188,17 @@ async def begin_passkey_sign_in(request: Request) -> Response:
 async def finish_passkey_sign_in(request: Request) -> Response:
     """Open a session with both factors."""
     form = await checked_form(request)
-    arrival = Arrival(source_of(request), Channel.WEB, cookies.read(request, cookies.DEVICE), device_label(request))
     try:
         session = await services_of(request).people.passkeys.finish_sign_in(
-            text_of(form, "ceremony_id"), text_of(form, "response", limit=MAX_CREDENTIAL_CHARS), arrival
+            text_of(form, "ceremony_id"), text_of(form, "response", limit=MAX_CREDENTIAL_CHARS), arrival_of(request)
         )
     except TrustServiceError as error:
-        return _json({"error": say(request, told(error).text)}, 422)
-    response = _json({"next": go_on_address(session, request.query_params.get("next", ""))})
-    sessions.keep(request, response, session)
-    cookies.drop(request, response, cookies.FORM)
-    return response
+        return _refused(wrong(request, error))
+    return keep_arrived(request, _json({"next": go_on_address(session, following_of(request))}), session)
 
 
-@router.post("/security/data")
-async def own_data(request: Request) -> Response:
-    """Give the person everything held about the account, as a file."""
-    await checked_form(request)
-    data = await services_of(request).people.own_data.export(principal_of(request))
-    headers = {"content-disposition": 'attachment; filename="my-data.json"', **JSON_HEADERS}
-    body = orjson.dumps(data, option=orjson.OPT_INDENT_2)
-    return Response(body, media_type="application/json", headers=headers)
+def _refused(found: Wrong) -> Response:
+    return _json({"error": found.get(FORM) or next(iter(found.values()))}, found.status)
 
 
 def _json(body: dict[str, Any], status: int = 200) -> Response:

@@ -1,6 +1,7 @@
 """Showing a licence from a phone, and checking originals at a window."""
 
 import base64
+import re
 
 import orjson
 from fastapi import APIRouter, Request
@@ -8,6 +9,7 @@ from fastapi.responses import Response
 
 from api.context import services_of
 from api.dependencies import principal_of
+from api.web import cookies
 from api.web.csrf import checked_form, text_of
 from api.web.messages import told
 from api.web.pages.citizen import face_rows
@@ -15,27 +17,52 @@ from api.web.rendering import page, say, see_other
 from foundation.errors import TrustServiceError
 from licence_vault import qr
 from licence_vault.model import Purpose
+from licence_vault.shows import CODE_DIGITS, LIFETIME, PREFIX, ShowState
 
 router = APIRouter(include_in_schema=False)
 
+CODE = re.compile(rf"\d{{{CODE_DIGITS}}}", re.ASCII)
 SCAN_FIELDS = frozenset({"code", "matter_code", "case_number", "reason"})
 
 
 @router.post("/licences/{identifier}/show")
 async def offer(request: Request, identifier: str) -> Response:
-    """Make a code for one licence and show it; it works once, for five minutes."""
+    """Make a code for one licence; it works once, for five minutes.
+
+    The code stays in a cookie of the page that draws it: that page can be loaded again, and
+    here only the code's digest is kept.
+    """
     await checked_form(request)
     offered = await services_of(request).vault.shows.offer(principal_of(request), [identifier])
-    picture = base64.b64encode(qr.picture_png(offered.qr_text)).decode()
-    shown = {"offered": offered, "picture": f"data:image/png;base64,{picture}"}
-    return await page(request, "show_code.html", shown)
+    address = f"/shows/{offered.show_id}"
+    response = see_other(address)
+    seconds = int(LIFETIME.total_seconds())
+    cookies.put_for_page(request, response, cookies.SHOW, offered.code, path=address, max_age=seconds)
+    return response
+
+
+@router.get("/licences/{identifier}/show")
+async def offer_page(identifier: str) -> Response:
+    """Lead an address that was typed or kept to the licence, where the button is."""
+    return see_other(f"/licences/{identifier}")
 
 
 @router.get("/shows/{show_id}")
 async def show(request: Request, show_id: str) -> Response:
-    """Say who asks for what, and let the holder decide."""
+    """Draw the code; once it was scanned, say who asks for what, and let the holder decide."""
     found = await services_of(request).vault.shows.status(principal_of(request), show_id)
-    return await page(request, "show.html", {"show": found})
+    code = request.cookies.get(cookies.page_name(request, cookies.SHOW), "")
+    if found.state is not ShowState.OFFERED or not CODE.fullmatch(code):
+        return await page(request, "show.html", {"show": found})
+    left = found.expires_at - services_of(request).clock.now()
+    picture = base64.b64encode(qr.picture_png(PREFIX + code)).decode()
+    shown = {
+        "show": found,
+        "code": code,
+        "picture": f"data:image/png;base64,{picture}",
+        "seconds": max(1, int(left.total_seconds())),
+    }
+    return await page(request, "show_code.html", shown)
 
 
 @router.get("/shows/{show_id}/state")
@@ -49,10 +76,13 @@ async def state(request: Request, show_id: str) -> Response:
 
 @router.post("/shows/{show_id}")
 async def decide(request: Request, show_id: str) -> Response:
-    """Release or refuse."""
+    """Release or refuse, or take the code back before anybody scanned it."""
     form = await checked_form(request)
-    shows, principal = services_of(request).vault.shows, principal_of(request)
-    if text_of(form, "answer") == "yes":
+    shows, principal, said = services_of(request).vault.shows, principal_of(request), text_of(form, "answer")
+    if said == "withdraw":
+        await shows.withdraw(principal, show_id)
+        return see_other("/licences")
+    if said == "yes":
         await shows.release(principal, show_id)
     else:
         await shows.refuse(principal, show_id)

@@ -1,0 +1,61 @@
+"""From a proven credential into a session: cookies, the second factor, and back to whoever sent the browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api.context import source_of
+from api.web import cookies, sessions
+from api.web.device import channel_of, device_label
+from api.web.rendering import continue_to, safe_next, see_other, with_next
+from idp.people.account import AccountKind
+from idp.people.session import Arrival
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from idp.people.session import Session
+
+HOMES = {AccountKind.OFFICER: "/desk", AccountKind.OPERATOR: "/operate"}
+PROTOCOL = "/oauth/"
+"""A sign-in a department's system waits for goes on there."""
+
+
+def arrival_of(request: Request) -> Arrival:
+    """Return where the browser signs in from."""
+    return Arrival(
+        source_of(request), channel_of(request), cookies.read(request, cookies.DEVICE), device_label(request)
+    )
+
+
+def following_of(request: Request) -> str:
+    """Return the page that asked for the sign-in, unverified; it travels along in the query of every step."""
+    return request.query_params.get("next", "")
+
+
+def home_of(session: Session) -> str:
+    """Return where a kind of account starts."""
+    return HOMES.get(session.kind, "/home")
+
+
+def go_on_address(session: Session, following: str) -> str:
+    """Return the page of ours to go to after a sign-in; one that owes a second factor goes there first."""
+    if session.pending:
+        return with_next("/second-factor", following)
+    return safe_next(following, home_of(session))
+
+
+async def go_on(request: Request, session: Session, following: str) -> Response:
+    """Leave the sign-in for the page that asked for it, with the session's cookies."""
+    target = go_on_address(session, following)
+    response = await continue_to(request, target) if target.startswith(PROTOCOL) else see_other(target)
+    return keep_arrived(request, response, session)
+
+
+def keep_arrived(request: Request, response: Response, session: Session) -> Response:
+    """Give the browser the session; the secret of forms before sign-in has served."""
+    sessions.keep(request, response, session)
+    if not session.pending:
+        cookies.drop(request, response, cookies.FORM)
+    return response

@@ -1,0 +1,108 @@
+"""QR sign-in: a screen shows a code, a phone that is signed in agrees, the screen goes on.
+
+What the screen keeps to itself stands in its form, not in an address; the phone opens an
+address with the ticket, which is worth nothing without the screen's secret.
+"""
+
+import base64
+import hashlib
+
+import orjson
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from api.context import services_of
+from api.dependencies import principal_of
+from api.web.arriving import arrival_of, following_of, go_on, go_on_address, keep_arrived
+from api.web.csrf import checked_form, text_of
+from api.web.pages.sign_in import step_query
+from api.web.rendering import page, see_other
+from api.web.wrong import wrong
+from foundation.errors import NotFound, TrustServiceError
+from idp.people.qr_sign_in import TICKET_SECONDS, QrTicket
+from licence_vault import qr
+
+router = APIRouter(include_in_schema=False)
+
+JSON_HEADERS = {"cache-control": "no-store"}
+SECRET_CHARS = 60
+
+
+def check_number(ticket: str) -> str:
+    """Return two digits both screens show, so that a person sees that they speak of the same sign-in."""
+    return f"{int.from_bytes(hashlib.sha256(ticket.encode()).digest()[:4]) % 100:02d}"
+
+
+@router.get("/sign-in/qr")
+async def qr_page(request: Request) -> Response:
+    """Show a fresh code; it lives two minutes."""
+    try:
+        ticket = await services_of(request).people.qr_sign_in.begin(arrival_of(request))
+    except TrustServiceError as error:
+        return await _screen(request, None, error)
+    return await _screen(request, ticket)
+
+
+async def _screen(request: Request, ticket: QrTicket | None, error: TrustServiceError | None = None) -> Response:
+    query, picture = step_query(request), ""
+    if ticket is not None:
+        address = f"{services_of(request).settings.issuer}/sign-in/phone/{ticket.ticket}"
+        picture = "data:image/png;base64," + base64.b64encode(qr.picture_png(address)).decode()
+    shown = {
+        "ticket": ticket,
+        "picture": picture,
+        "number": check_number(ticket.ticket) if ticket else "",
+        "seconds": TICKET_SECONDS,
+        "action": f"/sign-in/qr{query}",
+        "back": f"/sign-in{query}",
+        "errors": wrong(request, error) if error else {},
+    }
+    return await page(request, "sign_in_qr.html", shown)
+
+
+@router.post("/sign-in/qr")
+async def collect(request: Request) -> Response:
+    """Open the session once the phone agreed; a script asks for JSON, a button for a page."""
+    form = await checked_form(request)
+    ticket = QrTicket(text_of(form, "ticket", limit=SECRET_CHARS), text_of(form, "collector", limit=SECRET_CHARS))
+    script = "application/json" in request.headers.get("accept", "")
+    try:
+        session = await services_of(request).people.qr_sign_in.collect(
+            ticket.ticket, ticket.collector, arrival_of(request)
+        )
+    except NotFound:
+        return _json({"state": "gone"}) if script else see_other(f"/sign-in/qr{step_query(request)}")
+    if session is None:
+        return _json({"state": "waiting"}) if script else await _screen(request, ticket)
+    following = following_of(request)
+    if script:
+        return keep_arrived(request, _json({"next": go_on_address(session, following)}), session)
+    return await go_on(request, session, following)
+
+
+@router.get("/sign-in/phone/{ticket}")
+async def phone(request: Request, ticket: str) -> Response:
+    """Show the phone's owner which screen asks."""
+    try:
+        asking = await services_of(request).people.qr_sign_in.look(principal_of(request), ticket)
+    except NotFound:
+        return await page(request, "sign_in_phone.html", {"asking": None, "approved": False}, status=404)
+    shown = {"asking": asking, "approved": False, "ticket": ticket, "number": check_number(ticket)}
+    return await page(request, "sign_in_phone.html", shown)
+
+
+@router.post("/sign-in/phone/{ticket}")
+async def approve(request: Request, ticket: str) -> Response:
+    """Agree, once."""
+    form = await checked_form(request)
+    if text_of(form, "answer") != "yes":
+        return see_other("/home")
+    try:
+        await services_of(request).people.qr_sign_in.approve(principal_of(request), ticket)
+    except NotFound:
+        return await page(request, "sign_in_phone.html", {"asking": None, "approved": False}, status=404)
+    return await page(request, "sign_in_phone.html", {"asking": None, "approved": True})
+
+
+def _json(body: dict[str, str]) -> Response:
+    return Response(orjson.dumps(body), 200, JSON_HEADERS, media_type="application/json")
