@@ -17,8 +17,14 @@ import pikepdf
 from signing.errors import BrokenPdf
 from signing.pdf_file import DAMAGE
 from signing.pdf_update import PdfUpdate, array_with, dictionary_with, reference
-from signing.pictures import append_annotations
-from signing.signature_field import field_entries, free_field_name, list_field, value_with_hole, with_byte_range
+from signing.signature_field import (
+    add_unseen_widget,
+    field_entries,
+    free_field_name,
+    list_field,
+    value_with_hole,
+    with_byte_range,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,9 +68,7 @@ def prepare_document_timestamp(file: PdfFile, data: ValidationData, *, contents_
         name = free_field_name(file, "Timestamp")
         head, body = value_with_hole(TIMESTAMP_VALUE, contents_size)
         value = update.add(body)
-        page = reference(*file.page(1).objgen)
-        widget = update.add(b"<</Type/Annot%s/P %s/Rect[0 0 0 0]>>" % (field_entries(name, value), page))
-        append_annotations(file, update, {1: [widget]})
+        widget = add_unseen_widget(file, update, field_entries(name, value))
         changes.update(list_field(file, update, widget))
         update.replace(file.root, changes)
         rendered, bodies = update.render()

@@ -15,9 +15,16 @@ import pikepdf
 from signing.captions import Caption
 from signing.errors import BadPlacement, BrokenPdf, CertifiedAgainstChange
 from signing.pdf_file import DAMAGE
-from signing.pdf_update import PdfUpdate, reference, text_string
-from signing.pictures import Pictures, append_annotations
-from signing.signature_field import field_entries, free_field_name, list_field, value_with_hole, with_byte_range
+from signing.pdf_update import PdfUpdate, append_annotations, reference, text_string
+from signing.pictures import Pictures
+from signing.signature_field import (
+    add_unseen_widget,
+    field_entries,
+    free_field_name,
+    list_field,
+    value_with_hole,
+    with_byte_range,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,10 +115,7 @@ def _check_earlier_signatures(file: PdfFile, marks: Sequence[Mark], *, certify: 
 def _add_annotations(file: PdfFile, update: PdfUpdate, face: SealFace, marks: Sequence[Mark], *, common: bytes) -> int:
     """Write the field's widget and a stamp for every further picture; return the widget's number."""
     if not marks:
-        page = reference(*file.page(1).objgen)
-        widget = update.add(b"<</Type/Annot%s/P %s/Rect[0 0 0 0]>>" % (common, page))
-        append_annotations(file, update, {1: [widget]})
-        return widget
+        return add_unseen_widget(file, update, common)
     pictures = Pictures(file, update, face.form, face.caption)
     stamp = b"/Subtype/Stamp/Contents%s/F %d" % (text_string(face.name), PRINTED_READ_ONLY_AND_LOCKED)
     on_pages: dict[int, list[int]] = {}

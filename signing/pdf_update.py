@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pikepdf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from signing.pdf_file import PdfFile
 
@@ -127,6 +127,18 @@ def array_with(value: Any, more: Iterable[bytes]) -> bytes:  # noqa: ANN401
     """Return an array in PDF syntax with entries appended; an absent array counts as empty."""
     entries = [entry.unparse() for entry in value] if isinstance(value, pikepdf.Array) else []
     return b"[" + b" ".join((*entries, *more)) + b"]"
+
+
+def append_annotations(file: PdfFile, update: PdfUpdate, on_pages: Mapping[int, Sequence[int]]) -> None:
+    """Add annotations to their pages, changing nothing but the page's /Annots."""
+    for number, new in on_pages.items():
+        page = file.page(number)
+        existing = page.get("/Annots")
+        array = array_with(existing, map(reference, new))
+        if isinstance(existing, pikepdf.Array) and existing.is_indirect:
+            update.put(existing.objgen[0], array, existing.objgen[1])
+        else:
+            update.replace(page, {"/Annots": array})
 
 
 def reference(number: int, generation: int = 0) -> bytes:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pikepdf
-
 from signing.captions import compose
 from signing.drawing import COLOUR_SPACE
-from signing.pdf_update import array_with, reference
+from signing.pdf_update import reference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
     from signing.captions import Caption
     from signing.marks import Mark, Strip
@@ -83,15 +80,3 @@ class Pictures:
         return self._update.add_stream(
             b"/Type/XObject/Subtype/Form/BBox[0 0 1 1]/Resources<<%s>>/Filter/FlateDecode" % COLOUR_SPACE, form
         )
-
-
-def append_annotations(file: PdfFile, update: PdfUpdate, on_pages: Mapping[int, Sequence[int]]) -> None:
-    """Add annotations to their pages, changing nothing but the page's /Annots."""
-    for number, new in on_pages.items():
-        page = file.page(number)
-        existing = page.get("/Annots")
-        array = array_with(existing, map(reference, new))
-        if isinstance(existing, pikepdf.Array) and existing.is_indirect:
-            update.put(existing.objgen[0], array, existing.objgen[1])
-        else:
-            update.replace(page, {"/Annots": array})

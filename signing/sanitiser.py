@@ -8,6 +8,7 @@ update can bring to light (the shadow attacks of 2021).
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pikepdf
@@ -27,6 +28,11 @@ HIDDEN_FLAGS = 1 | 2 | 32
 """Invisible, Hidden, NoView (ISO 32000-1, table 165)."""
 READ_ONLY_AND_LOCKED = 64 | 128
 CONTAINERS = frozenset({"/ObjStm", "/XRef"})
+LINEARISED_HEAD = 1024
+HINTS = re.compile(rb"/H\s*\[\s*((?:\d{1,12}\s+){1,3}\d{1,12})\s*\]")
+OBJECT = re.compile(rb"\s*(\d{1,10})\s+(\d{1,5})\s+obj\b")
+HINT_KEYS = frozenset(f"/{key}" for key in ("Filter", "DecodeParms", "Length", *"SPTOAEVICLRB"))
+"""What a hint stream's dictionary holds (table F.2); with anything else it is some other stream."""
 MAX_ANNOTATIONS = 20_000
 MAX_DEPTH = 100
 
@@ -126,9 +132,21 @@ def _objects(file: PdfFile) -> Iterator[Finding]:
         else:
             entries = value
         pending.extend((entry, depth + 1, owner) for entry in entries if isinstance(entry, _COMPOSITE))
+    hints = _hint_streams(file)
     for entry in file.pdf.objects:
         if entry.is_indirect and entry.objgen not in reached and not _container(entry):
+            if entry.objgen in hints and isinstance(entry, pikepdf.Stream) and set(entry.keys()) <= HINT_KEYS:
+                continue
             yield Finding("unreferenced object", None, entry.objgen[0], "is reached from nowhere")
+
+
+def _hint_streams(file: PdfFile) -> set[tuple[int, int]]:
+    """Return the objects that a linearised file's first object names by their offsets (ISO 32000-1, annex F.2)."""
+    head = file.data[:LINEARISED_HEAD]
+    match = HINTS.search(head) if b"/Linearized" in head else None
+    offsets = [int(number) for number in match[1].split()[::2]] if match else []
+    found = (OBJECT.match(file.data, offset) for offset in offsets)
+    return {(int(each[1]), int(each[2])) for each in found if each is not None}
 
 
 _COMPOSITE = (pikepdf.Dictionary, pikepdf.Array, pikepdf.Stream)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pikepdf
 
-from signing.pdf_update import array_with, dictionary_with, reference, text_string
+from signing.pdf_update import append_annotations, array_with, dictionary_with, reference, text_string
 
 if TYPE_CHECKING:
     from signing.pdf_file import PdfFile
@@ -58,6 +58,18 @@ def free_field_name(file: PdfFile, prefix: str) -> str:
 def field_entries(name: str, value: int) -> bytes:
     """Return what makes a widget a signature field with a value."""
     return b"/Subtype/Widget/FT/Sig/T%s/V %s/F %d" % (text_string(name), reference(value), PRINTED_AND_LOCKED)
+
+
+def add_unseen_widget(file: PdfFile, update: PdfUpdate, entries: bytes) -> int:
+    """Add a field that shows nothing to the first page; return its number.
+
+    PDF/A-1 wants an appearance of every field, also of one that shows nothing (ISO 19005-1, 6.9).
+    """
+    nothing = reference(update.add_stream(b"/Type/XObject/Subtype/Form/BBox[0 0 0 0]/Resources<<>>", b""))
+    page = reference(*file.page(1).objgen)
+    widget = update.add(b"<</Type/Annot%s/P %s/Rect[0 0 0 0]/AP<</N %s>>>>" % (entries, page, nothing))
+    append_annotations(file, update, {1: [widget]})
+    return widget
 
 
 def value_with_hole(kind: bytes, contents_size: int, more: bytes = b"") -> tuple[int, bytes]:

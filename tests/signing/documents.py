@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import noto_cjk_sans_otc
 import typst
@@ -22,8 +22,13 @@ HEAD = """
 """
 
 
+Standard: TypeAlias = Literal[
+    "a-1a", "a-1b", "a-2a", "a-2b", "a-2u", "a-3a", "a-3b", "a-3u", "a-4", "a-4e", "a-4f", "ua-1", "1.7"
+]
+
+
 @cache
-def typeset(pages: int, standard: Literal["a-1b", "a-2b", "a-3b", "1.7"] = "a-3b") -> bytes:
+def typeset(pages: int, standard: Standard = "a-3b") -> bytes:
     """Return a document of so many pages, PDF/A-3b unless another standard is named."""
     source = HEAD + "".join(f"\n#pagebreak()\n附页 {number}\n" for number in range(2, pages + 1))
     # Its overloads want all paths of the source's own type, bytes here; they work as text.
