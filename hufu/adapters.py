@@ -6,16 +6,23 @@ from typing import TYPE_CHECKING
 
 from foundation.errors import NotFound, NotPermitted
 from foundation.principal import PrincipalKind
+from idp.people.assisted import AgentDocument
+from idp.people.mandate import Act, PartyKind
 from idp.people.officers import ANY, Authority
+from licence_vault.model import Giver
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from foundation.principal import Principal
     from idp.people.accounts import PersonService
+    from idp.people.assembly import People
+    from idp.people.legal_persons import LegalPersonService
+    from idp.people.mandate import Mandate
     from idp.people.officers import OfficerService
     from idp.people.passkeys import PasskeyService
     from idp.people.second_factors import SecondFactorService
+    from licence_vault.model import Mandated, PaperMandate
     from signing.model import SecondFactor
 
 
@@ -51,6 +58,68 @@ class VaultOfficers:
             raise NotPermitted("Only an officer may issue by hand.")
         officer = await self._officers.get(principal.subject_id)
         await self._officers.require(principal, Authority.ISSUING, officer.district_code, matter_code or ANY)
+
+
+class VaultRoles:
+    """`licence_vault.ports.EnterpriseRoles` over the appointments of `idp`."""
+
+    def __init__(self, legal_persons: LegalPersonService) -> None:
+        """Take the legal persons."""
+        self._legal_persons = legal_persons
+
+    async def matters(self, connection: AsyncConnection, principal: Principal) -> frozenset[str] | None:
+        """Return the matters of the role in force, None for all of them; raises NotPermitted."""
+        acting = await self._legal_persons.behind(connection, principal)
+        return None if ANY in acting.matters else frozenset(acting.matters)
+
+
+class VaultMandates:
+    """`licence_vault.ports.Mandates` over the mandate register of `idp`."""
+
+    def __init__(self, people: People) -> None:
+        """Take the services of people."""
+        self._people = people
+
+    async def check(
+        self, connection: AsyncConnection, *, mandate_id: str, agent_id: str, asked: Mandated | None
+    ) -> Giver:
+        """Return who gave a mandate that is in force now, without using it."""
+        act = None if asked is None else _act(asked)
+        return await self._giver(
+            connection, await self._people.mandates.standing(connection, mandate_id, agent_id, act)
+        )
+
+    async def use(
+        self,
+        connection: AsyncConnection,
+        principal: Principal,
+        *,
+        mandate_id: str,
+        agent_id: str | None,
+        asked: Mandated,
+    ) -> Giver:
+        """Count one use; what the mandate opens is read first, since the last use exhausts it."""
+        agent = agent_id or principal.person_id or ""
+        mandate = await self._people.mandates.standing(connection, mandate_id, agent, _act(asked))
+        await self._people.mandates.use(connection, principal, mandate_id, _act(asked), agent_person_id=agent_id)
+        return await self._giver(connection, mandate)
+
+    async def present(self, connection: AsyncConnection, principal: Principal, paper: PaperMandate) -> tuple[str, str]:
+        """Accept the paper of an agent at an officer's window; return the mandate and the agent."""
+        agent = AgentDocument(paper.agent_name, paper.document_number, paper.document_type)
+        return await self._people.assisted.present(connection, principal, paper.code, agent)
+
+    async def _giver(self, connection: AsyncConnection, mandate: Mandate) -> Giver:
+        if mandate.principal_kind is PartyKind.ENTERPRISE:
+            index = await self._people.legal_persons.holder_index(connection, mandate.principal_id)
+        else:
+            index = await self._people.persons.holder_index(mandate.principal_id)
+        fields = None if ANY in mandate.terms.fields else frozenset(mandate.terms.fields)
+        return Giver(() if index is None else (index,), fields)
+
+
+def _act(asked: Mandated) -> Act:
+    return Act(asked.matter_code, asked.type_code, asked.fields, asked.reference)
 
 
 class SealSecondFactors:

@@ -18,7 +18,7 @@ from foundation.encryption import FieldCipher
 from foundation.jobs import Worker
 from foundation.notices import Notices
 from foundation.settings import BadSettings
-from hufu.adapters import SealSecondFactors, VaultHolders, VaultOfficers
+from hufu.adapters import SealSecondFactors, VaultHolders, VaultMandates, VaultOfficers, VaultRoles
 from idp.oauth.clients import ClientService
 from idp.oauth.mandates import RegisteredMandates
 from idp.oauth.provider import OpenIdProvider
@@ -70,6 +70,7 @@ class Application:
             **self.signing.job_handlers(),
             **self.services.provider.job_handlers(),
             **self.people.job_handlers(),
+            **self.verification.job_handlers(),
         }
         periodic = {
             **self.keys.periodic_jobs(),
@@ -164,6 +165,9 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             sealing=signing.sealing,
             holders=VaultHolders(people.persons),
             officers=VaultOfficers(people.officers),
+            roles=VaultRoles(people.legal_persons),
+            mandates=VaultMandates(people),
+            acts=provider.acts,
         )
         stack.callback(vault.close)
         verification = assemble_verification(
@@ -175,6 +179,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             keys=keys,
             licences=vault.records,
             types=vault.catalogue,
+            cipher=cipher,
         )
         stack.push_async_callback(verification.close)
         services = Services(

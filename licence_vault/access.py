@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 READ_SCOPE = "licence:read"
 STATUS_SCOPE = "licence:status"
-_HOLDER_KINDS = (PrincipalKind.PERSON, PrincipalKind.ENTERPRISE)
 
 
 class Way(StrEnum):
@@ -35,6 +34,7 @@ class Way(StrEnum):
     EX_OFFICIO = "ex_officio"
     SHOWN = "shown"
     MANDATE = "mandate"
+    CONSENT = "consent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,18 @@ class Entitlement:
 
 
 def is_holder(principal: Principal) -> bool:
-    """Tell whether a principal can be a holder: a signed-in person or enterprise, proven."""
-    return principal.kind in _HOLDER_KINDS and principal.person_id is not None
+    """Tell whether a principal can be a holder: a signed-in, proven person, or somebody acting for an enterprise.
+
+    A token bound to one act speaks for the person in that act only.
+    """
+    return principal.authorization is None and party_of(principal) is not None
+
+
+def party_of(principal: Principal) -> str | None:
+    """Return the id of the person or enterprise that a signed-in principal speaks for."""
+    if principal.kind is PrincipalKind.ENTERPRISE and principal.organisation_code is not None:
+        return principal.subject_id
+    return principal.person_id if principal.kind is PrincipalKind.PERSON else None
 
 
 def works_for(principal: Principal, organisation_code: str, scope: str = READ_SCOPE) -> bool:

@@ -9,6 +9,7 @@ from foundation.notices import Notices
 from keys.jws import TokenSigner
 from keys.model import KeyPurpose
 from licence_vault.abandoned import Abandoned
+from licence_vault.authorised import AuthorisedReader
 from licence_vault.backfill import Backfill
 from licence_vault.catalogue import Catalogue
 from licence_vault.changing import LicenceChanger
@@ -16,6 +17,7 @@ from licence_vault.checking import RequestChecker
 from licence_vault.copies import CopyService
 from licence_vault.issuing import LicenceIssuer
 from licence_vault.late_faces import LateFaces
+from licence_vault.mandated import MandatedReader
 from licence_vault.qr import QrWriter
 from licence_vault.quota import ReadQuota
 from licence_vault.reading import LicenceReader
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from foundation.jobs import PeriodicJob
     from foundation.settings import Settings
     from keys.service import KeyService
-    from licence_vault.ports import HolderIndexes, IssuingOfficers
+    from licence_vault.ports import AllowedActs, EnterpriseRoles, HolderIndexes, IssuingOfficers, Mandates
     from signing.sealing import SealingService
     from signing.seals import SealService
 
@@ -50,6 +52,8 @@ class Vault:
 
     catalogue: Catalogue
     licences: LicenceService
+    authorised: AuthorisedReader
+    mandated: MandatedReader
     shows: ShowService
     copies: CopyService
     backfill: Backfill
@@ -82,6 +86,9 @@ def assemble_vault(
     sealing: SealingService,
     holders: HolderIndexes,
     officers: IssuingOfficers,
+    roles: EnterpriseRoles,
+    mandates: Mandates,
+    acts: AllowedActs,
     renderer: FaceRenderer | None = None,
 ) -> Vault:
     """Build the vault; opens nothing."""
@@ -117,6 +124,7 @@ def assemble_vault(
         directory=directory,
         catalogue=catalogue,
         holders=holders,
+        roles=roles,
         quota=ReadQuota(database, clock, audit),
         notices=Notices(cipher, clock),
         late_faces=LateFaces(
@@ -131,7 +139,7 @@ def assemble_vault(
         cipher=cipher,
         directory=directory,
         catalogue=catalogue,
-        holders=holders,
+        mandates=mandates,
         reader=reader,
         receipts=TokenSigner(keys, KeyPurpose.RECEIPT),
         issuer=settings.issuer,
@@ -143,13 +151,17 @@ def assemble_vault(
         audit=audit,
         cipher=cipher,
         catalogue=catalogue,
-        holders=holders,
+        reader=reader,
         seals=seals,
         faces=faces,
     )
     return Vault(
         catalogue=catalogue,
         licences=licences,
+        authorised=AuthorisedReader(
+            database, clock=clock, audit=audit, cipher=cipher, holders=holders, reader=reader, acts=acts
+        ),
+        mandated=MandatedReader(database, clock=clock, audit=audit, cipher=cipher, mandates=mandates, reader=reader),
         shows=shows,
         copies=copies,
         backfill=backfill,

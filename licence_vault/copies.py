@@ -16,7 +16,7 @@ from foundation.audit import AuditEvent
 from foundation.clock import civil_date
 from foundation.errors import InvalidInput, TooManyRequests
 from foundation.principal import SYSTEM
-from licence_vault.access import Entitlement, Way, is_holder
+from licence_vault.access import Entitlement, Way
 from licence_vault.errors import LicenceNotFound, NoUsableSeal, StateTransitionRefused
 from licence_vault.faces import CopyFacts
 from licence_vault.identifier import parse_identifier
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from foundation.encryption import FieldCipher
     from foundation.principal import Principal
     from licence_vault.catalogue import Catalogue
-    from licence_vault.ports import HolderIndexes
+    from licence_vault.reading import LicenceReader
     from licence_vault.rendition import FaceMaker, SealedFace
     from licence_vault.repository import StoredLicence
     from signing.seals import SealService
@@ -72,7 +72,7 @@ class CopyService:
         audit: Audit,
         cipher: FieldCipher,
         catalogue: Catalogue,
-        holders: HolderIndexes,
+        reader: LicenceReader,
         seals: SealService,
         faces: FaceMaker,
     ) -> None:
@@ -81,7 +81,7 @@ class CopyService:
         self._audit = audit
         self._cipher = cipher
         self._catalogue = catalogue
-        self._holders = holders
+        self._reader = reader
         self._seals = seals
         self._faces = faces
 
@@ -103,10 +103,10 @@ class CopyService:
 
     async def _own(self, connection: AsyncConnection, principal: Principal, identifier: str) -> StoredLicence:
         stored = await LicenceRepository(connection, self._cipher).by_identifier(identifier)
-        indexes: tuple[bytes, ...] = ()
-        if is_holder(principal) and principal.person_id is not None:
-            indexes = await self._holders.of_person(connection, principal.person_id)
+        indexes = await self._reader.indexes(connection, principal)
         if stored is None or stored.state is LicenceState.PENDING or not stored.holder_indexes & set(indexes):
+            raise LicenceNotFound("没有这份证照 / no such licence.")
+        if not await self._reader.entrusted(connection, principal, [stored], Purpose()):
             raise LicenceNotFound("没有这份证照 / no such licence.")
         return stored
 

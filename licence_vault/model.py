@@ -181,6 +181,34 @@ class Purpose:
 
 
 @dataclass(frozen=True, slots=True)
+class Mandated:
+    """What is about to be done under a mandate; without fields, whatever the mandate allows."""
+
+    matter_code: str
+    type_code: str
+    fields: tuple[str, ...] = ()
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Giver:
+    """Who gave a mandate, by the indexes licences know them by, and the fields it opens (None: all)."""
+
+    holder_indexes: tuple[bytes, ...]
+    fields: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaperMandate:
+    """A 代办码 on paper and the document of the agent who shows it; unverified input."""
+
+    code: str = field(repr=False)
+    agent_name: str = field(repr=False)
+    document_number: str = field(repr=False)
+    document_type: str = "id_card"
+
+
+@dataclass(frozen=True, slots=True)
 class Licence:
     """A licence as its holder or an entitled department sees it.
 
@@ -242,3 +270,4 @@ class AccessReceipt:
     reason: str
     fields: tuple[str, ...] = field(default=())
     operator: str = ""
+    mandate_id: str | None = None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Mapping
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from foundation.principal import Principal
+    from licence_vault.model import Giver, Mandated, PaperMandate
 
 
 class HolderIndexes(Protocol):
@@ -32,10 +33,40 @@ class IssuingOfficers(Protocol):
         """Raise NotPermitted unless the officer holds the authority to issue, for this matter."""
 
 
-class Mandates(Protocol):
-    """Tells whether one may act for another; joined to `idp`."""
+class EnterpriseRoles(Protocol):
+    """Tells in which matters somebody acts for an enterprise; joined to `idp`."""
 
-    async def covers(
-        self, connection: AsyncConnection, *, agent_id: str, person_id: str, type_code: str, at: datetime
-    ) -> bool:
-        """Tell whether a live mandate lets the agent see the person's licences of this type."""
+    async def matters(self, connection: AsyncConnection, principal: Principal) -> frozenset[str] | None:
+        """Return the matters of the role in force, None for all of them; raises NotPermitted."""
+
+
+class Mandates(Protocol):
+    """Lets one act for another within a mandate; joined to `idp`. All raise MandateRefused."""
+
+    async def check(
+        self, connection: AsyncConnection, *, mandate_id: str, agent_id: str, asked: Mandated | None
+    ) -> Giver:
+        """Return who gave a mandate that is in force now, for the act when one is named, without using it."""
+
+    async def use(
+        self,
+        connection: AsyncConnection,
+        principal: Principal,
+        *,
+        mandate_id: str,
+        agent_id: str | None,
+        asked: Mandated,
+    ) -> Giver:
+        """Count one use, in the caller's transaction; `agent_id` None when the principal is the agent."""
+
+    async def present(self, connection: AsyncConnection, principal: Principal, paper: PaperMandate) -> tuple[str, str]:
+        """Accept the paper an agent shows at an officer's window; return the mandate and the agent."""
+
+
+class AllowedActs(Protocol):
+    """Uses up what a person allowed by a token bound to one licence; joined to `idp`."""
+
+    async def use_licence_access(
+        self, connection: AsyncConnection, principal: Principal, *, licence_identifier: str, licence_type: str
+    ) -> Mapping[str, Any]:
+        """Return `fields`, `matter_code` and perhaps `purpose`; raises NotPermitted, MandateRefused."""

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from licence_vault.catalogue import Catalogue
     from licence_vault.late_faces import LateFaces
     from licence_vault.model import Holder, StateRecord
-    from licence_vault.ports import HolderIndexes
+    from licence_vault.ports import EnterpriseRoles, HolderIndexes
     from licence_vault.quota import ReadQuota
     from licence_vault.repository import StoredDocument, StoredLicence
 
@@ -68,6 +68,7 @@ class LicenceReader:
         directory: Directory,
         catalogue: Catalogue,
         holders: HolderIndexes,
+        roles: EnterpriseRoles,
         quota: ReadQuota,
         notices: Notices,
         late_faces: LateFaces,
@@ -80,6 +81,7 @@ class LicenceReader:
         self._directory = directory
         self._catalogue = catalogue
         self._holders = holders
+        self._roles = roles
         self._quota = quota
         self._notices = notices
         self._late_faces = late_faces
@@ -108,8 +110,12 @@ class LicenceReader:
                 raise NotPermitted(
                     "共享清单只含部分字段,不提供证照文件 / the sharing list covers fields, not the file."
                 )
-            document = _current(await LicenceRepository(connection, self._cipher).documents(stored.licence_id))
             access_id = await self._leave(connection, principal, stored, granted, reason)
+            return await self.document_of(connection, stored, access_id)
+
+    async def document_of(self, connection: AsyncConnection, stored: StoredLicence, access_id: str) -> LicenceDocument:
+        """Return the newest full document of a licence; the caller has judged and left the receipt."""
+        document = _current(await LicenceRepository(connection, self._cipher).documents(stored.licence_id))
         pdf = await self._blobs.get(document.blob_ref)
         return LicenceDocument(stored.identifier, pdf, document.sha256.hex(), access_id)
 
@@ -121,13 +127,14 @@ class LicenceReader:
             await self._late_faces.ensure(stored.identifier)
 
     async def of_holder(self, principal: Principal, *, limit: int) -> tuple[Licence, ...]:
-        """Return the signed-in person's licences."""
+        """Return the licences of whoever is signed in, a person or an enterprise."""
         if not is_holder(principal):
             return ()
         async with self._database.transaction() as connection:
-            indexes = await self._indexes(connection, principal)
+            indexes = await self.indexes(connection, principal)
             repository = LicenceRepository(connection, self._cipher)
             found = await repository.of_holder(indexes, limit=min(limit, MAX_LIST)) if indexes else ()
+            found = await self.entrusted(connection, principal, found, NO_PURPOSE)
             return await self._list(connection, principal, found, Entitlement(Way.HOLDER))
 
     async def of_issuer(self, principal: Principal, *, limit: int) -> tuple[Licence, ...]:
@@ -180,7 +187,7 @@ class LicenceReader:
         if not is_holder(principal):
             return ()
         async with self._database.read() as connection:
-            indexes = await self._indexes(connection, principal)
+            indexes = await self.indexes(connection, principal)
             receipts = Receipts(connection, self._cipher, self._audit)
             found = await receipts.of_holder(indexes, include_own=include_own, limit=min(limit, MAX_LIST))
         return tuple([await self._named(receipt) for receipt in found])
@@ -215,16 +222,30 @@ class LicenceReader:
         if stored is None or stored.state is LicenceState.PENDING:
             raise LicenceNotFound("没有这份证照 / no such licence.")
         licence_type = await self._catalogue.get(stored.type_code)
-        indexes = await self._indexes(connection, principal)
+        indexes = await self.indexes(connection, principal)
         granted = entitlement(principal, stored, licence_type, holder_indexes=indexes, purpose=purpose)
-        if granted is None:
+        if granted is None or not await self.entrusted(connection, principal, [stored], purpose):
             raise LicenceNotFound("没有这份证照 / no such licence.")
         return stored, granted
 
-    async def _indexes(self, connection: AsyncConnection, principal: Principal) -> tuple[bytes, ...]:
-        if not is_holder(principal) or principal.person_id is None:
+    async def indexes(self, connection: AsyncConnection, principal: Principal) -> tuple[bytes, ...]:
+        """Return the indexes of the person or enterprise that is signed in."""
+        if not is_holder(principal):
             return ()
-        return await self._holders.of_person(connection, principal.person_id)
+        if principal.kind is PrincipalKind.ENTERPRISE:
+            return (self._cipher.blind_index(principal.organisation_code or "", HOLDER_INDEX_CONTEXT),)
+        return await self._holders.of_person(connection, principal.person_id or "")
+
+    async def entrusted(
+        self, connection: AsyncConnection, principal: Principal, found: Sequence[StoredLicence], purpose: Purpose
+    ) -> tuple[StoredLicence, ...]:
+        """Leave out what an enterprise's agent was not entrusted with: licences of, or asked for, other matters."""
+        if principal.kind is not PrincipalKind.ENTERPRISE:
+            return tuple(found)
+        matters = await self._roles.matters(connection, principal)
+        return tuple(
+            one for one in found if matters is None or not matters.isdisjoint({one.matter_code, purpose.matter_code})
+        )
 
     async def _leave(
         self,

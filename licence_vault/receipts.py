@@ -38,6 +38,7 @@ class Access:
     granted: Entitlement
     purpose: Purpose
     at: datetime
+    mandate_id: str | None = None
 
 
 class Receipts:
@@ -52,12 +53,14 @@ class Receipts:
         """Write the receipt and its audit row; return the receipt's id."""
         access_id = new_id("acc")
         granted, purpose = access.granted, access.purpose
-        detail = {
+        detail: dict[str, Any] = {
             "access_id": access_id,
             "way": granted.way.value,
             "matter_code": purpose.matter_code,
             "fields": None if granted.fields is None else sorted(granted.fields),
         }
+        if access.mandate_id is not None:
+            detail["mandate_id"] = access.mandate_id
         event = AuditEvent("licence_vault.read", "licence", access.stored.identifier, detail)
         audited = await self._audit.record(self._connection, access.principal, event)
         await self._connection.execute(
@@ -75,6 +78,7 @@ class Receipts:
                 fields=sorted(granted.fields or ()),
                 own=granted.own,
                 commitment=audited.commitment,
+                mandate_id=access.mandate_id,
             )
         )
         return access_id
@@ -109,4 +113,5 @@ class Receipts:
             reason=self._cipher.decrypt(row.reason, REASON_CONTEXT),
             fields=tuple(row.fields),
             operator=row.operator,
+            mandate_id=row.mandate_id,
         )

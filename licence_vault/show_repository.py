@@ -42,6 +42,7 @@ class StoredShow:
     fields: tuple[str, ...] | None
     decision: str | None
     collected_at: datetime | None
+    mandate_id: str | None = None
 
 
 class ShowRepository:
@@ -148,4 +149,5 @@ class ShowRepository:
             fields=None if row.fields is None else tuple(row.fields),
             decision=row.decision,
             collected_at=row.collected_at,
+            mandate_id=row.mandate_id,
         )

@@ -130,6 +130,7 @@ def assemble(
     officers = OfficerService(tools, directory, second_factors)
     real_name = RealNameService(tools, gateway)
     sessions = SessionService(tools, second_factors)
+    legal_persons = LegalPersonService(tools, gateway)
     sms = SmsGateway(settings.sms_gateway_url, _key(settings.sms_gateway_key), clock)
     mobile_codes = MobileCodeService(tools, sessions, sms)
     return People(
@@ -141,9 +142,9 @@ def assemble(
         officers=officers,
         counter=CounterService(tools, directory, officers),
         upkeep=Upkeep(tools, real_name),
-        mandates=MandateService(tools),
+        mandates=MandateService(tools, legal_persons),
         assisted=AssistedMandates(tools, officers),
-        legal_persons=LegalPersonService(tools, gateway),
+        legal_persons=legal_persons,
         mobile_codes=mobile_codes,
         recovery=RecoveryService(tools, gateway, mobile_codes),
         passkeys=PasskeyService(tools, sessions, cache, issuer=settings.issuer, name=name),

@@ -29,6 +29,8 @@ from idp.people.proof_repository import Proofs
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from foundation.principal import Principal
     from idp.people.mandate import Terms
     from idp.people.officers import OfficerService
@@ -159,7 +161,7 @@ class AssistedMandates:
         """Sign a mandate off by its paper code, as the agent it names; raises MandateRefused, SignInThrottled."""
         person_id = proven_person(principal)
         places = await self._tools.throttle.code(person_id, "assisted")
-        code = unverified_code.strip().upper().replace("-", "").replace(" ", "")
+        code = _code(unverified_code)
         now = self._tools.clock.now()
         async with self._tools.database.transaction() as connection:
             persons = Persons(connection, self._tools.cipher)
@@ -179,8 +181,39 @@ class AssistedMandates:
             raise NotFound("There is no such mandate.")
         return mandate
 
+    async def present(
+        self, connection: AsyncConnection, principal: Principal, unverified_code: str, agent: AgentDocument
+    ) -> tuple[str, str]:
+        """Accept the paper of an agent who stands at the window with the named document; return mandate and agent.
+
+        In the caller's transaction, with the act it is for. The officer compared the document
+        with the person; the code names its number. Raises: MandateRefused, NotPermitted,
+        AuthorityMissing, InvalidInput, SignInThrottled.
+        """
+        await self._allowed(principal)
+        places = await self._tools.throttle.code(principal.subject_id, "paper")
+        now = self._tools.clock.now()
+        document_type, number = read_document(agent.document_type, agent.document_number, civil_date(now))
+        name, persons = person_name(agent.name), Persons(connection, self._tools.cipher)
+        person_id = await persons.add(document_type, number, name, now)
+        person = await persons.by_id(person_id)
+        index = persons.document_index(document_type, number)
+        mandate_id = await Mandates(connection, self._tools.cipher).present(
+            _code(unverified_code), person_id, index, now
+        )
+        if mandate_id is None or person is None or person.name != name:
+            raise MandateRefused("The code is wrong, was used, or names somebody else.", reason="code")
+        event = AuditEvent("people.assisted_present", "mandate", mandate_id, {"agent": person_id})
+        await self._tools.audit.record(connection, principal, event)
+        await self._tools.throttle.give_back(places)
+        return mandate_id, person_id
+
     async def _allowed(self, principal: Principal) -> None:
         if principal.kind is not PrincipalKind.OFFICER or "mfa" not in principal.amr:
             raise NotPermitted("Only an officer signed in with a second factor sets mandates up.")
         officer = await self._officers.get(principal.subject_id)
         await self._officers.require(principal, Authority.COUNTER_VERIFICATION, officer.district_code, ANY)
+
+
+def _code(unverified_code: str) -> str:
+    return unverified_code.strip().upper().replace("-", "").replace(" ", "")

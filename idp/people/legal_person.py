@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from foundation.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
 NAME_LENGTH = 100
@@ -55,6 +56,11 @@ class Acting:
     legal_person: LegalPerson
     role: Role
     agency_id: str
+    matters: tuple[str, ...] = ("*",)
+
+    def covers(self, matter_codes: Iterable[str | None]) -> bool:
+        """Tell whether the role reaches every one of these matters; None stands for no matter in particular."""
+        return "*" in self.matters or all(code in self.matters for code in matter_codes)
 
 
 def company_name(unverified: str) -> str:

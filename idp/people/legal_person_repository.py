@@ -114,7 +114,7 @@ class LegalPersons:
         """Return the strongest role a person has for a legal person now."""
         order = list(Role)
         found = [
-            Acting(legal_person, agency.role, agency.agency_id)
+            Acting(legal_person, agency.role, agency.agency_id, agency.matters)
             for agency, legal_person in await self.acting(person_id, now)
             if agency.legal_person_id == legal_person_id and agency.state == ACTIVE
         ]

@@ -86,7 +86,7 @@ class LegalPersonService:
         async with self._tools.database.read() as connection:
             found = await LegalPersons(connection).acting(proven_person(principal), self._tools.clock.now())
         return tuple(
-            Acting(legal_person, agency.role, agency.agency_id)
+            Acting(legal_person, agency.role, agency.agency_id, agency.matters)
             for agency, legal_person in found
             if agency.state == "active"
         )
@@ -96,10 +96,29 @@ class LegalPersonService:
         async with self._tools.database.read() as connection:
             found = await LegalPersons(connection).acting(proven_person(principal), self._tools.clock.now())
         return tuple(
-            Acting(legal_person, agency.role, agency.agency_id)
+            Acting(legal_person, agency.role, agency.agency_id, agency.matters)
             for agency, legal_person in found
             if agency.state == "proposed"
         )
+
+    async def behind(self, connection: AsyncConnection, principal: Principal) -> Acting:
+        """Return the role in force of whoever acts as an enterprise, with its matters; raises NotPermitted.
+
+        Read in the caller's transaction: an agent dismissed a moment ago is none any more.
+        """
+        account = await Accounts(connection, self._tools.cipher).by_id(principal.actor_id or "")
+        if principal.kind is not PrincipalKind.ENTERPRISE or account is None or account.person_id is None:
+            raise NotPermitted("Nobody acts for this enterprise here.")
+        now = self._tools.clock.now()
+        acting = await LegalPersons(connection).role(principal.subject_id, account.person_id, now)
+        if acting is None:
+            raise NotPermitted("The appointment for this enterprise has ended.")
+        return acting
+
+    async def holder_index(self, connection: AsyncConnection, legal_person_id: str) -> bytes | None:
+        """Return the blind index by which licences name a legal person."""
+        found = await LegalPersons(connection).by_id(legal_person_id)
+        return None if found is None else self._tools.cipher.blind_index(found.credit_code, "holder_code")
 
     async def agencies(self, principal: Principal, legal_person_id: str) -> tuple[Agency, ...]:
         """Return who acts for a legal person, names masked; for its representative and administrators."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, Text, cast, insert, literal, or_, select, update
+from sqlalchemy import ARRAY, Text, cast, func, insert, literal, or_, select, update
 
 from foundation.ids import new_id
 from idp.people.mandate import ANY, Mandate, MandateState, MandateUse, PartyKind, Terms
@@ -96,11 +96,32 @@ class Mandates:
             update(mandates)
             .where(
                 mandates.c.code_index == self.code_index(code),
-                mandates.c.state == MandateState.PROPOSED,
+                mandates.c.state.in_((MandateState.PROPOSED, MandateState.ACTIVE)),
                 mandates.c.agent_document_index == document_index,
                 mandates.c.valid_until > now,
             )
             .values(state=MandateState.ACTIVE, agent_person_id=person_id, accepted_at=now, awaits="", code_index=None)
+            .returning(mandates.c.mandate_id)
+        )
+        mandate_id: str | None = (await self._connection.execute(statement)).scalar_one_or_none()
+        return mandate_id
+
+    async def present(self, code: str, person_id: str, document_index: bytes, now: datetime) -> str | None:
+        """Accept a 代办码 that its agent shows at a counter; the paper keeps its worth for the next visit."""
+        statement = (
+            update(mandates)
+            .where(
+                mandates.c.code_index == self.code_index(code),
+                mandates.c.state.in_((MandateState.PROPOSED, MandateState.ACTIVE)),
+                mandates.c.agent_document_index == document_index,
+                mandates.c.valid_until > now,
+            )
+            .values(
+                state=MandateState.ACTIVE,
+                agent_person_id=person_id,
+                accepted_at=func.coalesce(mandates.c.accepted_at, now),
+                awaits="",
+            )
             .returning(mandates.c.mandate_id)
         )
         mandate_id: str | None = (await self._connection.execute(statement)).scalar_one_or_none()

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from foundation.audit import AuditEvent
-from foundation.errors import Conflict, InvalidInput, NotFound
+from foundation.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from foundation.ids import new_id
 from foundation.principal import PrincipalKind
 from idp.people.account import masked_name
 from idp.people.account_repository import Accounts, Persons
 from idp.people.errors import MandateRefused
-from idp.people.mandate import Mandate, MandateState, MandateUse, PartyKind, Refusal
+from idp.people.mandate import Act, Mandate, MandateState, MandateUse, PartyKind, Refusal
 from idp.people.mandate_repository import Mandates
 from idp.people.parties import Named, find_named, party_of, proven_person
 
@@ -23,18 +23,22 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from foundation.principal import Principal
-    from idp.people.mandate import Act, Terms
+    from idp.people.legal_persons import LegalPersonService
+    from idp.people.mandate import Terms
     from idp.people.tools import Tools
 
 AGENT, PRINCIPAL = "agent", "principal"
+SCOPE = frozenset({Refusal.MATTER, Refusal.LICENCE_TYPE, Refusal.FIELD})
+"""What depends on the act; all other refusals hold for every act."""
 
 
 class MandateService:
     """Use cases of a mandate. Nothing is cached: a revocation holds from its commit on."""
 
-    def __init__(self, tools: Tools) -> None:
-        """Take the shared collaborators."""
+    def __init__(self, tools: Tools, legal_persons: LegalPersonService) -> None:
+        """Take the shared collaborators, and who acts for enterprises."""
         self._tools = tools
+        self._legal_persons = legal_persons
 
     async def propose(self, principal: Principal, agent: Named, terms: Terms) -> Mandate:
         """Offer a mandate in the own (or the enterprise's) name; it holds once the agent accepts.
@@ -98,18 +102,53 @@ class MandateService:
             await self._tell(connection, mandate, "people.mandate_revoked")
         return ended
 
-    async def use(self, connection: AsyncConnection, principal: Principal, mandate_id: str, act: Act) -> MandateUse:
+    async def standing(
+        self, connection: AsyncConnection, mandate_id: str, agent_person_id: str, act: Act | None = None
+    ) -> Mandate:
+        """Return a mandate that is in force for an agent now, without using it; raises MandateRefused.
+
+        With `act`, it covers the act. What rests on a mandate for longer than one act asks this each time.
+        """
+        now = self._tools.clock.now()
+        repository = Mandates(connection, self._tools.cipher)
+        mandate = await repository.by_id(mandate_id)
+        if mandate is None:
+            raise MandateRefused("The mandate does not cover this act.", reason=Refusal.NOT_ACTIVE)
+        refusal = mandate.refusal(act or Act(""), agent_person_id, now) or await self._refusal_above(
+            repository, mandate, act, now
+        )
+        if refusal is not None and (act is not None or refusal not in SCOPE):
+            raise MandateRefused("The mandate does not cover this act.", reason=refusal)
+        return mandate
+
+    @staticmethod
+    async def _refusal_above(repository: Mandates, mandate: Mandate, act: Act | None, now: datetime) -> Refusal | None:
+        """Return why the mandate a delegated one comes from refuses, if it does."""
+        parent = None if mandate.parent_id is None else await repository.by_id(mandate.parent_id)
+        return None if parent is None else parent.refusal(act or Act(""), parent.agent_person_id, now)
+
+    async def use(
+        self,
+        connection: AsyncConnection,
+        principal: Principal,
+        mandate_id: str,
+        act: Act,
+        *,
+        agent_person_id: str | None = None,
+    ) -> MandateUse:
         """Act once in the other's name, in the caller's transaction: no act without its use, nor the other way round.
 
         Args:
             connection: the caller's transaction.
-            principal: the agent.
+            principal: the agent, or the officer before whom the agent stands.
             mandate_id: which mandate.
             act: matter, licence type, fields, and the caller's reference.
+            agent_person_id: the agent, where it is not the principal: somebody an officer identified,
+                or whose phone released what a window now collects.
 
         Raises: MandateRefused with a `reason` of `mandate.Refusal`.
         """
-        now, person_id = self._tools.clock.now(), proven_person(principal)
+        now, person_id = self._tools.clock.now(), agent_person_id or proven_person(principal)
         repository = Mandates(connection, self._tools.cipher)
         mandate = await repository.by_id(mandate_id)
         if mandate is None:
@@ -185,6 +224,7 @@ class MandateService:
         terms = terms.checked(now)
         cipher = self._tools.cipher
         async with self._tools.database.transaction() as connection:
+            await self._within_role(connection, principal, terms)
             if giver is not None:
                 party = (PartyKind.PERSON, await find_named(connection, cipher, giver, "giver"))
             if agent is not None:
@@ -205,6 +245,13 @@ class MandateService:
             mandate = await self._added(connection, principal, terms, values)
             await self._tell(connection, mandate, "people.mandate_proposed")
         return mandate
+
+    async def _within_role(self, connection: AsyncConnection, principal: Principal, terms: Terms) -> None:
+        """Refuse an enterprise's agent who passes on more than was entrusted."""
+        if principal.kind is PrincipalKind.ENTERPRISE:
+            acting = await self._legal_persons.behind(connection, principal)
+            if not acting.covers(terms.matters):
+                raise NotPermitted("You act for this enterprise in other matters.", field="matters")
 
     async def _added(
         self, connection: AsyncConnection, principal: Principal, terms: Terms, values: Mapping[str, Any]
@@ -229,12 +276,15 @@ class MandateService:
             if now >= mandate.terms.valid_until:
                 raise Conflict("The mandate's period is over.")
             done = {**values, "awaits": ""}
+            if mandate.awaits == PRINCIPAL:
+                await self._within_role(connection, principal, mandate.terms)
             if not await repository.change(mandate_id, done, state=MandateState.PROPOSED, awaits=mandate.awaits):
                 raise Conflict("This mandate was answered before.")
-            action = "people.mandate_" + ("accept" if values["state"] is MandateState.ACTIVE else "decline")
+            accepted = values["state"] is MandateState.ACTIVE
+            action = "people.mandate_accept" if accepted else "people.mandate_decline"
             await self._tools.audit.record(connection, principal, AuditEvent(action, "mandate", mandate_id))
             answered = await repository.by_id(mandate_id)
-            await self._tell(connection, mandate, action + "d")
+            await self._tell(connection, mandate, action + ("ed" if accepted else "d"))
         return answered or mandate
 
     def _answers(self, principal: Principal, mandate: Mandate) -> bool:

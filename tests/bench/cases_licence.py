@@ -29,7 +29,7 @@ from signing.assembly import assemble_signing
 from signing.intentions import SealIntentions
 from signing.model import SealApplication, SealKind
 from tests.bench.case import Case
-from tests.licence_vault.conftest import BUREAU, NoSecondFactors, People
+from tests.licence_vault.conftest import BUREAU, NoMandates, NoSecondFactors, People
 from tests.licence_vault.samples import FACES, FOOD, ISSUER, ISSUER_NAME, citizen, food_request
 from tests.licence_vault.test_backfill import row
 from verification.self_check import FastSelfCheck
@@ -97,6 +97,8 @@ async def _vault(bench: Bench, renderer: FaceRenderer) -> AsyncIterator[Vault]:
         sealing=signing.sealing,
         holders=people,
         officers=people,
+        roles=people,
+        mandates=NoMandates(),
         acts=people,
         renderer=renderer,
     )

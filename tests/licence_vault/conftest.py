@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -31,7 +31,7 @@ from tests.licence_vault.samples import (
 from verification.self_check import FastSelfCheck
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from foundation.database import Database
     from foundation.encryption import FieldCipher
     from foundation.settings import Settings
+    from licence_vault.model import Giver, Mandated, PaperMandate
     from signing.model import SecondFactor
 
 SCOPES = frozenset({"licence:issue", "licence:read", "licence:status"})
@@ -64,6 +65,8 @@ class People:
     cipher: FieldCipher
     codes: dict[str, str] = field(default_factory=lambda: {"per_chen": citizen(), "per_li": citizen(456)})
     issuing: set[str] = field(default_factory=lambda: {"off_zhang"})
+    entrusted: dict[str, frozenset[str]] = field(default_factory=dict)
+    spent: dict[str, str] = field(default_factory=dict)
 
     async def of_person(self, connection: AsyncConnection, person_id: str) -> tuple[bytes, ...]:
         del connection
@@ -75,10 +78,51 @@ class People:
         indexes = {self.cipher.blind_index(code, "holder_code"): name for name, code in self.codes.items()}
         return (indexes[holder_index].replace("per_", "acc_"),) if holder_index in indexes else ()
 
+    async def use_licence_access(
+        self, connection: AsyncConnection, principal: Principal, *, licence_identifier: str, licence_type: str
+    ) -> Mapping[str, Any]:
+        """Let each grant be used once, for the licence it names."""
+        del connection
+        allowed = principal.authorization or {}
+        if allowed.get("licence_identifier") != licence_identifier or principal.grant_id in self.spent:
+            raise NotPermitted("Not allowed, or done before.")
+        self.spent[principal.grant_id or ""] = licence_type
+        return allowed
+
+    async def matters(self, connection: AsyncConnection, principal: Principal) -> frozenset[str] | None:
+        del connection
+        return self.entrusted.get(principal.actor_id or "")
+
     async def require_issuing(self, principal: Principal, matter_code: str | None) -> None:
         del matter_code
         if principal.subject_id not in self.issuing:
             raise NotPermitted("The officer may not issue.")
+
+
+class NoMandates:
+    """Nobody gave a mandate; tests/hufu/test_vault_mandates.py joins the register of `idp`."""
+
+    async def check(
+        self, connection: AsyncConnection, *, mandate_id: str, agent_id: str, asked: Mandated | None
+    ) -> Giver:
+        del connection, mandate_id, agent_id, asked
+        raise NotPermitted("There is no such mandate.")
+
+    async def use(
+        self,
+        connection: AsyncConnection,
+        principal: Principal,
+        *,
+        mandate_id: str,
+        agent_id: str | None,
+        asked: Mandated,
+    ) -> Giver:
+        del connection, principal, mandate_id, agent_id, asked
+        raise NotPermitted("There is no such mandate.")
+
+    async def present(self, connection: AsyncConnection, principal: Principal, paper: PaperMandate) -> tuple[str, str]:
+        del connection, principal, paper
+        raise NotPermitted("There is no such mandate.")
 
 
 class NoSecondFactors:
@@ -191,6 +235,9 @@ async def vault(
         sealing=signing.sealing,
         holders=people,
         officers=people,
+        roles=people,
+        mandates=NoMandates(),
+        acts=people,
         renderer=renderer,
     )
     await publish(vault.catalogue)

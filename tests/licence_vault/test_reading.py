@@ -93,11 +93,12 @@ async def test_no_receipt_no_data(vault: Vault, monkeypatch: pytest.MonkeyPatch)
     issued = await vault.licences.issue(BUREAU, food_request())
 
     async def fail(*_: object) -> str:
-        raise OSError
+        message = "the disk is full"
+        raise OSError(message)
 
     monkeypatch.setattr(Receipts, "leave", fail)
     for read in (vault.licences.get, vault.licences.face_pdf, vault.licences.history):
-        with pytest.raises(Exception, match="not reachable"):
+        with pytest.raises(OSError, match="disk"):
             await read(CHEN, issued.identifier)
     with pytest.raises(Exception, match="not reachable"):
         await vault.licences.of_holder(CHEN)
