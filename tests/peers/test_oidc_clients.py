@@ -1,4 +1,4 @@
-"""Relying parties written by others sign a person in, refresh and revoke."""
+"""Relying parties written by others sign a person in, refresh, revoke and sign out."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from foundation.settings import Settings
 
 
+AFTER = "http://127.0.0.1:9/bye"
+
+
 @pytest.fixture
 async def running(settings: Settings, database: Database) -> AsyncIterator[Running]:
     async with running_provider(settings, database) as running:
@@ -38,9 +41,9 @@ async def browse(running: Running, address: str) -> str:
 
 
 @pytest.mark.parametrize("library", ["openid-client", "oauth4webapi"])
-async def test_node_client_signs_in_refreshes_and_revokes(running: Running, library: str) -> None:
+async def test_node_client_signs_in_refreshes_revokes_and_signs_out(running: Running, library: str) -> None:
     await install_node_peers()
-    client = await running.client()
+    client = await running.client(metadata={"post_logout_redirect_uris": (AFTER,)})
     learned = await play(
         {
             "library": library,
@@ -50,12 +53,13 @@ async def test_node_client_signs_in_refreshes_and_revokes(running: Running, libr
             "client_secret": client.client_secret,
             "redirect_uri": CALLBACK,
             "scope": SCOPE,
+            "after": AFTER,
         }
     )
     assert learned["userinfo"]["preferred_username"] == "chenwei"
     assert learned["userinfo"]["sub"] == learned["claims"]["sub"] == learned["refreshed"]
     assert learned["claims"]["acr"] == "L0"
-    assert (learned["before"], learned["after"]) == (True, False)
+    assert (learned["before"], learned["after"], learned["left"]) == (True, False, True)
 
 
 @pytest.mark.parametrize("library", ["openid-client", "oauth4webapi"])
@@ -80,11 +84,18 @@ async def test_node_client_meets_fapi_2_with_par_dpop_and_private_key_jwt(runnin
     assert (learned["token_type"].lower(), learned["refreshed"].lower()) == ("dpop", "dpop")
 
 
-async def test_authlib_client_signs_in_and_refreshes(running: Running) -> None:
-    client = await running.client()
+async def test_authlib_client_signs_in_refreshes_and_signs_out(running: Running) -> None:
+    client = await running.client(metadata={"post_logout_redirect_uris": (AFTER,)})
     learned = await asyncio.to_thread(_authlib, running, client.client_id, client.client_secret)
     assert learned["userinfo"]["preferred_username"] == "chenwei"
     assert learned["refreshed"]["access_token"] != learned["token"]["access_token"]
+    secret = running.cookie.partition("=")[2]
+    assert await running.services.sessions.resolve(secret) is not None
+    leaving = {"id_token_hint": learned["token"]["id_token"], "post_logout_redirect_uri": AFTER}
+    async with httpx2.AsyncClient(headers={"cookie": running.cookie}) as browser:
+        page = await browser.get(f"{running.issuer}/oauth/logout", params=leaving)
+    assert AFTER in page.text
+    assert await running.services.sessions.resolve(secret) is None
 
 
 def _authlib(running: Running, client_id: str, client_secret: str | None) -> dict[str, Any]:

@@ -20,6 +20,14 @@ async function browse(address) {
   throw new Error("too many redirects");
 }
 
+async function leave(address) {
+  // Signs out at the provider; tells whether the way back is offered and the session is over.
+  const headers = { cookie: task.cookie, accept: "text/html" };
+  const page = await (await fetch(address, { headers })).text();
+  const again = await fetch(`${task.issuer}/real-name`, { redirect: "manual", headers });
+  return page.includes(task.after) && new URL(again.headers.get("location"), task.issuer).pathname === "/sign-in";
+}
+
 async function withOpenidClient() {
   const config = await openid.discovery(new URL(task.issuer), task.client_id, undefined,
     openid.ClientSecretBasic(task.client_secret), { execute: [openid.allowInsecureRequests] });
@@ -39,7 +47,10 @@ async function withOpenidClient() {
   const before = await openid.tokenIntrospection(config, refreshed.access_token);
   await openid.tokenRevocation(config, tokens.refresh_token);
   const after = await openid.tokenIntrospection(config, refreshed.access_token);
-  return { claims, userinfo, refreshed: refreshed.claims().sub, before: before.active, after: after.active };
+  const left = await leave(openid.buildEndSessionUrl(config, {
+    id_token_hint: tokens.id_token, post_logout_redirect_uri: task.after,
+  }));
+  return { claims, userinfo, refreshed: refreshed.claims().sub, before: before.active, after: after.active, left };
 }
 
 async function withOauth4webapi() {
@@ -71,9 +82,13 @@ async function withOauth4webapi() {
   await oauth.processRevocationResponse(
     await oauth.revocationRequest(server, client, authentication, tokens.refresh_token, options));
   const after = await introspect();
+  const away = new URL(server.end_session_endpoint);
+  away.searchParams.set("id_token_hint", tokens.id_token);
+  away.searchParams.set("post_logout_redirect_uri", task.after);
+  const left = await leave(away);
   return {
     claims, userinfo, refreshed: oauth.getValidatedIdTokenClaims(refreshed).sub,
-    before: before.active, after: after.active,
+    before: before.active, after: after.active, left,
   };
 }
 
