@@ -44,7 +44,8 @@ class Principal:
     `organisation_code` is the 18-character credit code of the tenant the actor
     works for. `actor_id` names the one who acts for the subject (`act.sub`).
     `authorization` is the one act a token is bound to, allowed by `grant_id`: such a
-    principal may do that act and nothing else.
+    principal may do that act and nothing else. `proof` is the DPoP proof a client's request
+    came with, checked already; the signer checks it again before it uses a seal.
     """
 
     kind: PrincipalKind
@@ -62,6 +63,7 @@ class Principal:
     sender_constrained: bool = False
     grant_id: str | None = None
     authorization: Mapping[str, Any] | None = None
+    proof: str | None = field(default=None, repr=False)
 
     @property
     def audit_name(self) -> str:

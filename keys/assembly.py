@@ -25,6 +25,7 @@ from keys.register import Register
 from keys.service import KeyService
 from keys.signer.answering import Responder
 from keys.signer.client import SignerClient
+from keys.signer.confirmation import Confirmations
 from keys.signer.core import SignerCore
 from keys.signer.stamping import Stamper
 from keys.signer.status_book import StatusBook
@@ -149,4 +150,15 @@ def assemble_signer(
     watch = ClockWatch(clock, database, counter=counter)
     stamper = Stamper(watch, ring, register, settings.timestamp_policy)
     responder = Responder(clock, ring, register, book)
-    return SignerCore(database, clock, ring, register, lifecycle, issuer, stamper, responder, book, intentions)
+    confirmations = Confirmations(
+        database,
+        clock,
+        audit,
+        ring,
+        register,
+        issuer=settings.issuer,
+        required=settings.seal_proof_required,
+    )
+    return SignerCore(
+        database, clock, ring, register, lifecycle, issuer, stamper, responder, book, intentions, confirmations
+    )

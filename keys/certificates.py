@@ -9,7 +9,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID, ObjectIdentifier
@@ -238,6 +239,17 @@ def key_identifier(public_key_der: bytes) -> bytes:
 def signature_hash(signer: CertificateSigner) -> SHA256 | None:
     """Return the hash a certificate builder wants for a key; Ed25519 and ML-DSA bring their own."""
     return SHA256() if isinstance(signer, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) else None
+
+
+def verify_message(certificate: x509.Certificate, signature: bytes, message: bytes) -> None:
+    """Raise InvalidSignature unless a signature over a message is the certificate's."""
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        key.verify(signature, message, padding.PKCS1v15(), SHA256())
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        key.verify(signature, message, ec.ECDSA(SHA256()))
+    else:
+        raise InvalidSignature
 
 
 def build_certificate(

@@ -32,6 +32,7 @@ class Act(StrEnum):
     EXPORT = "export"
     CERTIFY_CLIENT = "certify_client"
     ROTATE_CA = "rotate_ca"
+    PIN = "pin"
 
 
 def require_operator(principal: Principal) -> None:

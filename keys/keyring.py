@@ -63,6 +63,7 @@ class KeyRing:
         self._settings = settings
         self._providers: dict[str, Provider] = {}
         self._opened: dict[str, PrivateKey] = {}
+        self._kek: KeyEncryptionKey | None = None
 
     @property
     def unlocked(self) -> bool:
@@ -88,6 +89,14 @@ class KeyRing:
         if self._settings.key_provider == "pkcs11" and self.custody is Custody.SIGNER:
             providers["pkcs11"] = open_token(self._settings)
         self._providers = providers
+        self._kek = kek
+
+    @property
+    def kek(self) -> KeyEncryptionKey:
+        """Return the custody's own secret, for what else only this custody may write; raises KeystoreLocked."""
+        if self._kek is None:
+            raise KeystoreLocked("The keystore is not open.")
+        return self._kek
 
     def provider(self, name: str) -> Provider:
         """Return a provider; raises ProviderUnavailable."""
@@ -122,3 +131,4 @@ class KeyRing:
         for provider in self._providers.values():
             provider.close()
         self._providers.clear()
+        self._kek = None

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from keys.lifecycle import Lifecycle
     from keys.providers.base import PrivateKey
     from keys.register import Register
+    from keys.seal_proofs import Confirmer
     from keys.signer.port import Signer
 
 WATCH_SECONDS = 0.5
@@ -222,6 +223,21 @@ class KeyService:
         """Return the issuing CAs that answer for what they issued, all generations."""
         await self._register.refresh()
         return self._register.authorities(LISTING_STATES)
+
+    async def try_key(self, key_id: str) -> None:
+        """Check that a seal's key signs under its certificate; raises KeyNotUsable, ProviderUnavailable."""
+        await self._signer.try_key(key_id)
+
+    async def pin(self, principal: Principal, confirmer: Confirmer) -> None:
+        """Have the signer pin who or what confirms seals; another operator has asked (`Act.PIN`).
+
+        Raises: SecondOperatorRequired, InvalidInput.
+        """
+        await self._signer.pin(principal, confirmer)
+
+    async def unpin(self, principal: Principal, confirmer_id: str) -> None:
+        """Take a pin back; raises NotFound."""
+        await self._signer.unpin(principal, confirmer_id)
 
     async def trust_anchors(self) -> TrustAnchors:
         """Return the public CA certificates; a compromised CA is left out."""

@@ -98,6 +98,35 @@ operator_requests = Table(
     Index("ix_operator_requests_open", "act", "object_id", postgresql_where=text("done_at IS NULL")),
 )
 
+seal_proofs = Table(
+    "seal_proofs",
+    metadata,
+    Column("intention_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("proof", Text, nullable=False),
+)
+
+seal_confirmers = Table(
+    "seal_confirmers",
+    metadata,
+    Column("confirmer_id", Text, primary_key=True),
+    # For people who look; the signer believes `sealed` alone.
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("organisation_code", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("pinned_at", DateTime(timezone=True), nullable=False),
+)
+
+used_seal_proofs = Table(
+    "used_seal_proofs",
+    metadata,
+    Column("proof_hash", LargeBinary, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("used_at", DateTime(timezone=True), nullable=False),
+    Index("ix_used_seal_proofs_used_at", "used_at"),
+)
+
 timestamp_clock = Table(
     "timestamp_clock",
     metadata,

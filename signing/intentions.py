@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from keys.ports import SealEvidence
+from signing.cms import SealCms
+from signing.intention_repository import IntentionRepository
 from signing.model import IntentionState, SealState
 from signing.tables import seal_intentions, seals
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from keys.model import KeyInfo
 
 
 class SealIntentions:
@@ -26,6 +31,22 @@ class SealIntentions:
             table.c.state == IntentionState.INTENDED,
         )
         return (await connection.execute(statement)).first() is not None
+
+    async def evidence(
+        self, connection: AsyncConnection, *, intention_id: str, key: KeyInfo, digest: bytes
+    ) -> SealEvidence | None:
+        """Return what was asked for, or None when the digest does not follow from it.
+
+        Hash and digest are computed from document, place, seal and matter; what the row says of them does not count.
+        """
+        found = await IntentionRepository(connection).find(intention_id)
+        if found is None or not key.certificate_chain_der:
+            return None
+        intention, _ = found
+        cms = SealCms(key.algorithm, key.certificate_chain_der)
+        if cms.to_be_signed_digest(intention.layout.signed_bytes_digest) != digest:
+            return None
+        return SealEvidence(intention_id, intention.requested_by, intention.challenge)
 
     async def approves_certificate(
         self, connection: AsyncConnection, *, seal_id: str, credit_code: str, organisation_name: str, seal_name: str

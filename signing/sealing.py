@@ -10,6 +10,7 @@ from foundation.audit import AuditEvent
 from foundation.errors import InvalidInput
 from foundation.ids import new_id
 from foundation.principal import PrincipalKind
+from keys.seal_proofs import ConfirmerKind, keep_client_proof, record_proof
 from signing.captions import caption_for
 from signing.errors import (
     IntentionExpired,
@@ -116,6 +117,7 @@ class SealingService:
         async with self._database.transaction() as connection:
             if not await IntentionRepository(connection).add(intention, IntentionState.INTENDED):
                 raise not_usable(await self._seals.get(seal.seal_id))
+        await keep_client_proof(self._database, intention.intention_id, principal)
         return await self._execution.seal_digest(principal, intention, loaded)
 
     async def prepare(self, principal: Principal, request: SealRequest) -> PreparedSealing:
@@ -165,6 +167,8 @@ class SealingService:
             if not confirmed:
                 # Rolls the second factor back too: it was not used for anything.
                 raise await self._why_not_confirmed(intention, now)
+            if factor.method == ConfirmerKind.PASSKEY:
+                await record_proof(connection, intention_id, ConfirmerKind.PASSKEY, factor.response)
         return await self.carry_on(principal, replace(intention, second_factor_method=factor.method), loaded)
 
     async def withdraw(self, principal: Principal, intention_id: str) -> None:
@@ -206,6 +210,7 @@ class SealingService:
             await self._intend_confirmed(principal, intention, request.second_factor)
         elif not await intend(self._database, intention):
             raise not_usable(await self._seals.get(seal.seal_id))
+        await keep_client_proof(self._database, intention.intention_id, principal)
         # 3 to 5. Sign, check, store the outcome.
         return await self._execution.carry_out(principal, intention, loaded, prepared, ready.source or request.document)
 

@@ -170,7 +170,7 @@ class SealService:
         seal = await self.get(seal_id)
         if seal.state not in {SealState.FILED, SealState.SUSPENDED}:
             raise _wrong_state(seal)
-        await try_key(self._database, self._keys, seal, principal, at=self._clock.now())
+        await try_key(self._keys, seal, at=self._clock.now())
         replaced = None if seal.replaces is None else await self.get(seal.replaces)
         now = self._clock.now()
         try:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from keys.certificates import Issuer
     from keys.model import KeyInfo, KeyPurpose
     from keys.revocation import RevocationReason
+    from keys.seal_proofs import Confirmer
     from keys.signer.port import SubjectFacts
 
 PATIENCE_SECONDS = 10.0
@@ -166,6 +167,18 @@ class SignerClient:
         """Sign a whole message, with a service key of a purpose that allows it."""
         signature: bytes = await self._call("sign_message", key_id, purpose, message)
         return signature
+
+    async def try_key(self, key_id: str) -> None:
+        """Check that a seal's key signs under its certificate."""
+        await self._call("try_key", key_id)
+
+    async def pin(self, principal: Principal, confirmer: Confirmer) -> None:
+        """Pin who or what confirms the use of seals."""
+        await self._call("pin", principal, confirmer)
+
+    async def unpin(self, principal: Principal, confirmer_id: str) -> None:
+        """Take a pin back."""
+        await self._call("unpin", principal, confirmer_id)
 
     async def certify(self, principal: Principal, key_id: str, subject: SubjectFacts) -> KeyInfo:
         """Issue a certificate for a pending key and make the key active; for an active key, renew it."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
 from foundation.errors import InvalidInput
 from foundation.principal import SYSTEM
 from keys.algorithms import profile
+from keys.certificates import verify_message
 from keys.errors import IntentionMissing, KeyNotUsable, UnsupportedAlgorithm, WrongPurpose
 from keys.issuing import service_subject
 from keys.model import DIGEST_PURPOSES, INTENDED_PURPOSES, LISTING_STATES, KeyPurpose, KeyState, require_use
@@ -33,10 +36,13 @@ if TYPE_CHECKING:
     from keys.register import Register
     from keys.repository import StoredKey
     from keys.signer.answering import Responder
+    from keys.signer.confirmation import Confirmations
     from keys.signer.stamping import Stamper
     from keys.signer.status_book import StatusBook
 
 DIGEST_BYTES = 32
+TRIAL = b"Hufu tries this key. "
+"""In front of what is signed to try a key, so that it is nothing else."""
 RENEW_BEFORE = timedelta(days=30)
 USED_STATES = frozenset({KeyState.ACTIVE, KeyState.RETIRING})
 
@@ -56,6 +62,7 @@ class SignerCore:
         responder: Responder,
         book: StatusBook,
         intentions: SealIntentions | None,
+        confirmations: Confirmations,
     ) -> None:
         """Join the parts; without `intentions` no seal is signed."""
         self._database = database
@@ -65,6 +72,7 @@ class SignerCore:
         self._lifecycle = lifecycle
         self._issuer = issuer
         self._intentions = intentions
+        self._confirmations = confirmations
         self._book = book
         self._stamper = stamper
         self.timestamp = stamper.timestamp
@@ -72,6 +80,8 @@ class SignerCore:
         self.ocsp_response = responder.respond
         self.ocsp_response_for = responder.response_for
         self.create_key = lifecycle.create
+        self.pin = confirmations.pin
+        self.unpin = confirmations.unpin
         self.certify = issuer.certify
         self.certify_request = issuer.certify_request
 
@@ -156,9 +166,38 @@ class SignerCore:
                 raise UnsupportedAlgorithm("This key signs no digests.", field="algorithm")
             covered = await self._intentions.covers(connection, intention_id=intention_id, key_id=key_id, digest=digest)
             await self._require_certified(connection, key.info)
-        if not covered:
-            raise IntentionMissing("No stored, confirmed intention names this key and digest.")
+            if not covered:
+                raise IntentionMissing("No stored, confirmed intention names this key and digest.")
+            if self._confirmations.required:
+                await self._require_confirmed(connection, key.info, digest, intention_id)
         return key
+
+    async def _require_confirmed(
+        self, connection: AsyncConnection, info: KeyInfo, digest: bytes, intention_id: str
+    ) -> None:
+        if self._intentions is None:
+            raise IntentionMissing("A seal needs a stored intention.")
+        evidence = await self._intentions.evidence(connection, intention_id=intention_id, key=info, digest=digest)
+        if evidence is None:
+            raise IntentionMissing("The stored intention does not make this digest.")
+        await self._confirmations.require(connection, info, digest, evidence)
+
+    async def try_key(self, key_id: str) -> None:
+        """Have a seal's key sign what the signer itself made up, and check it by the certificate.
+
+        Raises: KeyNotFound, WrongPurpose, KeyNotUsable, ProviderUnavailable.
+        """
+        async with self._database.read() as connection:
+            key = await KeyRepository(connection).get(key_id)
+            require_use(key.info, KeyPurpose.SEAL)
+            await self._require_certified(connection, key.info)
+        opened, message = self._ring.open(key), TRIAL + os.urandom(DIGEST_BYTES)
+        signature = await self._ring.run(key, lambda: opened.sign(message))
+        certificate = x509.load_der_x509_certificate(key.info.certificate_chain_der[0])
+        try:
+            verify_message(certificate, signature, message)
+        except InvalidSignature as error:
+            raise KeyNotUsable(f"The certificate of key {key_id} is for another key.") from error
 
     async def _require_certified(self, connection: AsyncConnection, info: KeyInfo) -> None:
         """Raise KeyNotUsable once the key's certificate has ended; a person's is in the encrypted table only."""
@@ -200,6 +239,7 @@ class SignerCore:
     async def maintain(self) -> None:
         """Publish the lists that are due and renew the service's certificates before they end."""
         await self._register.refresh()
+        await self._confirmations.forget()
         for issuer in self._register.authorities(LISTING_STATES):
             await self._issuer.keep(issuer)
             if self._register.authority(issuer).info.state is KeyState.RETIRING and await self._issuer.spent(issuer):

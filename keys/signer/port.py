@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from keys.certificates import Issuer
     from keys.model import KeyInfo, KeyPurpose
     from keys.revocation import RevocationReason
+    from keys.seal_proofs import Confirmer
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,15 @@ class Signer(Protocol):
 
     async def sign_message(self, key_id: str, purpose: KeyPurpose, message: bytes) -> bytes:
         """Sign a whole message, with a service key of a purpose that allows it."""
+
+    async def try_key(self, key_id: str) -> None:
+        """Check that a seal's key signs under its certificate, with a message of the signer's own."""
+
+    async def pin(self, principal: Principal, confirmer: Confirmer) -> None:
+        """Pin who or what confirms the use of seals."""
+
+    async def unpin(self, principal: Principal, confirmer_id: str) -> None:
+        """Take a pin back."""
 
     async def certify(self, principal: Principal, key_id: str, subject: SubjectFacts) -> KeyInfo:
         """Issue a certificate for a pending key and make the key active; for an active key, renew it."""

@@ -23,6 +23,7 @@ from keys.certificates import Issuer
 from keys.errors import ProviderUnavailable
 from keys.model import KeyInfo, KeyPurpose, KeyState
 from keys.revocation import RevocationReason
+from keys.seal_proofs import Confirmer, ConfirmerKind
 from keys.signer.port import SubjectFacts
 
 if TYPE_CHECKING:
@@ -122,6 +123,14 @@ SUBJECT = _record(
     ("credit_code", TEXT),
     make=SubjectFacts,
 )
+CONFIRMER = _record(
+    ("kind", _enumeration(ConfirmerKind)),
+    ("identifier", TEXT),
+    ("subject", TEXT),
+    ("organisation_code", TEXT),
+    ("public_key", BYTES),
+    make=Confirmer,
+)
 
 
 def _never(_: list[Any]) -> bool:
@@ -162,6 +171,9 @@ OPERATIONS = {
     "destroy_key": Operation((PRINCIPAL, TEXT), KEY_INFO, administrative=_always),
     "sign_digest": Operation((TEXT, PURPOSE, BYTES, _optional(TEXT)), BYTES, repeatable=True),
     "sign_message": Operation((TEXT, PURPOSE, BYTES), BYTES, repeatable=True),
+    "try_key": Operation((TEXT,), NOTHING, repeatable=True),
+    "pin": Operation((PRINCIPAL, CONFIRMER), NOTHING, administrative=_always),
+    "unpin": Operation((PRINCIPAL, TEXT), NOTHING, administrative=_always),
     "certify": Operation((PRINCIPAL, TEXT, SUBJECT), KEY_INFO, administrative=_certifies_a_service_key),
     "certify_request": Operation((PRINCIPAL, BYTES, SUBJECT), BYTES, administrative=_always),
     "revoke": Operation((PRINCIPAL, NUMBER, _enumeration(RevocationReason), _optional(MOMENT)), NOTHING),
