@@ -17,6 +17,7 @@ from api.web.guard import page_guard
 from api.web.pages import (
     account,
     acting,
+    applications,
     citizen,
     consent,
     counter,
@@ -92,6 +93,7 @@ def page_routers() -> list[APIRouter]:
         show_pages,
         consent,
         provider,
+        applications,
         operate,
         desk,
         issue,

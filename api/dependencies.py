@@ -24,7 +24,7 @@ async def guard(request: Request) -> None:
     """Apply the route's row of the access table; runs before every JSON handler."""
     access = ACCESS[request.method, request.scope["route"].path]
     if access.way is Way.BEARER or (access.way is Way.EITHER and "authorization" in request.headers):
-        request.state.principal = await bearer_principal(request, access.scope)
+        request.state.principal = await bearer_principal(request, access.scope, access.act)
         return
     request.state.principal = ANONYMOUS
     if access.per_minute:
@@ -38,8 +38,8 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
-async def bearer_principal(request: Request, scope: str) -> Principal:
-    """Authenticate the access token and require a scope; cookies are not looked at.
+async def bearer_principal(request: Request, scope: str, act: str = "") -> Principal:
+    """Authenticate the access token and require a scope, or the one act it is bound to; cookies are not looked at.
 
     Raises: NotAuthenticated, NotPermitted.
     """
@@ -53,8 +53,13 @@ async def bearer_principal(request: Request, scope: str) -> Principal:
         raise NotAuthenticated("The Authorization header must hold a Bearer or DPoP access token.")
     tokens = services_of(request).access_tokens
     principal = await tokens.authenticate(token.strip(), audience=tokens.api_audience, proof=sender_proof(request))
+    if principal.authorization is not None:
+        if principal.authorization["type"] != act:
+            raise NotPermitted("The access token is bound to another act.")
+        return principal
     if scope not in principal.scopes:
-        raise NotPermitted(f"The access token lacks the scope {scope}.")
+        needed = f"lacks the scope {scope}" if scope else "is not bound to an act a person allowed"
+        raise NotPermitted(f"The access token {needed}.")
     return principal
 
 

@@ -55,6 +55,9 @@ PROBLEMS: dict[type[base.TrustServiceError], Problem] = {
     ),
     oauth.OAuthError: OAUTH,
     oauth.AuthorizationRefused: OAUTH,
+    oauth.ClientUnknown: OAUTH,
+    oauth.AddressNotRegistered: OAUTH,
+    oauth.RequestSpent: OAUTH,
     oauth.InteractionExpired: Problem(
         410, "interaction-expired", "本次登录已过期，请回到应用重新开始", "Sign-in expired"
     ),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from api.web.csrf import ForeignForm
 from api.web.i18n import N_
 from foundation import errors as base
+from idp.oauth import errors as oauth
 from idp.oauth.errors import InteractionExpired
 from idp.people import errors as people
 from licence_vault import errors as vault
@@ -52,6 +53,12 @@ SENTENCES: Mapping[type[base.TrustServiceError], str] = {
     people.SecondFactorRequired: N_("请先用动态码或通行密钥重新登录，再做这一步。"),
     people.RealNameConflict: N_("核对结果与您已有的实名信息不一致。请带身份证到办事大厅办理。"),
     people.AuthorityMissing: N_("您没有办理这件事的授权。请联系本单位管理员。"),
+    oauth.ClientUnknown: N_("发来请求的系统没有在本平台登记，或者已经停用。请联系该系统的管理员。"),
+    oauth.AddressNotRegistered: N_(
+        "该系统要求返回的地址没有登记。为了您的安全，没有跳转。请联系该系统的管理员核对返回地址。"
+    ),
+    oauth.RequestSpent: N_("该系统发来的登录请求已经用过或已经过期。请回到该系统重新开始。"),
+    oauth.AuthorizationRefused: N_("该系统发来的登录请求有误，没有跳转。请联系该系统的管理员。"),
     InteractionExpired: N_("这次登录已经过期或已经完成。请回到办事系统重新开始。"),
     ForeignForm: N_("这一页打开太久或不是从本站打开的。请刷新后重新填写。"),
     verification.NotAPdf: N_("这个文件不是 PDF。请选择盖章的 PDF 文件。"),

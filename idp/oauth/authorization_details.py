@@ -56,7 +56,7 @@ def parse_details(unverified: str, now: datetime, allowed: Collection[str]) -> l
         raise BadDetails("The authorization_details must be an array of exactly one object.")
     detail: dict[str, Any] = parsed[0]
     kind = detail.get("type")
-    if not isinstance(kind, str) or kind not in RULES:
+    if not isinstance(kind, str) or kind not in DETAIL_TYPES:
         raise BadDetails("The type of the authorization_details is not supported.")
     if kind not in allowed:
         raise BadDetails("The client is not registered for this type of authorization_details.")

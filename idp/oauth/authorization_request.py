@@ -15,7 +15,7 @@ from authlib.oauth2.base import OAuth2Error
 
 from idp.oauth.authorization_details import BadDetails, parse_details
 from idp.oauth.claims_request import BadClaimsRequest, asked_levels, check_claims_request, scopes_needed
-from idp.oauth.errors import AuthorizationRefused, OAuthError
+from idp.oauth.errors import AddressNotRegistered, AuthorizationRefused, ClientUnknown, OAuthError
 from idp.oauth.model import SIGNED_MODES, USER_SCOPES, AuthorizationResponse, ResponseMode
 from idp.oauth.server import Facts, Request, Server
 from idp.oauth.target import named_target
@@ -119,10 +119,10 @@ def client_id_of(parameters: Parameters) -> str:
 def check(received: Received, client: Client | None, mint: Mint, now: datetime) -> AuthorizationRequest:
     """Return the checked request; raises AuthorizationRefused, with an answer once the address is proven."""
     if client is None:
-        raise AuthorizationRefused("invalid_client", "There is no such client.")
+        raise ClientUnknown("invalid_client", "There is no such client.")
     addresses = [value for name, value in received.parameters if name == "redirect_uri"]
     if len(addresses) != 1 or not client.check_redirect_uri(addresses[0]):
-        raise AuthorizationRefused("invalid_request", "The redirect_uri is missing or not registered.")
+        raise AddressNotRegistered("invalid_request", "The redirect_uri is missing or not registered.")
     data = dict(received.parameters)
     wanted = data.get("response_mode", "query")
     mode = SIGNED_MODES.get(wanted) or (ResponseMode(wanted) if wanted in set(ResponseMode) else ResponseMode.QUERY)

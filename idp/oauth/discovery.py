@@ -40,6 +40,8 @@ def metadata(issuer: str, id_token_algorithms: Sequence[str], *, certificates: b
         "end_session_endpoint": f"{issuer}/oauth/logout",
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
+        "frontchannel_logout_supported": True,
+        "frontchannel_logout_session_supported": True,
         "scopes_supported": sorted(USER_SCOPES | CLIENT_SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": [*(mode.value for mode in ResponseMode), *SIGNED_MODES],

@@ -63,6 +63,18 @@ class AuthorizationRefused(OAuthError):
         self.response = response
 
 
+class ClientUnknown(AuthorizationRefused):
+    """The system that asks is not registered here, or suspended."""
+
+
+class AddressNotRegistered(AuthorizationRefused):
+    """The address to return to is not one of the client's own."""
+
+
+class RequestSpent(AuthorizationRefused):
+    """The pushed request is unknown, used, expired, or another client's."""
+
+
 class InteractionExpired(TrustServiceError):
     """The sign-in or consent in progress is unknown, over, or belongs to another session."""
 

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from sqlalchemy import select
+
 from foundation.errors import UpstreamUnavailable
 from foundation.ids import new_secret
 from foundation.jobs import JobHandler
 from idp.oauth.errors import InteractionExpired, InvalidAccessToken, OAuthError
 from idp.oauth.grant import digest
+from idp.oauth.tables import oauth_grants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,6 +105,26 @@ class Logout:
             return False
         mint = await self._parts.mint()
         return bool(hint.get("sid") == mint.session(client.client_id, principal.session_id))
+
+    async def front_channel(self, session_id: str) -> tuple[str, ...]:
+        """Return the logout pages of the session's clients, with `iss` and `sid` for those that need them.
+
+        Standard: OpenID Connect Front-Channel Logout 1.0, section 3.
+        """
+        grants, mint = oauth_grants.c, await self._parts.mint()
+        query = select(grants.client_id).distinct().where(grants.session_id == session_id)
+        async with self._parts.database.read() as connection:
+            client_ids = sorted((await connection.execute(query)).scalars())
+        pages = []
+        for client_id in client_ids:
+            client = await self._parts.clients.get(client_id)
+            if client is None or client.metadata.frontchannel_logout_uri is None:
+                continue
+            uri, told = client.metadata.frontchannel_logout_uri, {}
+            if client.metadata.frontchannel_logout_session_required:
+                told = {"iss": self._parts.issuer, "sid": mint.session(client_id, session_id)}
+            pages.append(uri if not told else f"{uri}{'&' if '?' in uri else '?'}{urlencode(told)}")
+        return tuple(pages)
 
     def job_handlers(self) -> dict[str, JobHandler]:
         """Return what tells clients about ended sessions, with retries."""

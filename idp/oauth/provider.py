@@ -9,6 +9,7 @@ from foundation.jobs import PeriodicJob
 from foundation.outbound import OutboundClient
 from idp.oauth.access_tokens import AccessTokens
 from idp.oauth.acts import AuthorisedActs
+from idp.oauth.applications import Applications
 from idp.oauth.authorization import Authorization
 from idp.oauth.client_authentication import ClientAuthentication
 from idp.oauth.decoupled import Decoupled
@@ -53,7 +54,8 @@ class OpenIdProvider:
     """OpenID Connect Core 1.0 and OAuth 2.0 with the hardening of RFC 9700.
 
     `access_tokens` is the same checker every protected resource of ours uses; `registration`
-    serves clients that register themselves; `acts` uses up what a token bound to one act allows.
+    serves clients that register themselves; `acts` uses up what a token bound to one act allows;
+    `applications` is a person's list of who holds what.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class OpenIdProvider:
         self._outbound = OutboundClient(settings.outbound_networks)
         self._logout = Logout(self._parts, self._outbound)
         self.registration = Registration(self._parts)
+        self.applications = Applications(self._parts)
         self._decoupled = Decoupled(self._parts, authentication, self._outbound)
         self._userinfo = UserInfo(self._parts, self.access_tokens)
 
@@ -176,6 +179,10 @@ class OpenIdProvider:
     async def check_logout(self, parameters: Parameters, principal: Principal | None) -> LogoutRequest:
         """Check an end-session request; raises OAuthError. Ending the session is the session service's."""
         return await self._logout.check(parameters, principal)
+
+    async def front_channel(self, session_id: str) -> tuple[str, ...]:
+        """Return the logout pages to load when a session ends (front-channel logout)."""
+        return await self._logout.front_channel(session_id)
 
     async def keep_logout(self, parameters: Parameters) -> str:
         """Keep an end-session request for a few minutes; returns its identifier."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from foundation.ids import new_secret
 from idp.oauth.authorization_request import check
-from idp.oauth.errors import AuthorizationRefused, OAuthError
+from idp.oauth.errors import AuthorizationRefused, OAuthError, RequestSpent
 from idp.oauth.grant import digest
 from idp.oauth.model import EndpointResponse
 from idp.oauth.repository import Grants
@@ -73,7 +73,7 @@ class PushedRequests:
         async with self._parts.database.read() as connection:
             sealed = await Grants(connection).pushed(key, client.client_id, self._parts.clock.now())
         if sealed is None:
-            raise AuthorizationRefused("invalid_request_uri", "The request_uri is unknown, expired or used.")
+            raise RequestSpent("invalid_request_uri", "The request_uri is unknown, expired or used.")
         stored: Mapping[str, Any] = json.loads(self._parts.cipher.decrypt_bytes(sealed, CONTEXT))
         parameters = tuple((name, value) for name, value in stored["parameters"])
         return Received(parameters, stored["signed"], key, stored["jkt"])

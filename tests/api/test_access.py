@@ -88,6 +88,8 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/desk/check"): Row(opened="a code is a secret; scanning needs it"),
     ("GET", "/desk/check/{show_id}"): Row((404,)),
     ("POST", "/desk/check/{show_id}"): Row((404, 409)),
+    ("GET", "/applications"): Row(opened="lists the session's own person's"),
+    ("POST", "/applications/{client_id}"): Row((404,)),
     ("GET", "/device"): Row(opened="asks for a code shown on a device"),
     ("POST", "/device"): Row(opened="a code is a secret; going on needs it"),
     ("GET", "/questions"): Row(opened="lists what systems ask the session's own person"),

@@ -4,10 +4,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.context import services_of, source_of
-from api.web import cookies, sessions
+from api.web import cookies
 from api.web.arriving import arrival_of, following_of, go_on
 from api.web.csrf import checked_form, password_of, text_of
 from api.web.i18n import LANGUAGE_COOKIE, LANGUAGES, N_
+from api.web.pages.provider import leave
 from api.web.rendering import TYPE_COOKIE, page, safe_next, say, see_other, with_next
 from api.web.wrong import Wrong, wrong
 from foundation.errors import TrustServiceError
@@ -66,13 +67,7 @@ async def register(request: Request) -> Response:
 async def sign_out(request: Request) -> Response:
     """End the session here and everywhere it is known."""
     await checked_form(request)
-    session = await sessions.current(request)
-    if session is not None:
-        await services_of(request).sessions.sign_out(session.principal())
-    response = see_other("/")
-    cookies.drop(request, response, cookies.SESSION)
-    cookies.drop(request, response, cookies.PENDING)
-    return response
+    return await leave(request, None)
 
 
 @router.post("/preferences")

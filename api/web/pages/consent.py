@@ -6,6 +6,7 @@ from fastapi.responses import Response
 from api.context import services_of
 from api.dependencies import principal_of
 from api.routes.oauth import client_address, outcome_response
+from api.web.acts import shown_act
 from api.web.csrf import checked_form, text_of
 from api.web.rendering import continue_to, page
 from idp.oauth.errors import AuthorizationRefused
@@ -20,7 +21,8 @@ async def consent_page(request: Request, interaction_id: str) -> Response:
     services = services_of(request)
     ask = await services.provider.consent_page(interaction_id, principal_of(request))
     organisation = await services.directory.organisation(ask.organisation_code)
-    return await page(request, "consent.html", {"ask": ask, "organisation_name": organisation.name})
+    shown = await shown_act(request, ask.detail)
+    return await page(request, "consent.html", {"ask": ask, "organisation_name": organisation.name, "shown": shown})
 
 
 @router.post("/consent/{interaction_id}")

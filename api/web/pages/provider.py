@@ -1,12 +1,16 @@
 """Pages the OpenID Provider needs itself: leaving a department's system, and what comes from other devices."""
 
+from urllib.parse import urlsplit
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.context import services_of
 from api.dependencies import principal_of
+from api.middleware import CONTENT_SECURITY_POLICY
 from api.routes.oauth import form_parameters, query_parameters
 from api.web import cookies, sessions
+from api.web.acts import shown_act
 from api.web.csrf import checked_form, text_of
 from api.web.rendering import continue_to, page, see_other
 from foundation.errors import InvalidInput, StepUpRequired
@@ -44,7 +48,7 @@ async def logout_confirmed(request: Request, logout_id: str) -> Response:
     await checked_form(request)
     provider = services_of(request).provider
     asked = await provider.check_logout(await provider.kept_logout(logout_id), None)
-    return await _leave(request, asked.address)
+    return await leave(request, asked.address)
 
 
 @router.get("/device")
@@ -78,7 +82,8 @@ async def question(request: Request, question_id: str) -> Response:
     services = services_of(request)
     asked = await services.provider.question(question_id, principal_of(request))
     organisation = await services.directory.organisation(asked.organisation_code)
-    return await page(request, "oauth_question.html", {"ask": asked, "organisation_name": organisation.name})
+    shown = {"ask": asked, "organisation_name": organisation.name, "shown": await shown_act(request, asked.detail)}
+    return await page(request, "oauth_question.html", shown)
 
 
 @router.post("/questions/{question_id}")
@@ -97,16 +102,33 @@ async def _logout(request: Request, parameters: Parameters) -> Response:
     session = await sessions.current(request)
     asked = await provider.check_logout(parameters, session.principal() if session else None)
     if not asked.confirm:
-        return await _leave(request, asked.address)
+        return await leave(request, asked.address)
     kept = await provider.keep_logout(parameters)
     return await page(request, "oauth_logout.html", {"client_name": asked.client_name, "logout_id": kept})
 
 
-async def _leave(request: Request, address: str | None) -> Response:
+async def leave(request: Request, address: str | None) -> Response:
+    """End the browser's session, here and at the systems that know it, and go on to `address` or the start."""
     session = await sessions.current(request)
+    frames: tuple[str, ...] = ()
     if session is not None:
+        frames = await services_of(request).provider.front_channel(session.session_id)
         await services_of(request).sessions.sign_out(session.principal())
-    response = await continue_to(request, address) if address else see_other("/")
+        sessions.forget(request)
+    response = await after_sign_out(request, frames, address)
     cookies.drop(request, response, cookies.SESSION)
     cookies.drop(request, response, cookies.PENDING)
+    return response
+
+
+async def after_sign_out(request: Request, frames: tuple[str, ...], address: str | None) -> Response:
+    """Go on after a sign-out, by way of the logout pages of the systems that have one (front-channel logout).
+
+    The page's policy lets exactly those origins be framed, and nothing else changes in it.
+    """
+    if not frames:
+        return await continue_to(request, address) if address else see_other("/")
+    response = await page(request, "oauth_left.html", {"frames": frames, "address": address or "/"})
+    origins = sorted({f"{parts.scheme}://{parts.netloc}" for parts in map(urlsplit, frames)})
+    response.headers["content-security-policy"] = f"{CONTENT_SECURITY_POLICY}; frame-src {' '.join(origins)}"
     return response
