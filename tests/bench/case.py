@@ -6,6 +6,9 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+import asyncpg
+import psutil
+
 from tests.support.servers import TestServers, clone
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ class Bench:
     servers: TestServers
     directory: Path
     watched: list[int] = field(default_factory=list)
+    note: str = ""
     ourselves: bool = True
 
     def database_url(self) -> str:
@@ -38,6 +42,15 @@ class Bench:
         """Count the CPU time and memory of a process and its children, besides ours or instead of ours."""
         self.watched.append(pid)
         self.ourselves = self.ourselves and not instead
+
+    async def watch_database(self, url: str) -> None:
+        """Count PostgreSQL's CPU time too: of the whole server, so nothing else may use it."""
+        connection = await asyncpg.connect(url, timeout=10)
+        try:
+            backend = psutil.Process(await connection.fetchval("SELECT pg_backend_pid()"))
+            self.watched.append(backend.ppid())
+        finally:
+            await connection.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,8 @@ class Case:
     concurrency: int = 1
     seconds: float = 5.0
     warm_up: int = 3
+    longest: float = 600.0
+    """Seconds after which the case is given up, its preparation included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +81,9 @@ class Result:
     seconds: float
     cpu_seconds: float
     peak_megabytes: float
+    p50_milliseconds: float = 0.0
+    p99_milliseconds: float = 0.0
+    note: str = ""
 
     @property
     def per_second(self) -> float:

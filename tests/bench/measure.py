@@ -27,21 +27,28 @@ async def measure(case: Case, bench: Bench) -> Result:
         processes = [psutil.Process(pid) for pid in bench.watched]
         processes += [psutil.Process()] if bench.ourselves else []
         cpu, began = sum(map(_cpu, processes)), time.perf_counter()
-        units = await _drive(operation, case.concurrency, began + case.seconds)
+        units, took = await _drive(operation, case.concurrency, began + case.seconds)
         seconds = time.perf_counter() - began
         cpu = sum(map(_cpu, processes)) - cpu
         peak = sum(map(_peak, processes))
-    return Result(case.name, units, seconds, cpu, peak)
+    took.sort()
+    half, most = took[len(took) // 2] * 1000, took[len(took) * 99 // 100] * 1000
+    return Result(case.name, units, seconds, cpu, peak, half, most, bench.note)
 
 
-async def _drive(operation: Operation, concurrency: int, until: float) -> int:
+async def _drive(operation: Operation, concurrency: int, until: float) -> tuple[int, list[float]]:
+    """Return the units done, and the seconds each operation took."""
+    took: list[float] = []
+
     async def one() -> int:
-        units = 0
-        while time.perf_counter() < until:
+        units, now = 0, time.perf_counter()
+        while now < until:
             units += await operation()
+            began, now = now, time.perf_counter()
+            took.append(now - began)
         return units
 
-    return sum(await asyncio.gather(*(one() for _ in range(concurrency))))
+    return sum(await asyncio.gather(*(one() for _ in range(concurrency)))), took
 
 
 def _cpu(process: psutil.Process) -> float:

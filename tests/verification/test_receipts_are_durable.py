@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
 import sys
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
 from foundation.tables import audit_log
+from hufu.surroundings import environment_of
 from tests.verification.test_service import keys as keys  # noqa: PLC0414 - a fixture
 
 if TYPE_CHECKING:
@@ -21,16 +21,6 @@ if TYPE_CHECKING:
 
 ANSWERS = (40, 117)
 """After so many answers the process is killed, in the middle of others."""
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    names = ("database_url", "redis_url", "data_directory", "profile")
-    secrets = ("field_keys", "index_key", "keystore_passphrase")
-    return {
-        "PATH": os.environ["PATH"],
-        **{f"HUFU_{name.upper()}": str(getattr(settings, name)) for name in names},
-        **{f"HUFU_{name.upper()}": getattr(settings, name).get_secret_value() for name in secrets},
-    }
 
 
 async def test_every_answered_receipt_has_its_row_after_a_kill(
@@ -44,7 +34,7 @@ async def test_every_answered_receipt_has_its_row_after_a_kill(
             "-m",
             "tests.verification.answering",
             clock.now().isoformat(),
-            env=environment(settings),
+            env=environment_of(settings),
             stdout=asyncio.subprocess.PIPE,
         )
         assert process.stdout is not None
