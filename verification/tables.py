@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
 
 from foundation.database import metadata
 
@@ -41,6 +41,32 @@ log_checkpoints = Table(
     Column("root_hash", LargeBinary, nullable=False),
     Column("note", Text, nullable=False),
     Column("signed_at", DateTime(timezone=True), nullable=False),
+)
+
+log_cosignatures = Table(
+    "transparency_cosignatures",
+    metadata,
+    Column("tree_size", BigInteger, primary_key=True, autoincrement=False),
+    Column("witness", Text, primary_key=True),
+    Column("line", Text, nullable=False),
+    Column("signed_at", DateTime(timezone=True), nullable=False),
+)
+
+witnessed_logs = Table(
+    "witnessed_logs",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("tree_size", BigInteger, nullable=False),
+    Column("root_hash", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("cosigned_at", DateTime(timezone=True), nullable=False),
+)
+
+status_looks = Table(
+    "verification_status_looks",
+    metadata,
+    Column("only", Boolean, primary_key=True),
+    Column("looked_at", DateTime(timezone=True), nullable=False),
 )
 
 trust_lists = Table(
