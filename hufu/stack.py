@@ -12,6 +12,7 @@ import hashlib
 import json
 import socket
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
 
 from hufu.commands.migrate import migrate
 from hufu.launcher_place import CannotStart, GuardedServer, ServerUser, free_port, start_guarded
@@ -35,6 +38,7 @@ READY_SECONDS = 150
 STOP_SECONDS = 3
 SEED_SOURCES = ("seed.py", "demo_city.py")
 LOOPBACK = "127.0.0.0/8"
+SIGNER = "signer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +79,29 @@ def stack(
         "sms_gateway_url": f"http://127.0.0.1:{messages_port}",
         "outbound_networks": (LOOPBACK,),
     }
-    with surroundings(port=port, **outside, **overrides) as settings:
+    with (
+        # The address of a socket has at most 107 bytes, which a path below a data directory may exceed.
+        tempfile.TemporaryDirectory(prefix="hufu-") as sockets,
+        surroundings(port=port, **outside, **overrides) as settings,
+    ):
+        signer = settings.model_copy(update={"signer_socket": str(Path(sockets) / "signer.sock")})
+        others = signer.model_copy(update={"signer_passphrase": SecretStr(""), "pkcs11_pin": SecretStr("")})
         say("PostgreSQL and Redis are up.")
         migrate(settings.database_url)
         children: dict[str, GuardedServer] = {}
         try:
             children["authority"] = _start(
-                settings, "authority", ["tests.support.real_name_authority", "--port", str(gateway_port)]
+                others, "authority", ["tests.support.real_name_authority", "--port", str(gateway_port)]
             )
             children["messages"] = _start(
-                settings, "messages", ["tests.support.sms_gateway", "--port", str(messages_port)]
+                others, "messages", ["tests.support.sms_gateway", "--port", str(messages_port)]
             )
             report = _prepare(settings, say)
-            children["service"] = _start(settings, "service", ["hufu", "serve"])
-            children["worker"] = _start(settings, "worker", ["hufu", "worker"])
+            children[SIGNER] = _start(signer, SIGNER, ["hufu", "signer"])
+            children["service"] = _start(others, "service", ["hufu", "serve"])
+            children["worker"] = _start(others, "worker", ["hufu", "worker"])
             children["portal"] = _start(
-                settings,
+                others,
                 "portal",
                 ["examples.department_portal", "--port", str(portal_port), "--hufu", settings.issuer],
                 report.portal,
@@ -185,8 +196,11 @@ def log_tail(settings: Settings, name: str) -> str:
 
 
 def _stop(children: dict[str, GuardedServer]) -> None:
-    """End all processes together, and by force what has not ended in time."""
-    for child in children.values():
-        child.ask_to_stop()
-    for child in children.values():
-        child.stop()
+    """End all processes together, the signer after those that ask it, and by force what has not ended in time."""
+    signer = [child for name, child in children.items() if name == SIGNER]
+    others = [child for name, child in children.items() if name != SIGNER]
+    for group in (others, signer):
+        for child in group:
+            child.ask_to_stop()
+        for child in group:
+            child.stop()

@@ -72,13 +72,19 @@ def surroundings(**overrides: object) -> Iterator[Settings]:
 
 
 def _development_secrets(settings: Settings, directory: Path) -> dict[str, str]:
-    """Return the secrets that no variable gives, made once and kept."""
+    """Return the secrets that no variable gives, made once and kept.
+
+    Where there is a signer process, it alone is told the signer's passphrase, by whoever starts it. A
+    directory from before signers had one of their own goes on with the general passphrase.
+    """
     path = directory / SECRETS_FILE
-    kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {"signer_passphrase": _random_key()}
     missing = {name: make() for name, make in _GENERATED.items() if name not in kept}
     if missing:
         kept |= missing
         write_private(path, json.dumps(kept, indent=1))
+    if settings.signer_socket:
+        kept.pop("signer_passphrase", None)
     return {name: value for name, value in kept.items() if not getattr(settings, name).get_secret_value()}
 
 
