@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from foundation.encryption import FieldCipher
+    from foundation.statements import Record
 
 _MOBILE = "accounts.mobile"
 _NAME = "persons.name"
@@ -162,7 +163,7 @@ class Accounts:
             state=AccountState(row.state),
             username=row.username,
             person_id=row.person_id,
-            mobile=None if row.mobile is None else self._cipher.decrypt(row.mobile, _MOBILE),
+            mobile=mobile_of(row, self._cipher),
             mobile_verified=row.mobile_verified_at is not None,
             created_at=row.created_at,
         )
@@ -256,16 +257,26 @@ class Persons:
         return tuple((await self._connection.execute(statement)).scalars())
 
     def _person(self, row: Row[Any]) -> Person:
-        return Person(
-            person_id=row.person_id,
-            name=self._cipher.decrypt(row.name, _NAME),
-            document_type=DocumentType(row.document_type),
-            document_number=self._cipher.decrypt(row.document_number, _NUMBER),
-            level=row.level,
-        )
+        return person_of(row, self._cipher)
 
 
-def evidence_of(rows: Sequence[Row[Any]]) -> tuple[Evidence, ...]:
+def mobile_of(row: Row[Any] | Record, cipher: FieldCipher) -> str | None:
+    """Return the mobile number of an account's row."""
+    return None if row.mobile is None else cipher.decrypt(row.mobile, _MOBILE)
+
+
+def person_of(row: Row[Any] | Record, cipher: FieldCipher) -> Person:
+    """Return the person of a row, with the level that is stored in it."""
+    return Person(
+        person_id=row.person_id,
+        name=cipher.decrypt(row.name, _NAME),
+        document_type=DocumentType(row.document_type),
+        document_number=cipher.decrypt(row.document_number, _NUMBER),
+        level=row.level,
+    )
+
+
+def evidence_of(rows: Sequence[Row[Any]] | Sequence[Record]) -> tuple[Evidence, ...]:
     """Return the evidence that rows of successful proofs hold."""
     return tuple(
         Evidence(

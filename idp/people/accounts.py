@@ -10,6 +10,7 @@ from foundation.errors import NotAuthenticated, NotFound
 from foundation.principal import Channel, Principal, PrincipalKind
 from idp.people.account import AccountKind, AccountState, Person, masked_name, normalise_mobile, normalise_username
 from idp.people.account_repository import Accounts, Persons
+from idp.people.claim_statements import ClaimReads
 from idp.people.errors import SignInRefused
 from idp.people.proof import level_at
 from idp.people.session_repository import Sessions
@@ -31,6 +32,7 @@ class AccountService:
     def __init__(self, tools: Tools) -> None:
         """Take the collaborators all of people share."""
         self._tools = tools
+        self._reads = ClaimReads(tools.database, tools.cipher)
 
     async def register(
         self,
@@ -83,23 +85,34 @@ class AccountService:
         _, person, _ = await self._facts(account_id)
         return person
 
+    async def stands(self, account_id: str) -> bool:
+        """Tell whether there is such an account and it may sign in."""
+        return await self._reads.stands(account_id)
+
     async def claims(self, account_id: str, scopes: Collection[str]) -> dict[str, Any]:
         """Return the OpenID claims `profile`, `phone` and `real_name` open, `sub` not among them.
 
-        `profile`: preferred_username, updated_at, and the masked name. `phone`: phone_number,
+        `profile`: preferred_username and the masked name. `phone`: phone_number,
         phone_number_verified. `real_name`: name, and `verified_claims` (OpenID Identity
         Assurance) with name, document number and the evidence that counts now.
+
+        Raises: NotFound when the account is gone, suspended or closed.
         """
-        account, person, evidence = await self._facts(account_id)
+        account = await self._reads.account(account_id)
+        if account is None or not account.active:
+            raise NotFound("There is no such account.")
         claims: dict[str, Any] = {}
+        person = account.person if {"profile", "real_name"} & set(scopes) else None
         if "profile" in scopes:
             claims["preferred_username"] = account.username
             if person is not None:
                 claims["name"] = masked_name(person.name)
-        if "phone" in scopes and account.mobile is not None:
-            claims["phone_number"] = "+86" + account.mobile
+        mobile = account.mobile if "phone" in scopes else None
+        if mobile is not None:
+            claims["phone_number"] = "+86" + mobile
             claims["phone_number_verified"] = account.mobile_verified
         if "real_name" in scopes and person is not None:
+            evidence = await self._reads.evidence(person.person_id)
             claims["name"] = person.name
             claims["verified_claims"] = verified_claims(person, evidence, self._tools.policy, self._tools.clock.now())
         return claims

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, false, insert, select, update
+from sqlalchemy import DateTime, and_, bindparam, false, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from foundation.ids import new_id
+from foundation.statements import Statement
 from idp.people.account import AccountState
 from idp.people.tables import (
     accounts,
@@ -56,6 +57,19 @@ _SESSION = (
 )
 
 
+BY_SECRET = Statement(
+    _SESSION.where(
+        sessions.c.secret_hash == bindparam("secret_hash"),
+        sessions.c.expires_at > bindparam("now", type_=DateTime(timezone=True)),
+    )
+)
+TOUCH = Statement(
+    update(sessions)
+    .where(sessions.c.session_id == bindparam("the_session_id"))
+    .values(last_seen_at=bindparam("now", type_=DateTime(timezone=True)))
+)
+
+
 class Sessions:
     """Rows of `sessions`, `devices` and `sign_in_attempts` on one connection."""
 
@@ -68,11 +82,6 @@ class Sessions:
         session_id = new_id("ses")
         await self._connection.execute(insert(sessions).values(session_id=session_id, **values))
         return session_id
-
-    async def by_secret(self, secret_hash: bytes, now: datetime) -> Row[Any] | None:
-        """Return the live row of a secret with its account, person and officer."""
-        statement = _SESSION.where(sessions.c.secret_hash == secret_hash, sessions.c.expires_at > now)
-        return (await self._connection.execute(statement)).first()
 
     async def by_id(self, session_id: str, now: datetime) -> Row[Any] | None:
         """Return the live row of a session id with its account, person and officer."""
@@ -99,12 +108,6 @@ class Sessions:
             .values(**values)
         )
         return (await self._connection.execute(statement)).rowcount == 1
-
-    async def touch(self, session_id: str, now: datetime) -> None:
-        """Note that a session is in use."""
-        await self._connection.execute(
-            update(sessions).where(sessions.c.session_id == session_id).values(last_seen_at=now)
-        )
 
     async def end(self, session_id: str, account_id: str, now: datetime, reason: str) -> bool:
         """End one session of an account."""

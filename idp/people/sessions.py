@@ -12,14 +12,15 @@ from foundation.errors import NotFound
 from foundation.ids import new_secret
 from foundation.principal import ANONYMOUS, Channel
 from idp.people.account import AccountKind, AccountState
-from idp.people.account_repository import Accounts, Persons
+from idp.people.account_repository import Accounts
+from idp.people.claim_statements import ClaimReads
 from idp.people.duplicates import merged_with
 from idp.people.errors import AccountClosed, SecondFactorRefused, SignInRefused
 from idp.people.legal_person_repository import LegalPersons
 from idp.people.proof import NO_LEVEL, level_at
 from idp.people.second_factor_repository import SecondFactors
 from idp.people.session import LIMITS, Arrival, Session, secret_hash
-from idp.people.session_repository import OPEN, PENDING, Sessions
+from idp.people.session_repository import BY_SECRET, OPEN, PENDING, TOUCH, Sessions
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from foundation.principal import Principal
+    from foundation.statements import Record
     from idp.people.second_factors import SecondFactorService
     from idp.people.tools import Tools
 
@@ -45,6 +47,7 @@ class SessionService:
         """Take the shared collaborators and the check of one-time codes."""
         self._tools = tools
         self._second_factors = second_factors
+        self._reads = ClaimReads(tools.database, tools.cipher)
 
     async def sign_in(
         self,
@@ -250,7 +253,7 @@ class SessionService:
         row = await Sessions(connection).by_id(session_id, now)
         if row is None or _left_post(row):
             raise AccountClosed("This account is suspended or closed; ask at a service hall.")
-        return await self._session(connection, row, now)
+        return await self._session(row, now)
 
     async def _refuse(self, account_id: str | None, arrival: Arrival, known: str | None) -> NoReturn:
         """Record a wrong password, the same way for known and unknown names, and refuse."""
@@ -281,21 +284,20 @@ class SessionService:
 
     async def _resolve(self, session_secret: str) -> Session | None:
         now = self._tools.clock.now()
-        async with self._tools.database.read() as connection:
-            repository = Sessions(connection)
-            row = await repository.by_secret(secret_hash(session_secret), now)
-            if row is None or row.last_seen_at + LIMITS[AccountKind(row.kind)].idle <= now:
-                return None
-            if _left_post(row):
-                return None
-            if row.state == OPEN and row.last_seen_at + TOUCH_AFTER <= now:
-                await repository.touch(row.session_id, now)
-            return await self._session(connection, row, now)
+        database = self._tools.database
+        row = await database.fetch_one(BY_SECRET, secret_hash=secret_hash(session_secret), now=now)
+        if row is None or row.last_seen_at + LIMITS[AccountKind(row.kind)].idle <= now:
+            return None
+        if _left_post(row):
+            return None
+        if row.state == OPEN and row.last_seen_at + TOUCH_AFTER <= now:
+            await database.fetch(TOUCH, the_session_id=row.session_id, now=now)
+        return await self._session(row, now)
 
-    async def _session(self, connection: AsyncConnection, row: Row[Any], now: datetime) -> Session:
+    async def _session(self, row: Row[Any] | Record, now: datetime) -> Session:
         level = row.level or NO_LEVEL
         if row.person_id and row.level_until is not None and row.level_until <= now:
-            evidence = await Persons(connection, self._tools.cipher).evidence(row.person_id)
+            evidence = await self._reads.evidence(row.person_id)
             level = level_at(evidence, self._tools.policy, now)
         acts = row.agency_id is not None and (row.agency_until is None or row.agency_until > now)
         return Session(
@@ -317,5 +319,5 @@ class SessionService:
         )
 
 
-def _left_post(row: Row[Any]) -> bool:
+def _left_post(row: Row[Any] | Record) -> bool:
     return row.kind == AccountKind.OFFICER and (row.officer_id is None or row.officer_ended_at is not None)
