@@ -35,7 +35,7 @@ STATEMENTS: tuple[str, ...] = (
     """,
     """
     CREATE TABLE verification_status_looks (
-        only boolean PRIMARY KEY DEFAULT true CHECK (only),
+        "only" boolean PRIMARY KEY DEFAULT true CHECK ("only"),
         looked_at timestamptz NOT NULL
     )
     """,
