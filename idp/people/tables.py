@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Identity, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Identity, Integer, LargeBinary, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from foundation.database import metadata
@@ -23,6 +23,7 @@ persons = Table(
     Column("holder_index", LargeBinary, nullable=False, index=True),
     Column("level", Text, nullable=False),
     _moment("level_until"),
+    Column("policy", Text, nullable=False, server_default=text("''")),
     _moment("created_at", nullable=False),
 )
 
