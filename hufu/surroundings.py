@@ -75,10 +75,13 @@ def _development_secrets(settings: Settings, directory: Path) -> dict[str, str]:
     """Return the secrets that no variable gives, made once and kept.
 
     Where there is a signer process, it alone is told the signer's passphrase, by whoever starts it. A
-    directory from before signers had one of their own goes on with the general passphrase.
+    directory from before signers had one of their own goes on with the general passphrase, and so
+    does whoever gives that by a variable.
     """
     path = directory / SECRETS_FILE
-    kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {"signer_passphrase": _random_key()}
+    kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    if not kept and not settings.keystore_passphrase.get_secret_value():
+        kept["signer_passphrase"] = _random_key()
     missing = {name: make() for name, make in _GENERATED.items() if name not in kept}
     if missing:
         kept |= missing

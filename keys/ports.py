@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from foundation.database import Database
     from keys.model import KeyInfo
 
 
@@ -23,11 +24,11 @@ class SealEvidence:
 class SealIntentions(Protocol):
     """The signer's own look at the stored intention, implemented by `signing`."""
 
-    async def covers(self, connection: AsyncConnection, *, intention_id: str, key_id: str, digest: bytes) -> bool:
+    async def covers(self, database: Database, *, intention_id: str, key_id: str, digest: bytes) -> bool:
         """Tell whether a committed, confirmed intention names exactly this key and digest.
 
         `digest` is the 32 bytes about to be signed (SHA-256 over the DER of the CMS
-        signed attributes). The signer calls this on a connection of its own, so a row
+        signed attributes). The signer calls this with a database of its own, so a row
         not yet committed does not count.
         """
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select, text, true, update
+from sqlalchemy import bindparam, func, insert, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
+from foundation.statements import Statement
 from keys.certificates import Issuer
 from keys.errors import KeyNotFound, KeyNotUsable
 from keys.model import Custody, KeyInfo, KeyPurpose, KeyState
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from foundation.database import Database
+    from foundation.statements import Record
 
 _MANY = (KeyPurpose.SEAL, KeyPurpose.PERSON)
 """Purposes with many owners; the rest are the service's own and are kept in memory."""
@@ -40,7 +44,7 @@ class StoredKey:
         return KeyIdentity(self.info.key_id, self.info.purpose, self.info.algorithm)
 
 
-def _stored_key(row: Row[Any]) -> StoredKey:
+def _stored_key(row: Row[Any] | Record) -> StoredKey:
     info = KeyInfo(
         key_id=row.key_id,
         purpose=KeyPurpose(row.purpose),
@@ -53,6 +57,17 @@ def _stored_key(row: Row[Any]) -> StoredKey:
         created_at=row.created_at,
     )
     return StoredKey(info, Custody(row.custody), row.provider, row.stored_private)
+
+
+_KEY = Statement(select(keys).where(keys.c.key_id == bindparam("key_id")))
+
+
+async def find_key(database: Database, key_id: str) -> StoredKey:
+    """Return one key by a statement of its own, as every signature reads it; raises KeyNotFound."""
+    row = await database.fetch_one(_KEY, key_id=key_id)
+    if row is None:
+        raise KeyNotFound(f"There is no key {key_id}.")
+    return _stored_key(row)
 
 
 class KeyRepository:

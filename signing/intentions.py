@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
+from foundation.statements import Statement
 from keys.ports import SealEvidence
 from signing.cms import SealCms
 from signing.intention_repository import IntentionRepository
@@ -15,22 +16,27 @@ from signing.tables import seal_intentions, seals
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from foundation.database import Database
     from keys.model import KeyInfo
+
+
+_COVERS = Statement(
+    select(seal_intentions.c.intention_id).where(
+        seal_intentions.c.intention_id == bindparam("intention_id"),
+        seal_intentions.c.key_id == bindparam("key_id"),
+        seal_intentions.c.to_be_signed_digest == bindparam("digest"),
+        seal_intentions.c.state == IntentionState.INTENDED,
+    )
+)
 
 
 class SealIntentions:
     """Joined to the port of the same name in `keys`: the signer looks before it signs."""
 
-    async def covers(self, connection: AsyncConnection, *, intention_id: str, key_id: str, digest: bytes) -> bool:
+    async def covers(self, database: Database, *, intention_id: str, key_id: str, digest: bytes) -> bool:
         """Tell whether a committed, confirmed and unfinished intention names exactly this key and digest."""
-        table = seal_intentions
-        statement = select(table.c.intention_id).where(
-            table.c.intention_id == intention_id,
-            table.c.key_id == key_id,
-            table.c.to_be_signed_digest == digest,
-            table.c.state == IntentionState.INTENDED,
-        )
-        return (await connection.execute(statement)).first() is not None
+        found = await database.fetch_one(_COVERS, intention_id=intention_id, key_id=key_id, digest=digest)
+        return found is not None
 
     async def evidence(
         self, connection: AsyncConnection, *, intention_id: str, key: KeyInfo, digest: bytes

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from foundation.clock import SystemClock
 from foundation.database import Database
 from foundation.principal import Channel, Principal, PrincipalKind
+from hufu.commands.key_pins import add_pin_arguments, confirmer_of, officer_passkeys, pins
 from hufu.surroundings import surroundings
 from keys.assembly import Keys, assemble, certificate_cipher
 from keys.backup import KeystoreBackup
@@ -33,6 +34,7 @@ from keys.dual_control import Act
 from keys.model import CERTIFIED_PURPOSES, KeyPurpose
 from keys.offline_root import certify_authority, publish_root_list
 from keys.rotation import rotate, rotate_authority
+from keys.seal_proofs import ConfirmerKind
 from signing.intentions import SealIntentions
 
 if TYPE_CHECKING:
@@ -82,7 +84,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--since", required=True, type=_moment, metavar="TIME", help="nothing it signed later is trusted")
     one = act("request", "ask, as the first of two operators")
     one.add_argument("for_act", choices=[str(one) for one in Act])
-    one.add_argument("object_id", help="key id, client id, CA, or `keystore`")
+    one.add_argument("object_id", help="key id, client id, CA, `keystore`, or kind:identifier of a pin")
+    add_pin_arguments(act)
     one = act("certificates", "search certificates", acting=False)
     one.add_argument("--subject", metavar="ID", help="credit code, person number or client id")
     one.add_argument("--key", metavar="KEY_ID")
@@ -220,6 +223,32 @@ async def _request(settings: Settings, arguments: argparse.Namespace) -> None:
     print("Another operator can do it within 24 hours.", file=sys.stderr)
 
 
+async def _pin(settings: Settings, arguments: argparse.Namespace) -> None:
+    async with _database(settings) as database, _keys(settings) as keys:
+        kind, code = ConfirmerKind(arguments.kind), arguments.credit_code
+        confirmer = await confirmer_of(
+            database, kind, arguments.identifier, subject=arguments.subject, organisation_code=code
+        )
+        await keys.service.pin(_operator(arguments), confirmer)
+    print(f"{confirmer.confirmer_id}  {confirmer.subject}  {code}")
+
+
+async def _unpin(settings: Settings, arguments: argparse.Namespace) -> None:
+    async with _keys(settings) as keys:
+        await keys.service.unpin(_operator(arguments), arguments.confirmer_id)
+
+
+async def _pins(settings: Settings, arguments: argparse.Namespace) -> None:
+    del arguments
+    async with _database(settings) as database:
+        print("\n".join(await pins(database)))
+
+
+async def _passkeys(settings: Settings, arguments: argparse.Namespace) -> None:
+    async with _database(settings) as database:
+        print("\n".join(await officer_passkeys(database, certificate_cipher(settings), arguments.officer_id)))
+
+
 async def _certificates(settings: Settings, arguments: argparse.Namespace) -> None:
     days = arguments.expiring_days
     async with _keys(settings) as keys:
@@ -316,6 +345,10 @@ _ACTS: dict[str, Callable[[Settings, argparse.Namespace], Coroutine[Any, Any, No
     "destroy": _on_key("destroy"),
     "compromise": _compromise,
     "request": _request,
+    "pin": _pin,
+    "unpin": _unpin,
+    "pins": _pins,
+    "passkeys": _passkeys,
     "certificates": _certificates,
     "revoke": _revoke,
     "certify-client": _certify_client,

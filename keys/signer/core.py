@@ -16,13 +16,11 @@ from keys.certificates import verify_message
 from keys.errors import IntentionMissing, KeyNotUsable, UnsupportedAlgorithm, WrongPurpose
 from keys.issuing import service_subject
 from keys.model import DIGEST_PURPOSES, INTENDED_PURPOSES, LISTING_STATES, KeyPurpose, KeyState, require_use
-from keys.repository import KeyRepository
+from keys.repository import KeyRepository, find_key
 from keys.revocation import Revocation, RevocationReason
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from foundation.clock import Clock
     from foundation.database import Database
@@ -159,38 +157,35 @@ class SignerCore:
         """Read key and intention anew from the database, on a connection of the signer's own."""
         if self._intentions is None or not intention_id:
             raise IntentionMissing("A seal needs a stored intention.")
-        async with self._database.read() as connection:
-            key = await KeyRepository(connection).get(key_id)
-            require_use(key.info, purpose)
-            if profile(key.info.algorithm).digest is None:
-                raise UnsupportedAlgorithm("This key signs no digests.", field="algorithm")
-            covered = await self._intentions.covers(connection, intention_id=intention_id, key_id=key_id, digest=digest)
-            await self._require_certified(connection, key.info)
-            if not covered:
-                raise IntentionMissing("No stored, confirmed intention names this key and digest.")
-            if self._confirmations.required:
-                await self._require_confirmed(connection, key.info, digest, intention_id)
+        key = await find_key(self._database, key_id)
+        require_use(key.info, purpose)
+        if profile(key.info.algorithm).digest is None:
+            raise UnsupportedAlgorithm("This key signs no digests.", field="algorithm")
+        covered = await self._intentions.covers(self._database, intention_id=intention_id, key_id=key_id, digest=digest)
+        if not covered:
+            raise IntentionMissing("No stored, confirmed intention names this key and digest.")
+        await self._require_certified(key.info)
+        if self._confirmations.required:
+            await self._require_confirmed(key.info, digest, intention_id)
         return key
 
-    async def _require_confirmed(
-        self, connection: AsyncConnection, info: KeyInfo, digest: bytes, intention_id: str
-    ) -> None:
+    async def _require_confirmed(self, info: KeyInfo, digest: bytes, intention_id: str) -> None:
         if self._intentions is None:
             raise IntentionMissing("A seal needs a stored intention.")
-        evidence = await self._intentions.evidence(connection, intention_id=intention_id, key=info, digest=digest)
-        if evidence is None:
-            raise IntentionMissing("The stored intention does not make this digest.")
-        await self._confirmations.require(connection, info, digest, evidence)
+        async with self._database.read() as connection:
+            evidence = await self._intentions.evidence(connection, intention_id=intention_id, key=info, digest=digest)
+            if evidence is None:
+                raise IntentionMissing("The stored intention does not make this digest.")
+            await self._confirmations.require(connection, info, digest, evidence)
 
     async def try_key(self, key_id: str) -> None:
         """Have a seal's key sign what the signer itself made up, and check it by the certificate.
 
         Raises: KeyNotFound, WrongPurpose, KeyNotUsable, ProviderUnavailable.
         """
-        async with self._database.read() as connection:
-            key = await KeyRepository(connection).get(key_id)
-            require_use(key.info, KeyPurpose.SEAL)
-            await self._require_certified(connection, key.info)
+        key = await find_key(self._database, key_id)
+        require_use(key.info, KeyPurpose.SEAL)
+        await self._require_certified(key.info)
         opened, message = self._ring.open(key), TRIAL + os.urandom(DIGEST_BYTES)
         signature = await self._ring.run(key, lambda: opened.sign(message))
         certificate = x509.load_der_x509_certificate(key.info.certificate_chain_der[0])
@@ -199,10 +194,11 @@ class SignerCore:
         except InvalidSignature as error:
             raise KeyNotUsable(f"The certificate of key {key_id} is for another key.") from error
 
-    async def _require_certified(self, connection: AsyncConnection, info: KeyInfo) -> None:
+    async def _require_certified(self, info: KeyInfo) -> None:
         """Raise KeyNotUsable once the key's certificate has ended; a person's is in the encrypted table only."""
         if info.purpose is KeyPurpose.PERSON:
-            found = await self._issuer.certificates(connection).search(key_id=info.key_id, limit=1)
+            async with self._database.read() as connection:
+                found = await self._issuer.certificates(connection).search(key_id=info.key_id, limit=1)
             ends = found[0].not_after if found else None
         else:
             chain = info.certificate_chain_der

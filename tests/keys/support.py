@@ -7,12 +7,14 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from keys.model import KeyPurpose
+from keys.ports import SealEvidence
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from foundation.database import Database
     from foundation.principal import Principal
     from keys.assembly import Keys
     from keys.model import KeyInfo
@@ -38,9 +40,15 @@ class StoredIntentions:
         self.stored: set[tuple[str, str, bytes]] = set()
         self.unapproved: set[str] = set()
 
-    async def covers(self, connection: AsyncConnection, *, intention_id: str, key_id: str, digest: bytes) -> bool:
-        del connection
+    async def covers(self, database: Database, *, intention_id: str, key_id: str, digest: bytes) -> bool:
+        del database
         return (intention_id, key_id, digest) in self.stored
+
+    async def evidence(
+        self, connection: AsyncConnection, *, intention_id: str, key: KeyInfo, digest: bytes
+    ) -> SealEvidence | None:
+        del connection, key, digest
+        return SealEvidence(intention_id, "officer:off_1", bytes(32))
 
     async def approves_certificate(
         self, connection: AsyncConnection, *, seal_id: str, credit_code: str, organisation_name: str, seal_name: str

@@ -25,7 +25,7 @@ from keys.ceremony import initialise
 from keys.errors import KeyNotFound
 from keys.model import KeyPurpose
 from keys.rotation import rotate
-from tests.keys.support import digest_of, make_seal
+from tests.keys.support import CREDIT_CODE, digest_of, make_seal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,6 +107,20 @@ async def test_an_operators_day(
     assert (await terminal.type("request", "destroy", token["key_id"], "--operator", "wang"))[0] == 0
     code, output = await terminal.type("destroy", token["key_id"], "--operator", "li")
     assert (code, output.split()[-1]) == (0, "destroyed")
+
+    tsa = next(key for key in keys if key["purpose"] == "tsa")
+    recorded = f"recorded:{tsa['key_id']}"
+    pin = ("pin", "recorded", tsa["key_id"], "--organisation", CREDIT_CODE, "--operator")
+    assert (await terminal.type(*pin, "li"))[0] == 70
+    assert (await terminal.type("request", "pin", recorded, "--operator", "wang"))[0] == 0
+    assert (await terminal.type(*pin, "li"))[0] == 0
+    assert (await terminal.type("pins"))[1].startswith(recorded)
+    assert (await terminal.type("unpin", recorded, "--operator", "wang"))[0] == 0
+    assert recorded not in (await terminal.type("pins"))[1]
+    for wrong in (("passkey", "AAAA"), ("passkey", "!"), ("recorded", "key_none")):
+        unknown = ("pin", *wrong, "--subject", "off_x", "--organisation", CREDIT_CODE, "--operator", "li")
+        assert (await terminal.type(*unknown))[0] == 70
+    assert (await terminal.type("passkeys", "off_none"))[0] == 70
 
     file = tmp_path / "keystore.json"
     assert (await terminal.type("request", "export", "keystore", "--operator", "wang"))[0] == 0
