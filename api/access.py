@@ -74,7 +74,6 @@ PROTOCOL = Access(Way.PROTOCOL)
 ACCESS: dict[tuple[str, str], Access] = {
     ("GET", "/healthz"): open_to_all(),
     ("GET", "/readyz"): open_to_all(),
-    ("GET", "/metrics"): PROTOCOL,
     ("GET", "/openapi.json"): open_to_all(),
     ("GET", "/problems/{slug}"): open_to_all(),
     ("GET", "/api/v1/trust-anchors"): open_to_all(),

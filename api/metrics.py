@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
-from typing import TYPE_CHECKING
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
@@ -41,18 +34,3 @@ class Metrics:
     def verdict(self, way: str, verdict: str) -> None:
         """Count a verdict by the way in: identifier, qr, pdf."""
         self._verdicts.labels(way, verdict).inc()
-
-    def exposition(self) -> bytes:
-        """Return the text format."""
-        return bytes(generate_latest(self.registry))
-
-
-def may_scrape(request: Request) -> bool:
-    """Tell whether the peer is a collector beside us: a private address, not through a proxy."""
-    if request.client is None or "x-forwarded-for" in request.headers or "forwarded" in request.headers:
-        return False
-    try:
-        address = ipaddress.ip_address(request.client.host)
-    except ValueError:
-        return False
-    return address.is_private or address.is_loopback

@@ -1,17 +1,19 @@
-"""Prometheus metrics of a worker: what it ran, how long it took, what waits.
+"""Prometheus metrics: the port they are answered on, and the numbers of a worker.
 
-Labels are names of jobs and outcomes, never values. The HTTP processes have metrics of
+Labels are names of jobs and outcomes, never values. The HTTP processes have numbers of
 their own in `api`.
 """
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncIterator, Iterable
 
     from foundation.jobs import QueueDepth
 
@@ -41,13 +43,25 @@ class WorkerMetrics:
         for depth in depths:
             self._depth.labels(depth.job, depth.state).set(depth.count)
 
-    def serve(self, host: str, port: int) -> Callable[[], None]:
-        """Answer scrapes on a thread of their own; return what ends that."""
-        server, thread = start_http_server(port, addr=host, registry=self.registry)
 
-        def end() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+@asynccontextmanager
+async def scraped(registry: CollectorRegistry, host: str, port: int) -> AsyncIterator[None]:
+    """Answer scrapes on a port of their own, by a thread, until the block ends; port 0 answers none.
 
-        return end
+    The public port answers none at all: counts tell a stranger more than he should know, and which
+    address is inside is for the network to say.
+    """
+    if not port:
+        yield
+        return
+    server, thread = start_http_server(port, addr=host, registry=registry)
+
+    def end() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(end)

@@ -44,8 +44,10 @@ class Settings(BaseSettings):
     verify_url: str = Field("", description="Address in QR codes; the issuer followed by /v when empty.")
     host: str = Field("127.0.0.1", description="Address `hufu serve` listens on.")
     port: int = Field(8000, ge=1, le=65535, description="Port `hufu serve` listens on.")
+    metrics_host: str = Field("127.0.0.1", description="Address the metrics of every process are answered on.")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Where `hufu serve` answers Prometheus; 0 is nowhere.")
     worker_metrics_port: int = Field(
-        0, ge=0, le=65535, description="Where `hufu worker` answers Prometheus, on HUFU_HOST; 0 is nowhere."
+        0, ge=0, le=65535, description="Where `hufu worker` answers Prometheus; 0 is nowhere."
     )
     database_url: str = Field("", description="postgresql://user:password@host:port/name")
     redis_url: str = Field("", description="redis://host:port/0")

@@ -141,4 +141,10 @@ LAND_SYSTEM = DemoClient(
 FOOD_SEALING = DemoClient("food-bureau-sealing", "演示市食品经营用章系统", MARKET_BUREAU, SEALING_SCOPES, bound=True)
 LAND_SEALING = DemoClient("land-bureau-sealing", "演示市不动产用章系统", LAND_BUREAU, SEALING_SCOPES, bound=True)
 CLIENTS = (PORTAL, WINDOW, LAND_SYSTEM, FOOD_SEALING, LAND_SEALING)
-PORTAL_REDIRECTS = ("http://localhost:8100/callback", "http://127.0.0.1:8100/callback")
+PORTAL_PORT = 8100
+
+
+def portal_redirects(port: int) -> tuple[str, ...]:
+    """Return where the portal takes people back; the usual port stays registered beside another."""
+    ports = dict.fromkeys((PORTAL_PORT, port))
+    return tuple(f"http://{host}:{each}/callback" for each in ports for host in ("localhost", "127.0.0.1"))

@@ -53,7 +53,7 @@ class SeedReport:
     portal_client_secret: str
 
 
-async def seed(application: Application) -> SeedReport:
+async def seed(application: Application, *, portal_port: int = demo_city.PORTAL_PORT) -> SeedReport:
     """Fill the service; the sandbox authority must be running for the citizens' proofs.
 
     Raises: BadSettings in the production profile.
@@ -69,7 +69,7 @@ async def seed(application: Application) -> SeedReport:
     for serial, organisation in enumerate(SEALED_ORGANISATIONS, 1):
         await _seal(application, organisation, serial, officers)
     file = application.settings.data_directory / "demo.json"
-    secrets = await _clients(application, file)
+    secrets = await _clients(application, file, portal_port)
     proven = [await _citizen(application, citizen) for citizen in demo_city.CITIZENS]
     portal = demo_city.PORTAL.client_id
     return SeedReport(file, _lines(proven), portal, secrets[portal])
@@ -168,13 +168,13 @@ def _operator(operator: demo_city.DemoOperator) -> Principal:
     return Principal(PrincipalKind.OPERATOR, operator.username, channel=Channel.SYSTEM)
 
 
-async def _clients(application: Application, file: Path) -> dict[str, str]:
+async def _clients(application: Application, file: Path, portal_port: int) -> dict[str, str]:
     secrets = _kept_secrets(file)
     for client in demo_city.CLIENTS:
         registration = ClientRegistration(
             client_name=client.name,
             organisation_code=client.organisation.credit_code,
-            redirect_uris=demo_city.PORTAL_REDIRECTS if client.portal else (),
+            redirect_uris=demo_city.portal_redirects(portal_port) if client.portal else (),
             sector_identifier="localhost" if client.portal else None,
             scopes=client.scopes,
             grant_types=PORTAL_GRANTS if client.portal else TOKEN_GRANTS,
@@ -184,6 +184,7 @@ async def _clients(application: Application, file: Path) -> dict[str, str]:
             made = await application.services.clients.register(SYSTEM, registration, client_id=client.client_id)
             secrets[client.client_id] = made.client_secret or ""
         except Conflict:
+            await application.services.clients.replace(SYSTEM, client.client_id, registration)
             if client.client_id not in secrets:
                 secrets[client.client_id] = await application.services.clients.rotate_secret(
                     SYSTEM, client.client_id, overlap_seconds=0

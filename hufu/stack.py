@@ -96,7 +96,7 @@ def stack(
             children["messages"] = _start(
                 others, "messages", ["tests.support.sms_gateway", "--port", str(messages_port)]
             )
-            report = _prepare(settings, say)
+            report = _prepare(settings, portal_port, say)
             children[SIGNER] = _start(signer, SIGNER, ["hufu", "signer"])
             children["service"] = _start(others, "service", ["hufu", "serve"])
             children["worker"] = _start(others, "worker", ["hufu", "worker"])
@@ -123,19 +123,20 @@ def _require_free(name: str, port: int) -> None:
             raise CannotStart(f"Port {port} is taken; set {name} to another.") from None
 
 
-def _prepare(settings: Settings, say: Callable[[str], None]) -> Prepared:
-    """Hold the key ceremony and fill the demo city, unless that was done by this very seed before."""
+def _prepare(settings: Settings, portal_port: int, say: Callable[[str], None]) -> Prepared:
+    """Hold the key ceremony and fill the demo city, unless that was done by this seed for this portal before."""
     kept = settings.data_directory / "seeded.json"
-    digest = hashlib.sha256(b"".join((ROOT / "hufu" / name).read_bytes() for name in SEED_SOURCES)).hexdigest()
+    sources = b"".join((ROOT / "hufu" / name).read_bytes() for name in SEED_SOURCES)
+    digest = hashlib.sha256(sources + str(portal_port).encode()).hexdigest()
     if kept.exists() and (found := json.loads(kept.read_text("utf-8")))["digest"] == digest:
         return Prepared(tuple(found["lines"]), found["portal"])
-    prepared = asyncio.run(_seed(settings, say))
+    prepared = asyncio.run(_seed(settings, portal_port, say))
     write_private(kept, json.dumps({"digest": digest, "lines": prepared.lines, "portal": prepared.portal}))
     say("The demo city is in place.")
     return prepared
 
 
-async def _seed(settings: Settings, say: Callable[[str], None]) -> Prepared:
+async def _seed(settings: Settings, portal_port: int, say: Callable[[str], None]) -> Prepared:
     # These import the whole service, which a second start need not wait for.
     from hufu.commands.init import hold_ceremony  # noqa: PLC0415
     from hufu.seed import seed  # noqa: PLC0415
@@ -148,7 +149,7 @@ async def _seed(settings: Settings, say: Callable[[str], None]) -> Prepared:
     except KeystoreExists:
         pass
     async with open_application(settings) as application:
-        report = await seed(application)
+        report = await seed(application, portal_port=portal_port)
     return Prepared(report.lines, _portal_client(report))
 
 

@@ -1,4 +1,4 @@
-"""Liveness, readiness, metrics, and what a problem type means."""
+"""Liveness, readiness, and what a problem type means."""
 
 from functools import cache
 from typing import Any
@@ -7,12 +7,11 @@ import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from api import metrics
 from api.context import services_of
 from api.problem_table import INTERNAL, PROBLEMS, Problem
 from api.schemas.common import problems
 from api.strict import StrictRoute
-from foundation.errors import NotFound, NotPermitted, ServiceUnavailable
+from foundation.errors import NotFound, ServiceUnavailable
 
 router = APIRouter(route_class=StrictRoute, tags=["operation"])
 
@@ -37,14 +36,6 @@ async def readyz(request: Request) -> Response:
     ready = all(state == "ok" for state in parts.values())
     body = {"status": "ok" if ready else "unavailable", "parts": parts}
     return Response(orjson.dumps(body), 200 if ready else 503, media_type="application/json")
-
-
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response, include_in_schema=False)
-async def read_metrics(request: Request) -> Response:
-    """Answer collectors beside us only; counts tell a stranger more than he should know."""
-    if not metrics.may_scrape(request):
-        raise NotPermitted("Metrics are read from inside.")
-    return Response(request.app.state.metrics.exposition(), media_type=metrics.CONTENT_TYPE)
 
 
 @router.get("/problems/{slug}", summary="What a problem type means", responses=problems(404, 422))

@@ -8,13 +8,13 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from hufu.demo_city import PORTAL_PORT
 from hufu.stack import Stack, log_tail, stack
 
 if TYPE_CHECKING:
     import argparse
 
 PORT = 8000
-PORTAL_PORT = 8100
 EXIT_FAILURE = 70
 
 

@@ -12,6 +12,7 @@ import uvloop
 
 from api.app import create_app
 from foundation import logs
+from foundation.metrics import scraped
 from hufu.surroundings import surroundings
 from hufu.wiring import open_application
 
@@ -46,8 +47,9 @@ async def serve(settings: Settings) -> None:
     """Open the application, serve, and close it after the last request."""
     async with open_application(settings) as application:
         await application.warm()
+        app = create_app(application.services)
         config = uvicorn.Config(
-            create_app(application.services),
+            app,
             host=settings.host,
             port=settings.port,
             http="httptools",
@@ -62,7 +64,8 @@ async def serve(settings: Settings) -> None:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        await _Server(config).serve()
+        async with scraped(app.state.metrics.registry, settings.metrics_host, settings.metrics_port):
+            await _Server(config).serve()
 
 
 class _Server(uvicorn.Server):

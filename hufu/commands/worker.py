@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from foundation import logs
+from foundation.metrics import scraped
 from hufu.surroundings import surroundings
 from hufu.wiring import open_application
 
@@ -36,10 +37,8 @@ async def work(settings: Settings, *, once: bool) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, worker.stop)
-        port = settings.worker_metrics_port
-        end_metrics = worker.metrics.serve(settings.host, port) if port and not once else None
-        try:
-            await (worker.drain() if once else worker.run())
-        finally:
-            if end_metrics is not None:
-                await asyncio.to_thread(end_metrics)
+        if once:
+            await worker.drain()
+            return
+        async with scraped(worker.metrics.registry, settings.metrics_host, settings.worker_metrics_port):
+            await worker.run()

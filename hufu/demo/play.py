@@ -148,7 +148,7 @@ def prove_real_name(stage: Stage) -> None:
 
 def sign_in_at_department(stage: Stage) -> None:
     """Step 2: the food bureau's system gets her back signed in, with evidence."""
-    portal, redirect = demo_city.PORTAL, demo_city.PORTAL_REDIRECTS[0]
+    portal, redirect = demo_city.PORTAL, demo_city.portal_redirects(demo_city.PORTAL_PORT)[0]
     metadata = stage.http.get(f"{stage.url}/.well-known/openid-configuration").json()
     verifier, nonce = secrets.token_urlsafe(48), secrets.token_urlsafe(16)
     with OAuth2Client(

@@ -115,6 +115,16 @@ class ClientService:
         self._cache.pop(identifier, None)
         return RegisteredClient(identifier, secret)
 
+    async def replace(self, principal: Principal, client_id: str, registration: ClientRegistration) -> None:
+        """Replace what a client registered; its secret, status and organisation stay. Raises InvalidInput, NotFound."""
+        checked = check_registration(registration)
+        async with self._database.transaction() as connection:
+            if await Clients(connection).find(client_id) is None:
+                raise NotFound("There is no client by this identifier.")
+            await Clients(connection).replace(client_id, registration, checked, self._clock.now())
+            await self._audit.record(connection, principal, AuditEvent("idp.client_replace", "client", client_id))
+        self._cache.pop(client_id, None)
+
     async def initial_token(self, principal: Principal, organisation_code: str, *, uses: int = 1) -> str:
         """Return an initial access token with which an organisation registers clients of its own for a week.
 

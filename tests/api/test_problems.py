@@ -13,7 +13,9 @@ import pytest
 from api.app import build
 from api.problem_table import INTERNAL, PROBLEMS
 from foundation.errors import TrustServiceError
+from foundation.metrics import scraped
 from foundation.settings import Settings
+from hufu.launcher_place import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,13 +147,17 @@ async def test_under_https_cookies_are_host_bound_and_transport_is_strict() -> N
     assert "Domain" not in cookie
 
 
-async def test_metrics_are_for_collectors_inside_only(app: FastAPI) -> None:
-    async with client(app) as http:
+async def test_metrics_are_answered_on_a_port_of_their_own(app: FastAPI) -> None:
+    port = free_port()
+    async with client(app) as http, scraped(app.state.metrics.registry, "127.0.0.1", port):
         await http.get("/healthz")
-        inside = await http.get("/metrics")
-        forwarded = await http.get("/metrics", headers={"x-forwarded-for": "203.0.113.9"})
-    assert 'hufu_http_requests_total{method="GET",route="/healthz",status="200"} 1.0' in inside.text
-    assert forwarded.status_code == 403
+        assert (await http.get("/metrics")).status_code == 404
+        async with httpx2.AsyncClient() as collector:
+            numbers = await collector.get(f"http://127.0.0.1:{port}/metrics")
+    assert 'hufu_http_requests_total{method="GET",route="/healthz",status="200"} 1.0' in numbers.text
+    async with httpx2.AsyncClient() as collector:
+        with pytest.raises(httpx2.ConnectError):
+            await collector.get(f"http://127.0.0.1:{port}/metrics")
 
 
 async def test_a_body_over_the_limit_is_refused_whatever_length_was_announced(app: FastAPI) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from foundation.batches import Batches
 from foundation.errors import InvalidInput, ServiceUnavailable
 from foundation.jobs import Handler, JobHandler, Jobs, PeriodicJob, QueueDepth, Schedule, Worker
+from foundation.metrics import scraped
 from hufu.launcher_place import free_port
 
 if TYPE_CHECKING:
@@ -192,12 +193,8 @@ async def test_a_worker_tells_what_it_ran_and_what_waits(database: Database, mig
     await running.drain()
     async with database.read() as connection:
         running.metrics.depth(await jobs.depths(connection))
-    end = running.metrics.serve("127.0.0.1", port := free_port())
-    try:
-        async with asyncio.timeout(5):
-            text = (await asyncio.to_thread(scrape, port)).splitlines()
-    finally:
-        await asyncio.to_thread(end)
+    async with scraped(running.metrics.registry, "127.0.0.1", port := free_port()), asyncio.timeout(5):
+        text = (await asyncio.to_thread(scrape, port)).splitlines()
     assert 'hufu_jobs_total{job="demo.counted",outcome="done"} 2.0' in text
     assert 'hufu_jobs_total{job="demo.counted",outcome="retried"} 1.0' in text
     assert 'hufu_queue_depth{job="demo.other",state="queued"} 1.0' in text
