@@ -61,6 +61,9 @@ PROBLEMS: dict[type[base.TrustServiceError], Problem] = {
     oauth.InteractionExpired: Problem(
         410, "interaction-expired", "本次登录已过期，请回到应用重新开始", "Sign-in expired"
     ),
+    oauth.UpstreamRefused: Problem(
+        403, "upstream-refused", "其他平台的登录没有通过核验", "Sign-in by another provider refused"
+    ),
     oauth.InvalidAccessToken: Problem(401, "invalid-access-token", "访问令牌无效或已过期", "Access token not valid"),
     oauth.DpopNonceNeeded: Problem(401, "invalid-access-token", "访问令牌无效或已过期", "Access token not valid"),
     oauth.InsufficientScope: Problem(403, "insufficient-scope", "访问令牌没有所需的权限范围", "Scope missing"),
@@ -173,6 +176,7 @@ PROBLEMS: dict[type[base.TrustServiceError], Problem] = {
     trust_lists.BadTrustList: Problem(422, "bad-trust-list", "信任列表不可用", "Trust list not acceptable"),
     verification.DocumentEncrypted: Problem(422, "document-encrypted", "PDF 需要密码", "Document encrypted"),
     verification.DocumentOverLimit: Problem(413, "document-over-limit", "文件超过上限", "Document over a limit"),
+    verification.NoCodeFound: Problem(422, "no-code-found", "图片中没有二维码", "No code found"),
     verification.NoSealFound: Problem(422, "no-seal-found", "文件中没有电子签章", "No seal found"),
     verification.NotAPdf: Problem(415, "not-a-pdf", "不是 PDF 文件", "Not a PDF"),
     verification.SandboxUnavailable: Problem(

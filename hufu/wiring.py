@@ -20,6 +20,7 @@ from foundation.notices import Notices
 from foundation.settings import BadSettings
 from hufu.adapters import SealSecondFactors, VaultHolders, VaultMandates, VaultOfficers, VaultRoles
 from idp.oauth.clients import ClientService
+from idp.oauth.department import DepartmentClients
 from idp.oauth.mandates import RegisteredMandates
 from idp.oauth.provider import OpenIdProvider
 from idp.oauth.session_end import GrantsEndWithSession
@@ -180,6 +181,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             licences=vault.records,
             types=vault.catalogue,
             cipher=cipher,
+            faces=vault.fresh_faces,
         )
         stack.push_async_callback(verification.close)
         services = Services(
@@ -205,6 +207,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             officers=people.officers,
             provider=provider,
             clients=clients,
+            departments=DepartmentClients(database, clock, audit, clients=clients, administrators=people.officers),
             access_tokens=provider.access_tokens,
             seals=signing.seals,
             sealing=signing.sealing,

@@ -15,6 +15,7 @@ from licence_vault.catalogue import Catalogue
 from licence_vault.changing import LicenceChanger
 from licence_vault.checking import RequestChecker
 from licence_vault.copies import CopyService
+from licence_vault.fresh_faces import FreshFaces
 from licence_vault.issuing import LicenceIssuer
 from licence_vault.late_faces import LateFaces
 from licence_vault.mandated import MandatedReader
@@ -61,6 +62,7 @@ class Vault:
     reminders: Reminders
     abandoned: Abandoned
     records: LicenceRecords
+    fresh_faces: FreshFaces
     renderer: FaceRenderer
 
     def periodic_jobs(self) -> Mapping[str, PeriodicJob]:
@@ -169,5 +171,6 @@ def assemble_vault(
         reminders=Reminders(database, clock, Notices(cipher, clock), holders),
         abandoned=Abandoned(database, clock, audit, cipher),
         records=LicenceRecords(database, cipher, clock, catalogue),
+        fresh_faces=FreshFaces(cipher, catalogue, faces),
         renderer=renderer,
     )

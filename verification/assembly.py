@@ -11,7 +11,9 @@ from foundation.jobs import Jobs, PeriodicJob
 from foundation.outbound import OutboundClient
 from verification.batches.service import VerificationBatches
 from verification.cities import UPDATE_EVERY, Cities
-from verification.log.service import SEQUENCE_EVERY, TransparencyLog
+from verification.log.assembly import assemble_log
+from verification.log.service import SEQUENCE_EVERY
+from verification.log.witnesses import ASK_EVERY
 from verification.pack_builder import PackBuilder
 from verification.sandbox import Sandbox
 from verification.self_check import FastSelfCheck
@@ -30,7 +32,11 @@ if TYPE_CHECKING:
     from foundation.jobs import JobHandler
     from foundation.settings import Settings
     from keys.assembly import Keys
-    from verification.ports import LicenceRecords, LicenceStatuses, LicenceTypes
+    from verification.log.places import ReceiptPlaces
+    from verification.log.service import TransparencyLog
+    from verification.log.witness import Witness
+    from verification.log.witnesses import Witnesses
+    from verification.ports import FreshFaces, LicenceRecords, LicenceStatuses, LicenceTypes
 
     class Licences(LicenceRecords, LicenceStatuses, Protocol):
         """The vault's records with their status values."""
@@ -47,6 +53,9 @@ class Verification:
     statuses: StatusPublisher
     packs: PackBuilder | None
     log: TransparencyLog
+    witnesses: Witnesses
+    witness: Witness
+    places: ReceiptPlaces
     cities: Cities | None
     outbound: OutboundClient
     batches: VerificationBatches | None
@@ -64,6 +73,7 @@ class Verification:
         return {
             "verification.status_lists": PeriodicJob(self.statuses.publish_changes, PUBLISH_EVERY),
             "verification.log": PeriodicJob(self.log.run, SEQUENCE_EVERY),
+            "verification.witnesses": PeriodicJob(self.witnesses.run, ASK_EVERY),
             **({} if self.batches is None else self.batches.periodic_jobs()),
             **(
                 {}
@@ -89,6 +99,7 @@ def assemble_verification(
     licences: Licences,
     types: LicenceTypes | None = None,
     cipher: FieldCipher | None = None,
+    faces: FreshFaces | None = None,
 ) -> Verification:
     """Join the parts; opens nothing. Without the catalogue no packs are built, without a cipher no batches run."""
     del cache
@@ -108,7 +119,7 @@ def assemble_verification(
             city_name=settings.city_name,
             issuer=settings.issuer,
         )
-    log = TransparencyLog(database, clock, keys.service, origin=settings.issuer.partition("://")[2] + "/log")
+    parts = assemble_log(settings, database, clock, keys, outbound)
     service = VerificationService(
         database=database,
         clock=clock,
@@ -120,7 +131,8 @@ def assemble_verification(
         sandbox=sandbox,
         issuer=settings.issuer,
         cities=trust.cities,
-        log=log,
+        log=parts.log,
+        faces=faces,
     )
     statuses = StatusPublisher(database, clock, keys.service, licences, base_url=settings.issuer)
     packs = None if types is None else PackBuilder(clock, keys, trust, statuses, types, settings.service_id)
@@ -135,4 +147,18 @@ def assemble_verification(
             verification=service,
             kept=timedelta(days=settings.batch_results_days),
         )
-    return Verification(service, FastSelfCheck(), sandbox, trust, statuses, packs, log, trust.cities, outbound, batches)
+    return Verification(
+        service=service,
+        self_check=FastSelfCheck(),
+        sandbox=sandbox,
+        trust=trust,
+        statuses=statuses,
+        packs=packs,
+        log=parts.log,
+        witnesses=parts.witnesses,
+        witness=parts.witness,
+        places=parts.places,
+        cities=trust.cities,
+        outbound=outbound,
+        batches=batches,
+    )

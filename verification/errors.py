@@ -23,3 +23,7 @@ class DocumentOverLimit(LimitExceeded):
 
 class SandboxUnavailable(ServiceUnavailable):
     """No worker for strangers' files can be started now."""
+
+
+class NoCodeFound(InvalidInput):
+    """A picture holds no HF1 code that can be read."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date, datetime
 
+    from verification.evidence import SealEvidence
+
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
@@ -215,13 +217,15 @@ class Check:
     """One thing that was looked at.
 
     `name` is for programs (`pdf.changes_after_seal`), `standard` the rule's source
-    (`ETSI EN 319 102-1, 5.2.7`), `detail` what was seen, without holder data.
+    (`ETSI EN 319 102-1, 5.2.7`), `detail` what was seen, without holder data; `of_seal` the field of
+    the seal that was looked at, empty when it was the whole.
     """
 
     name: str
     standard: str
     outcome: Outcome
     detail: Sentence
+    of_seal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +294,8 @@ class Report:
     EN 319 102-1 when the subject is a signature, else empty. `attached` is what a PDF
     carries as licence data, for comparing with the record; it is told to nobody. `revocation_urls` are where lists that
     are missing could be fetched, of certificates whose chain has reached an anchor.
-    `code_text` is the HF1 code drawn on a licence, when one was looked for and found.
+    `code_text` is the HF1 code drawn on a licence, when one was looked for and found. `evidence` is what
+    the verdict on each seal rests on, in the order of `seals`.
     """
 
     verdict: Verdict
@@ -311,6 +316,7 @@ class Report:
     code_text: str | None = field(default=None, repr=False)
     judged_at: datetime | None = None
     known_at: datetime | None = None
+    evidence: tuple[SealEvidence, ...] = field(default=(), repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as `hufu verify --json` and the API print it."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from verification.pages import PageDifference
     from verification.ports import LicenceRecord
 
 _STANDARD = "GB/T 36903"
@@ -116,3 +117,43 @@ def judge_with_record(report: Report, record: LicenceRecord, *, at: datetime) ->
         licence=facts_of(record),
         comparisons=comparisons,
     )
+
+
+def is_copy(report: Report) -> bool:
+    """Tell whether a document says that it is a purpose-bound copy, whose face carries more than the record."""
+    return "JZJYXQJZSJ" in (report.attached or {})
+
+
+def judge_rendering(report: Report, differences: tuple[PageDifference, ...] | None) -> Report:
+    """Add what a fresh rendering of the record says; None when none could be compared."""
+    if differences is None:
+        sentence = Sentence("未能与重新制作的证面比对。", "No fresh rendering could be compared.")
+        check = Check("licence.agrees_with_rendering", _STANDARD, Outcome.NOT_APPLICABLE, sentence)
+        return replace(report, checks=(*report.checks, check))
+    if not differences:
+        sentence = Sentence(
+            "证面与按登记数据重新制作的一致。", "The face equals a fresh rendering of the data on record."
+        )
+        check = Check("licence.agrees_with_rendering", _STANDARD, Outcome.PASSED, sentence)
+        return replace(report, checks=(*report.checks, check))
+    where = "、".join(_WHAT[item.what].zh.format(page=item.page) for item in differences)
+    place = ", ".join(_WHAT[item.what].en.format(page=item.page) for item in differences)
+    sentence = Sentence(
+        f"证面与按登记数据重新制作的不同：{where}。", f"The face differs from a fresh rendering: {place}."
+    )
+    check = Check("licence.agrees_with_rendering", _STANDARD, Outcome.FAILED, sentence)
+    found = tuple(Comparison(f"rendering.{item.what}.{item.page}", same=False) for item in differences)
+    return replace(
+        report,
+        verdict=Verdict.INVALID,
+        reason=report.reason if report.verdict is Verdict.INVALID else Reason.DOCUMENT_DIFFERS_FROM_RECORD,
+        checks=(*report.checks, check),
+        comparisons=(*report.comparisons, *found),
+    )
+
+
+_WHAT = {
+    "pages": Sentence("页数", "number of pages"),
+    "text": Sentence("第{page}页文字", "text of page {page}"),
+    "picture": Sentence("第{page}页图样", "looks of page {page}"),
+}

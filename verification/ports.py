@@ -155,3 +155,22 @@ class LicenceStatuses(Protocol):
 
     async def lists(self, connection: AsyncConnection) -> Mapping[int, int]:
         """Return the size (entries) of each status list in use, by its number."""
+
+
+class FreshFace(Protocol):
+    """An unsealed face rendered from the record."""
+
+    @property
+    def pdf(self) -> bytes:
+        """Return the document."""
+
+    @property
+    def exact(self) -> bool:
+        """Tell whether engine and fonts are those the sealed one was made with."""
+
+
+class FreshFaces(Protocol):
+    """Renders a licence's face once more, for comparing; joined to the vault."""
+
+    async def of(self, connection: AsyncConnection, identifier: str) -> FreshFace | None:
+        """Return the face of a licence; None when it cannot be rendered now."""

@@ -12,11 +12,12 @@ from foundation.audit import AuditEvent, CommittedAudit
 from foundation.errors import InvalidInput, NotFound
 from foundation.ids import new_id
 from verification.codes import judge_code
+from verification.errors import NoCodeFound
 from verification.identifier import Parts, read_identifier
 from verification.licences import compare_holder, comparison_check, facts_of, judge_state, verdict_of
 from verification.model import Check, Outcome, Reason, Report, Sentence, Subject, Verdict
 from verification.offline import judge_document_by_code
-from verification.own_documents import judge_known_document, judge_with_record, without_state
+from verification.own_documents import is_copy, judge_known_document, judge_rendering, judge_with_record, without_state
 from verification.pdf.attachment import attached_to
 from verification.receipts import (
     TYPE,
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from keys.jws import TokenSigner
     from verification.cities import Cities
     from verification.log.service import TransparencyLog
-    from verification.ports import LicenceRecord, LicenceRecords, LicenceStanding
+    from verification.pages import Previews
+    from verification.ports import FreshFaces, LicenceRecord, LicenceRecords, LicenceStanding
     from verification.sandbox import Sandbox
     from verification.trust import TrustSource
 
@@ -55,6 +57,7 @@ class Verified:
     report: Report
     receipt: str
     receipt_id: str
+    previews: Previews | None = None
 
 
 class VerificationService:
@@ -74,6 +77,7 @@ class VerificationService:
         issuer: str,
         cities: Cities | None = None,
         log: TransparencyLog | None = None,
+        faces: FreshFaces | None = None,
     ) -> None:
         """Take the collaborators; nothing is opened."""
         self._database = database
@@ -87,6 +91,7 @@ class VerificationService:
         self._issuer = issuer
         self._cities = cities
         self._log = log
+        self._faces = faces
 
     async def by_identifier(
         self,
@@ -161,12 +166,37 @@ class VerificationService:
             report = await judge_code(unverified_text, self._trust.code_keys(), find, at=at or now, now=now)
         return await self._conclude(principal, replace(report, checked_at=now, judged_at=at))
 
-    async def by_pdf(self, principal: Principal, document: bytes, *, at: datetime | None = None) -> Verified:
+    async def by_picture(self, principal: Principal, picture: bytes) -> Verified:
+        """Judge the HF1 code in a PNG or JPEG picture.
+
+        Raises: NoCodeFound, DocumentOverLimit, SandboxUnavailable.
+        """
+        text = await self._sandbox.code_in_picture(picture)
+        if text is None:
+            raise NoCodeFound("There is no code of a licence in the picture.", field="document")
+        return await self.by_qr(principal, text)
+
+    async def by_pdf(
+        self,
+        principal: Principal,
+        document: bytes,
+        *,
+        at: datetime | None = None,
+        examine: bool = False,
+        previews: bool = False,
+    ) -> Verified:
         """Judge a PDF, ours or a stranger's.
 
         A document whose digest is on record needs no parsing: its bytes are the ones we
         sealed. Any other is examined in the sandbox; when it claims to be a licence of
-        ours it is compared with the record as well.
+        ours it is compared with the record and with a fresh rendering of it as well.
+
+        Args:
+            principal: who asks.
+            document: the whole file.
+            at: as of this moment; now when None.
+            examine: judge the seals also of a document that is on record, for a report that shows them.
+            previews: draw what the last seal covers and what came after.
 
         Raises: NotAPdf, DocumentEncrypted, NoSealFound, DocumentOverLimit, SandboxUnavailable, InvalidInput.
         """
@@ -176,17 +206,40 @@ class VerificationService:
         async with self._database.read() as connection:
             known = await self._licences.find_document(connection, sha256)
             record = None if known is None else await self._licences.find(connection, known, at=at)
-        if record is not None:
+        if record is not None and not examine:
             # Byte for byte our own, so it is read here: nothing in it is a stranger's.
             attached = await asyncio.to_thread(attached_to, document)
             report = judge_known_document(record, sha256, attached, at=at or now, now=now)
         else:
             judged = await self._sandbox.validate(document, await self._trust.material(), at=at or now)
-            report = replace(await self._with_record(judged, at), checked_at=now)
-        return await self._conclude(principal, replace(report, judged_at=at))
+            report = replace(await self._with_record(judged, at, None if record else document), checked_at=now)
+        verified = await self._conclude(principal, replace(report, judged_at=at))
+        return replace(verified, previews=await self._previews(document, report) if previews else None)
 
-    async def _with_record(self, report: Report, at: datetime | None) -> Report:
-        """Compare a document that carries licence data with the licence they name."""
+    async def _previews(self, document: bytes, report: Report) -> Previews | None:
+        """Draw the revision the last sound seal covers beside the file; nothing is kept of it."""
+        if not report.seals:
+            covered = len(document) if report.verdict is Verdict.VALID else 0
+        else:
+            pairs = zip(report.seals, report.evidence, strict=False)
+            covered = max((item.covered_to for facts, item in pairs if facts.kind == "seal"), default=0)
+        return await self._sandbox.previews(document, covered_to=covered)
+
+    async def _with_rendering(self, report: Report, identifier: str, document: bytes) -> Report:
+        """Compare a document with a fresh rendering of the licence it claims to be."""
+        if self._faces is None or is_copy(report):
+            return report
+        async with self._database.read() as connection:
+            face = await self._faces.of(connection, identifier)
+        if face is None:
+            return judge_rendering(report, None)
+        return judge_rendering(report, await self._sandbox.compare(document, face.pdf, exactly=face.exact))
+
+    async def _with_record(self, report: Report, at: datetime | None, document: bytes | None) -> Report:
+        """Compare a document that carries licence data with the licence they name.
+
+        `document` is None when its bytes are on record, so that its face needs no comparing.
+        """
         if report.attached is None:
             return report
         parts = read_identifier(report.attached.get("ZZBS", "")).parts
@@ -195,7 +248,8 @@ class VerificationService:
         async with self._database.read() as connection:
             record = await self._licences.find(connection, parts.text, at=at)
         if record is not None:
-            return judge_with_record(report, record, at=at or report.checked_at)
+            judged = judge_with_record(report, record, at=at or report.checked_at)
+            return judged if document is None else await self._with_rendering(judged, parts.text, document)
         if self._cities is not None and report.code_text is not None:
             by_code = await self._cities.judge_code(report.code_text, at=at or report.checked_at)
             if by_code is not None:

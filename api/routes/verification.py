@@ -1,6 +1,6 @@
 """Verification: with a department's token, or without one within a limit."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, File, Form, Request, UploadFile
@@ -9,8 +9,20 @@ from fastapi.responses import Response
 from api.context import services_of
 from api.dependencies import principal_of
 from api.schemas.common import Moment, problems
-from api.schemas.verification import ByIdentifier, ByQr, ByReceipt, ReportAnswer, VerifiedAnswer
+from api.schemas.verification import (
+    ETSI_REPORT,
+    XML,
+    ByIdentifier,
+    ByQr,
+    ByReceipt,
+    Include,
+    ReportAnswer,
+    VerifiedAnswer,
+    VerifiedPdfAnswer,
+    previews_json,
+)
 from api.strict import StrictRoute
+from verification.etsi_report import etsi_report
 from verification.service import Verified
 
 router = APIRouter(route_class=StrictRoute, tags=["verification"])
@@ -45,18 +57,37 @@ async def by_qr(request: Request, body: ByQr) -> Response:
 @router.post(
     "/api/v1/verifications/pdf",
     summary="Verify a PDF",
-    response_model=VerifiedAnswer,
-    responses=problems(400, 401, 403, 413, 415, 422, 429, 503),
+    response_model=VerifiedPdfAnswer,
+    responses={**ETSI_REPORT, **problems(400, 401, 403, 413, 415, 422, 429, 503)},
 )
 async def by_pdf(
     request: Request,
     document: Annotated[UploadFile, File(description="Ours or a stranger's, at most 50 MB.")],
     at: Annotated[Moment | None, Form()] = None,
+    include: Annotated[Include | None, Form(description="What comes with the answer, besides the verdict.")] = None,
 ) -> Response:
-    """Judge the seals of a PDF (EN 319 102-1); a forged one is a successful request with its verdict."""
-    data = await document.read()
-    verified = await services_of(request).verification.by_pdf(principal_of(request), data, at=at)
-    return _answer(request, "pdf", verified)
+    """Judge the seals of a PDF (EN 319 102-1); a forged one is a successful request with its verdict.
+
+    With `Accept: application/xml` the answer is the validation report of ETSI TS 119 102-2, and the
+    receipt stands in the header `hufu-receipt`.
+    """
+    as_xml = XML in request.headers.get("accept", "")
+    wanted = include or Include.NOTHING
+    verified = await services_of(request).verification.by_pdf(
+        principal_of(request),
+        await document.read(),
+        at=at,
+        examine=as_xml or wanted.report,
+        previews=wanted.previews and not as_xml,
+    )
+    if as_xml:
+        request.app.state.metrics.verdict("pdf", verified.report.verdict.value)
+        headers = {"cache-control": "no-store", "hufu-receipt": verified.receipt}
+        return Response(etsi_report(verified.report), media_type=XML, headers=headers)
+    more: dict[str, Any] = {"etsi_report": etsi_report(verified.report).decode()} if wanted.report else {}
+    if wanted.previews:
+        more["previews"] = previews_json(verified.previews)
+    return _answer(request, "pdf", verified, more)
 
 
 @router.post(
@@ -72,7 +103,8 @@ async def by_receipt(request: Request, body: ByReceipt) -> Response:
     return Response(orjson.dumps(report.to_json()), media_type="application/json")
 
 
-def _answer(request: Request, way: str, verified: Verified) -> Response:
+def _answer(request: Request, way: str, verified: Verified, more: dict[str, Any] | None = None) -> Response:
     request.app.state.metrics.verdict(way, verified.report.verdict.value)
     body = {"report": verified.report.to_json(), "receipt": verified.receipt, "receipt_id": verified.receipt_id}
+    body |= more or {}
     return Response(orjson.dumps(body), media_type="application/json", headers={"cache-control": "no-store"})

@@ -1,10 +1,13 @@
 """Verification requests; the answer is `verification.model.Report` as it prints itself."""
 
+import base64
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field
 
 from api.schemas.common import Answer, Moment, Schema
+from verification.pages import Previews
 
 MAX_CODE_CHARS = 8_000
 MAX_RECEIPT_CHARS = 64_000
@@ -84,3 +87,73 @@ class VerifiedAnswer(Answer):
     report: ReportAnswer
     receipt: str
     receipt_id: str
+
+
+class Include(StrEnum):
+    """What a PDF's answer carries besides the verdict: the report of ETSI TS 119 102-2, pictures, or both."""
+
+    NOTHING = ""
+    REPORT = "report"
+    PREVIEWS = "previews"
+    BOTH = "report,previews"
+
+    @property
+    def report(self) -> bool:
+        """Tell whether the report is wanted."""
+        return self in {Include.REPORT, Include.BOTH}
+
+    @property
+    def previews(self) -> bool:
+        """Tell whether pictures are wanted."""
+        return self in {Include.PREVIEWS, Include.BOTH}
+
+
+class PagePairAnswer(Answer):
+    """One page as it was sealed and as the file shows it now; pictures are PNG in base64."""
+
+    page: int
+    same: bool
+    sealed_png: Annotated[str | None, Field(description="None when no sealed revision has the page.")]
+    now_png: Annotated[str | None, Field(description="None when the page still shows what was sealed.")]
+    changed: Annotated[list[int] | None, Field(description="Left, top, right, bottom in pixels.")]
+
+
+class PreviewsAnswer(Answer):
+    """A few pages, changed ones first."""
+
+    page_count: int
+    pages: list[PagePairAnswer]
+
+
+class VerifiedPdfAnswer(VerifiedAnswer):
+    """A verdict on a PDF with what was asked for besides."""
+
+    etsi_report: str | None = None
+    previews: PreviewsAnswer | None = None
+
+
+XML = "application/xml"
+ETSI_REPORT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The verdict; as XML the validation report of ETSI TS 119 102-2 alone.",
+        "content": {XML: {"schema": {"type": "string"}}},
+        "headers": {"hufu-receipt": {"description": "The receipt, beside XML.", "schema": {"type": "string"}}},
+    }
+}
+
+
+def previews_json(previews: Previews | None) -> dict[str, Any] | None:
+    """Return pictures as the answer carries them; None when no page can be drawn."""
+    if previews is None:
+        return None
+    pages = [
+        {
+            "page": item.page,
+            "same": item.same,
+            "sealed_png": base64.b64encode(item.sealed_png).decode() or None,
+            "now_png": base64.b64encode(item.now_png).decode() or None,
+            "changed": None if item.changed is None else list(item.changed),
+        }
+        for item in previews.pages
+    ]
+    return {"page_count": previews.page_count, "pages": pages}

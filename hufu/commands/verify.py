@@ -14,6 +14,7 @@ from foundation.outbound import OutboundClient
 from foundation.principal import SYSTEM
 from verification.anchors import read_anchors
 from verification.errors import DocumentEncrypted, DocumentOverLimit, NoSealFound, NotAPdf
+from verification.etsi_report import etsi_report
 from verification.model import Outcome, Verdict
 from verification.offline import judge_code_offline, judge_document_offline, judge_receipt_offline
 from verification.own_documents import without_state
@@ -55,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pack-key", metavar="SHA256", help="fingerprint (hexadecimal) of the key that must have signed the pack"
     )
     parser.add_argument("--at", metavar="TIME", help="judge as of this moment, such as 2026-11-22T08:00:00+08:00")
+    parser.add_argument(
+        "--report", metavar="XML", type=Path, help="write the ETSI TS 119 102-2 validation report of a PDF to this file"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -63,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         document, at = _read(arguments.file), _moment(arguments.at)
         report = _judge(document, arguments, at)
+        if arguments.report is not None:
+            _write_report(report, arguments.report)
     except WrongUsage as error:
         print(f"hufu verify: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -83,7 +89,7 @@ def _judge(document: bytes, arguments: argparse.Namespace, at: datetime | None) 
         return asyncio.run(_by_pack(document, arguments, at or datetime.now(UTC)))
     if arguments.anchors is not None:
         return asyncio.run(_by_anchors(document, arguments.anchors, at or datetime.now(UTC)))
-    return _by_service(document, at)
+    return _by_service(document, at, examine=arguments.report is not None)
 
 
 async def _by_anchors(document: bytes, anchors: Path, at: datetime) -> Report:
@@ -132,7 +138,16 @@ def _open_pack(path: Path, key: str | None) -> OfflinePack:
         raise WrongUsage(f"{path} is no pack to rely on: {error}") from error
 
 
-def _by_service(document: bytes, at: datetime | None) -> Report:
+def _write_report(report: Report, path: Path) -> None:
+    if report.subject.kind != "pdf":
+        raise WrongUsage("--report is for PDFs")
+    try:
+        path.write_bytes(etsi_report(report))
+    except OSError as error:
+        raise WrongUsage(f"{path} cannot be written") from error
+
+
+def _by_service(document: bytes, at: datetime | None, *, examine: bool) -> Report:
     """Ask the service whose settings and database are here."""
     from hufu.surroundings import surroundings  # noqa: PLC0415 - with --anchors none of this is loaded
     from hufu.wiring import open_application  # noqa: PLC0415
@@ -145,7 +160,7 @@ def _by_service(document: bytes, at: datetime | None) -> Report:
                 return await service.by_receipt(text)
             if text is not None and "HF1" in text.upper():
                 return (await service.by_qr(SYSTEM, text, at=at)).report
-            return (await service.by_pdf(SYSTEM, document, at=at)).report
+            return (await service.by_pdf(SYSTEM, document, at=at, examine=examine)).report
 
     with surroundings() as settings:
         return asyncio.run(ask())

@@ -16,7 +16,7 @@ from verification.sandbox.codec import (
     encode_error,
     encode_report,
     encode_request,
-    encode_text,
+    encode_value,
 )
 from verification.trust import TrustMaterial
 
@@ -47,8 +47,8 @@ def test_every_field_that_the_gate_fills_comes_back() -> None:
 def test_requests_texts_and_errors_come_back() -> None:
     material = TrustMaterial((b"a",), (b"b",), (b"c",), (b"d",), (b"e",), {b"f": NOW}, NOW)
     assert decode_request(encode_request(material, NOW, DEFAULT_LIMITS)) == (material, NOW, DEFAULT_LIMITS)
-    assert decode_text(encode_text("HF1")) == "HF1"
-    assert decode_text(encode_text(None)) is None
+    assert decode_text(encode_value("HF1")) == "HF1"
+    assert decode_text(encode_value(None)) is None
     assert decode_answer(encode_error("NotAPdf", "no")) == ("NotAPdf", "no")
 
 

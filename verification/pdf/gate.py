@@ -11,6 +11,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from verification.errors import DocumentOverLimit, NoSealFound, NotAPdf
+from verification.evidence import SealEvidence
 from verification.limits import DEFAULT_LIMITS, PdfLimits
 from verification.model import Check, Indication, Outcome, Reason, Report, Sentence, Subject
 from verification.pdf.byte_range import has_seal_traces
@@ -122,6 +123,7 @@ def _combine(
         sub_indication=sub,
         seals=tuple(verdict.facts for verdict in verdicts),
         attached=opened.attached_licence(),
+        evidence=tuple(verdict.evidence or SealEvidence(verdict.facts.field_name) for verdict in verdicts),
         revocation_urls=tuple(dict.fromkeys(url for verdict in verdicts for url in verdict.revocation_urls)),
     )
 

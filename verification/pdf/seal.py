@@ -27,6 +27,7 @@ from verification.pdf.cms import (
     timestamp_holds,
 )
 from verification.pdf.document import LIBRARY_ERRORS
+from verification.pdf.evidence import Findings, evidence_of
 from verification.pdf.knowledge import gather_knowledge
 from verification.pdf.reasons import reason_for
 from verification.pdf.recheck import Objection, object_to_keys, object_to_path, object_to_revocation, unlooked
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from asn1crypto import x509
     from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
+    from verification.evidence import SealEvidence
     from verification.pdf.ades import Knowledge
     from verification.pdf.document import OpenDocument
     from verification.trust import TrustMaterial
@@ -54,6 +56,7 @@ class SealVerdict:
     reason: Reason
     checks: tuple[Check, ...]
     revocation_urls: tuple[str, ...] = ()
+    evidence: SealEvidence | None = None
 
 
 class _Failed(Exception):
@@ -97,17 +100,27 @@ class _Examination:
     at: datetime
 
     def judge(self, number: int) -> SealVerdict:
+        found = Findings()
+        verdict = self._judge(number, found)
+        try:
+            return replace(verdict, evidence=evidence_of(self.opened.seals[number], found, self.knowledge))
+        except LIBRARY_ERRORS:
+            return verdict
+
+    def _judge(self, number: int, found: Findings) -> SealVerdict:
         seal = self.opened.seals[number]
         checks: list[Check] = []
         facts = _first_facts(seal)
         try:
-            coverage = self._coverage(seal, checks)
+            found.coverage = coverage = self._coverage(seal, checks)
             facts = replace(facts, covers_whole_document=only_padding(self.opened.document, coverage.end))
             message, stamp = self._integrity(seal, coverage, checks)
+            found.message, found.stamp = message, stamp
             facts = _facts_of(facts, message, stamp, seal)
             facts = replace(facts, level=self._level(seal, message, later=self._later_timestamps(number)))
             self._certification(seal, number, checks)
-            facts = self._trust(seal, number, message, facts, checks)
+            found.judged = self._ades(seal, number, facts)
+            facts = self._trust(seal, found.judged, message, facts, checks)
         except _Failed as failure:
             checks.append(_check(failure.name, _outcome(failure.indication), failure.sentence, seal))
             verdict = _verdict(facts, failure.indication, failure.sub_indication, checks)
@@ -183,20 +196,21 @@ class _Examination:
         sentence = Sentence("签章之后的修改未超出其允许的范围。", "What followed this seal is within what it permits.")
         checks.append(_check("seal.later_changes", Outcome.PASSED, sentence, seal))
 
+    def _ades(self, seal: EmbeddedPdfSignature, number: int, facts: SealFacts) -> Judged:
+        later = self._later_timestamps(number)
+        if facts.kind == "document_timestamp":
+            return self.ades.document_timestamp(seal, later_timestamps=later)
+        return self.ades.seal(seal, later_timestamps=later)
+
     def _trust(
         self,
         seal: EmbeddedPdfSignature,
-        number: int,
+        judged: Judged,
         message: SignedMessage,
         facts: SealFacts,
         checks: list[Check],
     ) -> SealFacts:
-        later = self._later_timestamps(number)
         timestamp = facts.kind == "document_timestamp"
-        if timestamp:
-            judged = self.ades.document_timestamp(seal, later_timestamps=later)
-        else:
-            judged = self.ades.seal(seal, later_timestamps=later)
         if not judged.passed:
             sentence = Sentence(
                 f"AdES 验证未通过：{judged.sub_indication}。", f"The AdES procedure ends with {judged.sub_indication}."
@@ -344,8 +358,9 @@ def _check(
     *,
     standard: str = "ISO 32000-2, 12.8; ETSI EN 319 142-1",
 ) -> Check:
-    field = seal.field_name
-    return Check(name, standard, outcome, Sentence(f"［{field}］{sentence.zh}", f"[{field}] {sentence.en}"))
+    field = str(seal.field_name)
+    said = Sentence(f"［{field}］{sentence.zh}", f"[{field}] {sentence.en}")
+    return Check(name, standard, outcome, said, of_seal=field)
 
 
 def _outcome(indication: Indication) -> Outcome:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import struct
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from verification.evidence import RevocationObject, SealEvidence, Timestamp
 from verification.limits import PdfLimits
 from verification.model import (
     Check,
@@ -24,25 +26,91 @@ from verification.model import (
     Subject,
     Verdict,
 )
+from verification.pages import PageDifference, PagePair, Previews
 from verification.trust import TrustMaterial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 class UnreadableAnswer(Exception):
     """A sandbox process answered something that is no report."""
 
 
-PICTURE = "picture"
+PICTURE, PAGES, COMPARISON = "picture", "pages", "comparison"
 
 
-def encode_picture_request(limits: PdfLimits) -> bytes:
-    """Return the request header that goes before a picture in which a code is looked for."""
-    return json.dumps({"kind": PICTURE, "limits": dataclasses.asdict(limits)}).encode()
+def encode_task(kind: str, limits: PdfLimits, **given: int | bool) -> bytes:
+    """Return the request header of a task other than judging: what it is, and the numbers it takes."""
+    return json.dumps({"kind": kind, "limits": dataclasses.asdict(limits), **given}).encode()
 
 
-def is_picture_request(header: bytes) -> PdfLimits | None:
-    """Return the limits of a request about a picture, None for one about a PDF."""
+def decode_task(header: bytes) -> tuple[str, PdfLimits, dict[str, Any]] | None:
+    """Return what `encode_task` was given; None for a document to judge."""
     fields = json.loads(header)
-    return PdfLimits(**fields["limits"]) if fields.get("kind") == PICTURE else None
+    kind = fields.get("kind")
+    return None if kind is None else (kind, PdfLimits(**fields["limits"]), fields)
+
+
+def join_documents(first: bytes, second: bytes) -> bytes:
+    """Return two documents as one frame."""
+    return struct.pack(">I", len(first)) + first + second
+
+
+def split_documents(frame: bytes) -> tuple[bytes, bytes]:
+    """Return what `join_documents` was given."""
+    (length,) = struct.unpack_from(">I", frame)
+    return frame[4 : 4 + length], frame[4 + length :]
+
+
+def encode_value(value: object) -> bytes:
+    """Return the answer to a task: texts, numbers, and dataclasses of them."""
+    plain = dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+    return json.dumps({"value": plain}, default=_plain).encode()
+
+
+def decode_previews(answer: bytes) -> Previews | tuple[str, str]:
+    """Return the pages drawn, or the name and detail of an error; raises UnreadableAnswer."""
+
+    def read(value: dict[str, Any]) -> Previews:
+        pages = tuple(
+            PagePair(
+                int(item["page"]),
+                _unb64(item["sealed_png"]),
+                _unb64(item["now_png"]),
+                None if item["changed"] is None else _box(item["changed"]),
+            )
+            for item in value["pages"]
+        )
+        return Previews(pages, int(value["page_count"]))
+
+    return _value(answer, read)
+
+
+def decode_differences(answer: bytes) -> tuple[PageDifference, ...] | tuple[str, str]:
+    """Return where two documents differ, or the name and detail of an error; raises UnreadableAnswer."""
+
+    def read(value: list[Any]) -> tuple[PageDifference, ...]:
+        return tuple(PageDifference(int(item["page"]), str(item["what"])) for item in value)
+
+    return _value(answer, read)
+
+
+def _box(numbers: list[Any]) -> tuple[int, int, int, int]:
+    left, top, right, bottom = (int(number) for number in numbers)
+    return left, top, right, bottom
+
+
+def _value(answer: bytes, read: Callable[[Any], T]) -> T | tuple[str, str]:
+    try:
+        fields = json.loads(answer)
+        if "error" in fields:
+            return str(fields["error"]), str(fields["detail"])
+        return read(fields["value"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnreadableAnswer("The sandbox answered something else.") from error
 
 
 def encode_request(material: TrustMaterial, at: datetime, limits: PdfLimits) -> bytes:
@@ -89,20 +157,9 @@ def encode_error(name: str, detail: str) -> bytes:
     return json.dumps({"error": name, "detail": detail}).encode()
 
 
-def encode_text(text: str | None) -> bytes:
-    """Return the answer to a picture: the code's text, if any."""
-    return json.dumps({"text": text}).encode()
-
-
 def decode_text(answer: bytes) -> str | tuple[str, str] | None:
     """Return the code's text, or the name and detail of an error; raises UnreadableAnswer."""
-    try:
-        fields = json.loads(answer)
-        if "error" in fields:
-            return str(fields["error"]), str(fields["detail"])
-        return None if fields["text"] is None else str(fields["text"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnreadableAnswer("The sandbox answered something that is no text.") from error
+    return _value(answer, lambda value: None if value is None else str(value))
 
 
 def decode_answer(answer: bytes) -> Report | tuple[str, str]:
@@ -124,7 +181,13 @@ def _report(fields: dict[str, Any]) -> Report:
         checked_at=datetime.fromisoformat(fields["checked_at"]),
         data_as_of=datetime.fromisoformat(fields["data_as_of"]),
         checks=tuple(
-            Check(str(item["name"]), str(item["standard"]), Outcome(item["outcome"]), _sentence(item["detail"]))
+            Check(
+                str(item["name"]),
+                str(item["standard"]),
+                Outcome(item["outcome"]),
+                _sentence(item["detail"]),
+                str(item["of_seal"]),
+            )
             for item in fields["checks"]
         ),
         indication=Indication(fields["indication"]),
@@ -133,7 +196,36 @@ def _report(fields: dict[str, Any]) -> Report:
         attached=_texts(fields["attached"]),
         code_text=None if fields["code_text"] is None else str(fields["code_text"]),
         revocation_urls=tuple(str(url) for url in fields["revocation_urls"]),
+        evidence=tuple(_evidence(item) for item in fields["evidence"]),
     )
+
+
+def _evidence(fields: dict[str, Any]) -> SealEvidence:
+    return SealEvidence(
+        **{name: str(fields[name]) for name in ("field_name", "sub_filter", "digest_algorithm", "procedure")},
+        byte_range=tuple(int(number) for number in fields["byte_range"]),
+        signature=_unb64(fields["signature"]),
+        digest=_unb64(fields["digest"]),
+        claimed_at=_maybe_moment(fields["claimed_at"]),
+        proven_at=_maybe_moment(fields["proven_at"]),
+        path_der=_decode_all(fields["path_der"]),
+        timestamps=tuple(
+            Timestamp(_unb64(item["token_der"]), datetime.fromisoformat(item["at"])) for item in fields["timestamps"]
+        ),
+        revocation=tuple(
+            RevocationObject(str(item["kind"]), str(item["sha256_hex"]), datetime.fromisoformat(item["issued_at"]))
+            for item in fields["revocation"]
+        ),
+        covers=bool(fields["covers"]),
+    )
+
+
+def _maybe_moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _unb64(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
 
 
 def _texts(fields: dict[str, Any] | None) -> dict[str, str] | None:
@@ -154,9 +246,13 @@ def _sentence(fields: dict[str, Any]) -> Sentence:
     return Sentence(str(fields["zh"]), str(fields["en"]))
 
 
-def _plain(value: object) -> str:
+def _plain(value: object) -> str | dict[str, Any]:
     if isinstance(value, (date, datetime)):
         return value.isoformat()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
     message = f"{type(value).__name__} is not part of a report"
     raise TypeError(message)
 

@@ -9,27 +9,37 @@ import struct
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import verification
 from verification.errors import DocumentEncrypted, DocumentOverLimit, NoSealFound, NotAPdf, SandboxUnavailable
 from verification.limits import DEFAULT_LIMITS
 from verification.model import Check, Indication, Outcome, Reason, Report, Sentence, Subject
+from verification.pages import Previews
 from verification.sandbox.codec import (
+    COMPARISON,
+    PAGES,
+    PICTURE,
     UnreadableAnswer,
     decode_answer,
+    decode_differences,
+    decode_previews,
     decode_text,
-    encode_picture_request,
     encode_request,
+    encode_task,
+    join_documents,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from foundation.errors import TrustServiceError
     from verification.limits import PdfLimits
+    from verification.pages import PageDifference
     from verification.trust import TrustMaterial
 
+T = TypeVar("T")
 _BOOT = "import sys, json; sys.path[:0] = json.loads(sys.argv[1]); from verification.sandbox.worker import main; main()"
 _ROOT = str(Path(verification.__file__).resolve().parents[1])
 _ERRORS: dict[str, type[TrustServiceError]] = {
@@ -75,16 +85,36 @@ class Sandbox:
 
         Raises: DocumentOverLimit, SandboxUnavailable.
         """
-        answer = await self._ask(encode_picture_request(self._limits), picture)
+        decoded = await self._task(encode_task(PICTURE, self._limits), picture, decode_text)
+        return None if isinstance(decoded, tuple) else decoded
+
+    async def previews(self, document: bytes, *, covered_to: int) -> Previews | None:
+        """Return pictures of what a seal covers and what came after; None when no page can be drawn.
+
+        Raises: DocumentOverLimit, SandboxUnavailable.
+        """
+        task = encode_task(PAGES, self._limits, covered_to=covered_to)
+        decoded = await self._task(task, document, decode_previews)
+        return decoded if isinstance(decoded, Previews) else None
+
+    async def compare(self, document: bytes, rendered: bytes, *, exactly: bool) -> tuple[PageDifference, ...] | None:
+        """Return where a document differs from a fresh rendering; None when it cannot be drawn.
+
+        Raises: DocumentOverLimit, SandboxUnavailable.
+        """
+        task = encode_task(COMPARISON, self._limits, exactly=exactly)
+        decoded = await self._task(task, join_documents(document, rendered), decode_differences)
+        return None if decoded and isinstance(decoded[0], str) else decoded
+
+    async def _task(self, header: bytes, document: bytes, decode: Callable[[bytes], T]) -> T:
+        """Ask for something other than a verdict; limits come back as errors, the rest as their name and detail."""
+        answer = await self._ask(header, document)
         try:
-            decoded = decode_text(answer)
+            decoded = decode(answer)
         except UnreadableAnswer as error:
             raise SandboxUnavailable("The worker for files broke down.") from error
-        if isinstance(decoded, tuple):
-            name, detail = decoded
-            if name in _ERRORS:
-                raise _ERRORS[name](detail, field="document")
-            return None
+        if isinstance(decoded, tuple) and decoded and decoded[0] == DocumentOverLimit.__name__:
+            raise DocumentOverLimit(str(decoded[1]), field="document")
         return decoded
 
     async def _ask(self, header: bytes, document: bytes) -> bytes:

@@ -20,13 +20,23 @@ import struct
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from foundation.errors import TrustServiceError
 from verification.pdf import event_loop
 from verification.pdf.gate import validate_pdf
 from verification.pdf.pictures import code_in_picture, code_on_pages
-from verification.sandbox.codec import decode_request, encode_error, encode_report, encode_text, is_picture_request
+from verification.pdf.previews import compare_rendering, draw_previews
+from verification.sandbox.codec import (
+    COMPARISON,
+    PAGES,
+    decode_request,
+    decode_task,
+    encode_error,
+    encode_report,
+    encode_value,
+    split_documents,
+)
 from verification.sandbox.warm import warm_up
 
 if TYPE_CHECKING:
@@ -97,11 +107,21 @@ def _in_child(header: bytes, document: bytes) -> bytes:
 
 def _task(header: bytes, document: bytes) -> tuple[PdfLimits, Callable[[], bytes]]:
     """Return the limits of a request and what answers it."""
-    picture_limits = is_picture_request(header)
-    if picture_limits is not None:
-        return picture_limits, lambda: encode_text(code_in_picture(document))
+    task = decode_task(header)
+    if task is not None:
+        kind, limits, given = task
+        return limits, lambda: _other(kind, given, document)
     material, at, limits = decode_request(header)
     return limits, lambda: encode_report(_with_code(validate_pdf(document, material, at=at, limits=limits), document))
+
+
+def _other(kind: str, given: dict[str, Any], document: bytes) -> bytes:
+    """Answer what is asked of a document or picture besides its verdict."""
+    if kind == PAGES:
+        return encode_value(draw_previews(document, given["covered_to"]))
+    if kind == COMPARISON:
+        return encode_value(compare_rendering(*split_documents(document), exactly=given["exactly"]))
+    return encode_value(code_in_picture(document))
 
 
 def _with_code(report: Report, document: bytes) -> Report:

@@ -1,5 +1,6 @@
 """Pages without sign-in: the start, and verification."""
 
+import base64
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,7 +16,10 @@ from api.web.messages import FIELD_RULES, told
 from api.web.rendering import CIVIL_TIME, day, page, say, see_other
 from foundation.errors import TrustServiceError
 from foundation.principal import ANONYMOUS
+from verification.etsi_report import etsi_report
 from verification.model import Report, Verdict
+from verification.pages import PagePair
+from verification.service import Verified
 
 router = APIRouter(include_in_schema=False)
 
@@ -25,7 +29,9 @@ ADVICE = {
     Verdict.UNDETERMINED: N_("请不要当作有效。请稍后再验，或向签发机构核实。"),
 }
 MAX_TEXT = 8000
+PICTURES = (b"\x89PNG", b"\xff\xd8\xff")
 MAX_RECEIPT = 64_000
+TOKEN = b"eyJ"
 
 
 @router.get("/")
@@ -80,7 +86,14 @@ async def by_pdf(request: Request) -> Response:
     data = await document.read() if isinstance(document, UploadFile) else b""
     if not data:
         return await _again(request, {"document": say(request, FIELD_RULES["document"])})
-    return await _judged(request, "pdf", {}, services_of(request).verification.by_pdf(ANONYMOUS, data))
+    service = services_of(request).verification
+    if data.startswith(TOKEN):
+        return await _verdict(
+            request, "receipt", await service.by_receipt(data[:MAX_RECEIPT].decode("ascii", "replace"))
+        )
+    if data.startswith(PICTURES):
+        return await _judged(request, "qr", {}, service.by_picture(ANONYMOUS, data), field="document")
+    return await _judged(request, "pdf", {}, service.by_pdf(ANONYMOUS, data, examine=True, previews=True))
 
 
 @router.post("/v/receipt")
@@ -100,27 +113,44 @@ async def receipt_file(request: Request) -> Response:
     return Response(text, media_type="application/jose", headers=headers)
 
 
-async def _judged(request: Request, way: str, values: dict[str, str], judging: Any) -> Response:  # noqa: ANN401
+async def _judged(request: Request, way: str, values: dict[str, str], judging: Any, *, field: str = "") -> Response:  # noqa: ANN401
     try:
         verified = await judging
     except TrustServiceError as error:
-        field = {"pdf": "document", "qr": "text"}.get(way, way)
-        return await _again(request, {field: say(request, told(error).text)}, values)
-    return await _verdict(request, way, verified.report, verified.receipt, verified.receipt_id)
+        name = field or {"pdf": "document", "qr": "text"}.get(way, way)
+        return await _again(request, {name: say(request, told(error).text)}, values)
+    return await _verdict(request, way, verified.report, verified)
 
 
-async def _verdict(
-    request: Request, way: str, report: Report, receipt: str | None = None, receipt_id: str = ""
-) -> Response:
+async def _verdict(request: Request, way: str, report: Report, verified: Verified | None = None) -> Response:
     request.app.state.metrics.verdict(way, report.verdict.value)
+    previews = verified.previews if verified else None
     shown = {
         "report": report,
         "why": reason_of(report, language_of(request)),
         "todo": _todo(request, report),
-        "receipt": receipt,
-        "receipt_id": receipt_id,
+        "receipt": verified.receipt if verified else None,
+        "receipt_id": verified.receipt_id if verified else "",
+        "etsi": data_address("application/xml", etsi_report(report)) if verified and report.indication else None,
+        "pages": () if previews is None else tuple(_page(item) for item in previews.pages),
+        "page_count": 0 if previews is None else previews.page_count,
     }
     return await page(request, "verdict.html", shown)
+
+
+def _page(item: PagePair) -> dict[str, Any]:
+    """Return one page's pictures as addresses that hold them: nothing is kept for the answer."""
+    addresses = {name: data_address("image/png", png) if png else None for name, png in _pictures(item)}
+    return {"number": item.page, "same": item.same, **addresses}
+
+
+def _pictures(item: PagePair) -> tuple[tuple[str, bytes], ...]:
+    return ("sealed", item.sealed_png), ("now", item.now_png)
+
+
+def data_address(media_type: str, data: bytes) -> str:
+    """Return an address that holds what it names (RFC 2397)."""
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
 def _todo(request: Request, report: Report) -> str:

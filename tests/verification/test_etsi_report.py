@@ -1,0 +1,169 @@
+"""The report of ETSI TS 119 102-2: the structure the published schema (V1.4.1) asks for, and honest content.
+
+The schema itself may not be carried along; what it says of order and of what must be there stands here.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+from lxml import etree
+
+from tests.verification import attacks
+from tests.verification.pki import NOW, Pki
+from tests.verification.samples import add_document_timestamp, add_dss, blank, seal, update
+from tests.verification.test_verify_command import pem_of, verify
+from verification.etsi_report import DS, VR, etsi_report
+from verification.pdf import validate_pdf
+from verification.sandbox.codec import decode_answer, encode_report
+from verification.trust import TrustMaterial
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NS = {"v": VR, "ds": DS}
+MAIN, SUB = "urn:etsi:019102:mainindication:", "urn:etsi:019102:subindication:"
+REPORT_PARTS = [
+    "SignatureIdentifier",
+    "ValidationConstraintsEvaluationReport",
+    "ValidationTimeInfo",
+    "SignersDocument",
+    "SignatureAttributes",
+    "SignerInformation",
+    "SignatureQuality",
+    "SignatureValidationProcess",
+    "SignatureValidationStatus",
+    "OtherInformation",
+]
+ORDER = {
+    "ValidationReport": ["SignatureValidationReport", "SignatureValidationObjects", *REPORT_PARTS],
+    "SignatureValidationReport": REPORT_PARTS,
+    "SignatureIdentifier": ["DigestAlgAndValue", "SignatureValue", "HashOnly", "DocHashOnly", "DAIdentifier"],
+    "ValidationConstraint": [
+        "ValidationConstraintIdentifier",
+        "ConstraintStatus",
+        "ValidationStatus",
+        "Indications",
+    ],
+    "ValidationTimeInfo": ["ValidationTime", "BestSignatureTime"],
+    "BestSignatureTime": ["POETime", "TypeOfProof", "POEObject"],
+    "SignersDocument": ["DigestAlgAndValue", "SignersDocumentRef"],
+    "SignerInformation": ["SignerCertificate", "Signer"],
+    "SignatureValidationStatus": ["MainIndication", "SubIndication", "AssociatedValidationReportData"],
+    "AssociatedValidationReportData": [
+        "TrustAnchor",
+        "CertificateChain",
+        "RelatedValidationObject",
+        "RevocationStatusInformation",
+        "CryptoInformation",
+    ],
+    "CertificateChain": ["SigningCertificate", "IntermediateCertificate", "TrustAnchor"],
+    "CryptoInformation": ["ValidationObjectId", "Algorithm", "SecureAlgorithm"],
+    "ValidationObject": ["ObjectType", "ValidationObjectRepresentation", "POE", "POEProvisioning", "ValidationReport"],
+}
+REQUIRED = {
+    "SignatureValidationReport": {"SignatureValidationStatus"},
+    "SignatureIdentifier": {"HashOnly", "DocHashOnly"},
+    "ValidationConstraint": {"ValidationConstraintIdentifier", "ConstraintStatus"},
+    "ValidationTimeInfo": {"ValidationTime", "BestSignatureTime"},
+    "SignatureValidationStatus": {"MainIndication"},
+    "CryptoInformation": {"ValidationObjectId", "Algorithm", "SecureAlgorithm"},
+    "ValidationObject": {"ObjectType", "ValidationObjectRepresentation"},
+}
+
+
+def check_structure(root: etree._Element) -> None:
+    """Check order, what must be there, that ids are unique and that every reference leads somewhere."""
+    assert root.tag == f"{{{VR}}}ValidationReport"
+    ids: list[str] = []
+    references: list[str] = []
+    for element in root.iter():
+        name = etree.QName(element).localname
+        children = [etree.QName(child).localname for child in element]
+        if name in ORDER:
+            places = [ORDER[name].index(child) for child in children]
+            assert places == sorted(places), (name, children)
+        assert REQUIRED.get(name, set()) <= set(children), (name, children)
+        ids += [element.attrib["id"]] if "id" in element.attrib else []
+        references += element.attrib.get("VOReference", "").split()
+    assert len(ids) == len(set(ids))
+    assert set(references) <= set(ids)
+
+
+def report_of(document: bytes, material: TrustMaterial) -> etree._Element:
+    report = validate_pdf(document, material, at=NOW)
+    # What leaves the sandbox is what the report is made of.
+    assert decode_answer(encode_report(report)) == report
+    root = etree.fromstring(etsi_report(report))
+    check_structure(root)
+    return root
+
+
+def texts(root: etree._Element, path: str) -> list[str]:
+    return [str(element.text) for element in root.findall(path, NS)]
+
+
+STATUS = "v:SignatureValidationReport/v:SignatureValidationStatus/"
+
+
+def test_a_long_term_seal_is_reported_with_times_chain_and_objects(pki: Pki, material: TrustMaterial) -> None:
+    document = add_document_timestamp(add_dss(seal(blank(), pki), pki), pki)
+    root = report_of(document, material)
+    assert texts(root, f"{STATUS}v:MainIndication") == [f"{MAIN}total-passed"]
+    assert texts(root, "v:SignatureValidationReport/v:SignerInformation/v:Signer") == ["演示市市场监督管理局"]
+    certificates = {
+        item.get("id"): base64.b64decode(str(item.findtext("v:ValidationObjectRepresentation/v:base64", "", NS)))
+        for item in root.findall("v:SignatureValidationObjects/v:ValidationObject", NS)
+        if str(item.findtext("v:ObjectType", "", NS)).endswith("certificate")
+    }
+    chain = root.find(f"{STATUS}v:AssociatedValidationReportData/v:CertificateChain", NS)
+    assert chain is not None
+    path = [certificates[str(item.get("VOReference"))] for item in chain]
+    assert path == [pki.seal.der, pki.issuing.der, pki.root.der]
+    kinds = [
+        kind.rpartition(":")[2] for kind in texts(root, "v:SignatureValidationObjects/v:ValidationObject/v:ObjectType")
+    ]
+    assert {"signedData", "certificate", "CRL", "timestamp"} == set(kinds)
+    # The document timestamp carries a report of its own.
+    nested = "v:SignatureValidationObjects/v:ValidationObject/v:ValidationReport/v:SignatureValidationStatus/"
+    assert texts(root, f"{nested}v:MainIndication") == [f"{MAIN}total-passed"]
+    best = root.findtext("v:SignatureValidationReport/v:ValidationTimeInfo/v:BestSignatureTime/v:POETime", "", NS)
+    assert best == "2026-11-22T02:00:00Z"
+
+
+def test_no_part_says_more_than_the_whole(pki: Pki, material: TrustMaterial) -> None:
+    changed = report_of(update(seal(blank(), pki), attacks.replace_page_content), material)
+    assert texts(changed, f"{STATUS}v:MainIndication") == [f"{MAIN}total-failed"]
+    assert texts(changed, f"{STATUS}v:SubIndication") == [f"{SUB}FORMAT_FAILURE"]
+    stranger = report_of(seal(blank(), pki), TrustMaterial((Pki().root.der,)))
+    assert texts(stranger, f"{STATUS}v:MainIndication") == [f"{MAIN}indeterminate"]
+    assert texts(stranger, f"{STATUS}v:SubIndication") == [f"{SUB}NO_CERTIFICATE_CHAIN_FOUND"]
+    assert stranger.find(".//v:TrustAnchor", NS) is None
+    two = report_of(seal(seal(blank(), pki), pki, field="Seal2"), material)
+    assert texts(two, f"{STATUS}v:MainIndication") == [f"{MAIN}total-passed"] * 2
+
+
+@pytest.mark.parametrize("kind", ["universal_forgery", "signature_wrapping", "incremental_saving"])
+def test_a_report_on_every_attack_has_the_structure_and_does_not_pass(
+    kind: str, pki: Pki, material: TrustMaterial
+) -> None:
+    for name, document in getattr(attacks, kind)(seal(blank(), pki)):
+        root = report_of(document, material)
+        assert f"{MAIN}total-passed" not in texts(root, f"{STATUS}v:MainIndication"), name
+
+
+def test_the_command_writes_it(tmp_path: Path, pki: Pki) -> None:
+    anchors, out = tmp_path / "anchors.pem", tmp_path / "report.xml"
+    anchors.write_bytes(pem_of(pki))
+    document = seal(blank(), pki)
+    assert verify(tmp_path, document, "--anchors", str(anchors), "--at", NOW.isoformat(), "--report", str(out)) == 0
+    root = etree.parse(out).getroot()
+    check_structure(root)
+    digest = root.find("v:SignatureValidationObjects/v:ValidationObject//ds:DigestValue", NS)
+    assert digest is not None
+    assert base64.b64decode(str(digest.text)) == hashlib.sha256(document).digest()
+    nowhere = str(tmp_path / "missing" / "report.xml")
+    assert verify(tmp_path, document, "--anchors", str(anchors), "--report", nowhere) == 64

@@ -1,0 +1,119 @@
+"""Pictures of what was sealed and what came after, and documents beside a fresh rendering."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import pikepdf
+import pytest
+from PIL import Image
+
+from foundation.principal import ANONYMOUS
+from tests.verification import attacks
+from tests.verification.city import BUREAU, City, small_city
+from tests.verification.pki import NOW, Pki
+from tests.verification.samples import blank, seal, update
+from verification.model import Outcome, Reason, Report, Verdict
+from verification.pdf.previews import PAGES_SHOWN, compare_rendering, draw_previews
+from verification.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from foundation.settings import Settings
+    from verification.trust import TrustMaterial
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    sandbox = Sandbox(workers=1)
+    yield sandbox
+    await sandbox.close()
+
+
+def size(png: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as picture:
+        return picture.size
+
+
+async def test_what_came_after_the_seal_is_framed(sandbox: Sandbox, pki: Pki, material: TrustMaterial) -> None:
+    sealed = seal(blank(pages=2), pki)
+    changed = update(sealed, attacks.replace_page_content)
+    report = await sandbox.validate(changed, material, at=NOW)
+    assert report.evidence[0].covered_to == len(sealed)
+    previews = await sandbox.previews(changed, covered_to=report.evidence[0].covered_to)
+    assert previews is not None
+    first, second = previews.pages
+    assert (first.page, first.same, second.page, second.same, previews.page_count) == (1, False, 2, True, 2)
+    assert first.changed is not None
+    width, height = size(first.sealed_png)
+    assert size(first.now_png) == (width, height)
+    # The line that was replaced stands about a sixth from the top.
+    assert 0.1 < first.changed[1] / height < 0.2
+    assert not second.now_png
+
+
+async def test_a_sound_file_shows_what_was_sealed_and_a_broken_seal_nothing_of_it(sandbox: Sandbox, pki: Pki) -> None:
+    sealed = seal(blank(pages=PAGES_SHOWN + 3), pki)
+    sound = await sandbox.previews(sealed, covered_to=len(sealed))
+    assert sound is not None
+    assert ([page.same for page in sound.pages], sound.page_count) == ([True] * PAGES_SHOWN, PAGES_SHOWN + 3)
+    broken = await sandbox.previews(sealed, covered_to=0)
+    assert broken is not None
+    assert [(bool(page.sealed_png), bool(page.now_png)) for page in broken.pages] == [(False, True)] * PAGES_SHOWN
+    assert await sandbox.previews(b"%PDF-1.7 nothing", covered_to=0) is None
+
+
+def test_changed_pages_come_first_and_added_ones_have_no_sealed_side(pki: Pki) -> None:
+    sealed = seal(blank(pages=1), pki)
+    added = draw_previews(update(sealed, attacks.add_page), len(sealed))
+    assert [(page.page, bool(page.sealed_png)) for page in added.pages][0] == (2, False)
+
+
+def test_a_difference_of_words_looks_and_pages_is_found() -> None:
+    one = blank(pages=2)
+    assert compare_rendering(one, one, exactly=True) == ()
+    other = compare_rendering(one, blank(pages=2, text="LICENCE 2O26"), exactly=True)
+    assert {(item.page, item.what) for item in other} == {(1, "text"), (1, "picture"), (2, "text"), (2, "picture")}
+    assert [item.what for item in compare_rendering(one, blank(pages=2, text="OTHER"), exactly=False)] == ["text"] * 2
+    assert [(item.page, item.what) for item in compare_rendering(one, blank(pages=3), exactly=True)] == [(0, "pages")]
+
+
+@pytest.fixture
+async def city(settings: Settings) -> AsyncIterator[City]:
+    async with small_city(settings) as city:
+        yield city
+
+
+def outcome(report: Report, name: str) -> Outcome:
+    (found,) = (check.outcome for check in report.checks if check.name == name)
+    return found
+
+
+async def test_our_licence_is_compared_with_a_fresh_rendering_of_the_record(city: City) -> None:
+    service = city.application.services.verification
+    licence = await city.issue()
+    pdf = (await city.application.vault.licences.face_pdf(BUREAU, licence.identifier)).pdf
+    same = (await service.by_pdf(ANONYMOUS, pdf + b"\n", previews=True, examine=True)).report
+    assert (same.verdict, outcome(same, "licence.agrees_with_rendering")) == (Verdict.VALID, Outcome.PASSED)
+    async with city.application.services.database.read() as connection:
+        face = await city.application.vault.fresh_faces.of(connection, licence.identifier)
+    assert face is not None
+    assert face.exact
+
+    # An authority seals a face that says something else of the same licence: the attached data agree, the page does not.
+    with pikepdf.open(io.BytesIO(face.pdf)) as forged:
+        page = forged.pages[0]
+        page.contents_add(b"q 0 0 0 rg 100 400 60 20 re f Q")
+        out = io.BytesIO()
+        forged.save(out, deterministic_id=True)
+    again = await city.application.services.verification._with_rendering(same, licence.identifier, out.getvalue())
+    assert (again.verdict, again.reason) == (Verdict.INVALID, Reason.DOCUMENT_DIFFERS_FROM_RECORD)
+    assert [item.field for item in again.comparisons if not item.same] == ["rendering.picture.1"]
+
+    # A known document is examined as well when its report is wanted, and answers the same.
+    known = await service.by_pdf(ANONYMOUS, pdf, examine=True, previews=True)
+    assert (known.report.verdict, len(known.report.seals)) == (Verdict.VALID, 1)
+    assert known.previews is not None
+    assert all(page.same for page in known.previews.pages)
