@@ -13,6 +13,7 @@ from api.dependencies import guard
 from api.metrics import Metrics
 from api.middleware import BodyLimit, LastResort, Observe, SecurityHeaders
 from api.routes import batches, confirmations, health, licences, log, oauth, offline, pki, seals, shows, verification
+from api.routes import witness as witness_routes
 from api.web.guard import page_guard
 from api.web.pages import (
     account,
@@ -20,13 +21,19 @@ from api.web.pages import (
     applications,
     citizen,
     consent,
+    copies,
     counter,
+    department,
     desk,
+    desk_mandate,
     desk_records,
     issue,
+    mandate_use,
     mandates,
     mobile,
+    officers,
     operate,
+    operate_people,
     own,
     provider,
     public,
@@ -35,8 +42,10 @@ from api.web.pages import (
     recover,
     security,
     sign_in,
+    upstream,
 )
 from api.web.pages import batches as batch_pages
+from api.web.pages import log as log_pages
 from api.web.pages import offline as offline_pages
 from api.web.pages import shows as show_pages
 from api.web.rendering import STATIC, catalogue_ready
@@ -69,6 +78,7 @@ def json_routers() -> list[APIRouter]:
         pki.router,
         offline.router,
         log.router,
+        witness_routes.router,
         health.router,
     ]
 
@@ -77,25 +87,33 @@ def page_routers() -> list[APIRouter]:
     """Return the routers of the pages."""
     pages = (
         public,
+        log_pages,
         offline_pages,
         account,
         sign_in,
         qr,
         recover,
         citizen,
+        copies,
         real_name,
         security,
         mobile,
         own,
         mandates,
+        mandate_use,
         acting,
         counter,
         show_pages,
         consent,
         provider,
         applications,
+        upstream,
+        department,
         operate,
+        operate_people,
+        officers,
         desk,
+        desk_mandate,
         issue,
         desk_records,
         batch_pages,

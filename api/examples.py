@@ -31,6 +31,23 @@ CHANGE = {
     "reason_text": "涉嫌超范围经营，立案调查期间暂扣",
     "legal_basis": "《食品经营许可和备案管理办法》",
 }
+REVISE = {
+    "kind": "correction",
+    "reason_text": "许可证编号打印有误，予以更正",
+    "legal_basis": "《食品经营许可和备案管理办法》",
+    "licence_number": "JY25001010000043",
+    "matter_code": "500100-0131-001",
+    "case_number": "2026-0131-000044",
+}
+SEARCH = {
+    "holder_code_type": "111",
+    "holder_code": "500101199003070225",
+    "type_code": "11100000MB0143028R031",
+    "matter_code": "500100-0131-001",
+    "case_number": "2026-0131-000043",
+    "reason": "审查变更申请时核对现有许可",
+    "operator": "xs0017",
+}
 BY_IDENTIFIER = {"identifier": IDENTIFIER, "compare": {"holder_name": "陈伟"}}
 BY_QR = {"text": "http://localhost:8000/v#HF1PDNI…"}
 BY_RECEIPT = {"receipt": "eyJhbGciOiJFUzI1NiIsInR5cCI6InZlcmlmaWNhdGlvbi1yZWNlaXB0K2p3dCJ9.…"}
@@ -45,6 +62,8 @@ SCAN = {
 EXAMPLES: dict[tuple[str, str], tuple[Any, Any]] = {
     ("POST", "/api/v1/licences"): (ISSUE, None),
     ("POST", "/api/v1/licences/{identifier}/states"): (CHANGE, None),
+    ("POST", "/api/v1/licences/{identifier}/revisions"): (REVISE, None),
+    ("POST", "/api/v1/licence-searches"): (SEARCH, None),
     ("POST", "/api/v1/shows"): (SCAN, None),
     ("POST", "/api/v1/verifications/identifier"): (BY_IDENTIFIER, None),
     ("POST", "/api/v1/verifications/qr"): (BY_QR, None),

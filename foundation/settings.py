@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from foundation.encryption import KEY_BYTES
@@ -30,6 +30,24 @@ class Profile(StrEnum):
 
 class BadSettings(Exception):
     """One or more settings are missing or wrong; the message names each."""
+
+
+class UpstreamProvider(BaseModel):
+    """Another OpenID Provider people may sign in by.
+
+    `levels` says what its `acr` values, trust frameworks and assurance levels stand for here; a
+    sign-in with none of them is refused.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str = Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")
+    name: str = Field(min_length=1, max_length=40)
+    issuer: str = Field(pattern=r"^https?://[^\s?#]+[^/\s?#]$")
+    client_id: str = Field(min_length=1, max_length=200)
+    client_secret: SecretStr
+    scope: str = "openid"
+    levels: dict[str, Annotated[str, Field(pattern="^L[0-4]$")]] = Field(min_length=1)
 
 
 class Settings(BaseSettings):
@@ -83,6 +101,9 @@ class Settings(BaseSettings):
     pkcs11_pin: SecretStr = Field(SecretStr(""), description="User PIN of the token; for the signer process alone.")
     real_name_gateway_url: str = Field("", description="Base address of the real-name authorities' gateway.")
     real_name_gateway_key: SecretStr = Field(SecretStr(""), description="Shared key for request signatures, base64.")
+    level_policy: str = Field(
+        "", description="Real-name levels as JSON: levels and days by method, what several sources make; docs/settings."
+    )
     sms_gateway_url: str = Field("", description="Base address of the SMS gateway; without one no codes are sent.")
     sms_gateway_key: SecretStr = Field(SecretStr(""), description="Shared key for the SMS gateway, base64.")
     outbound_networks: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -94,6 +115,16 @@ class Settings(BaseSettings):
         le=90,
         description="How long the results of a verification batch can be fetched before they are deleted.",
     )
+    upstream_providers: tuple[UpstreamProvider, ...] = Field(
+        (), description="Other OpenID Providers people may sign in by: a JSON array, see docs/connect.md."
+    )
+    log_witnesses: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Who cosigns our transparency log: verifier key, a space and the address, comma separated.",
+    )
+    witnessed_logs: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Verifier keys of the logs whose witness we are, comma separated."
+    )
     city_name: str = "演示市"
     service_id: str = Field("CN-5000", pattern=r"^[A-Z]{2}-[0-9]{4,6}$", description="Short name in QR codes.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
@@ -102,7 +133,9 @@ class Settings(BaseSettings):
         (), description="CIDR blocks whose X-Forwarded-* count."
     )
 
-    @field_validator("outbound_networks", "trusted_proxies", "signer_clients", mode="before")
+    @field_validator(
+        *("outbound_networks", "trusted_proxies", "signer_clients", "log_witnesses", "witnessed_logs"), mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -13,8 +13,11 @@ from api.schemas.licences import (
     IssueLicence,
     LicenceAnswer,
     LicenceList,
+    ReviseLicence,
+    SearchLicences,
     StateAnswer,
     StateList,
+    StatisticsAnswer,
     TypeAnswer,
     TypeList,
 )
@@ -134,6 +137,49 @@ async def change_state(request: Request, identifier: PathIdentifier, body: Chang
     """Suspend, restore, cancel, revoke …, with reason and legal basis; the next verification knows."""
     changed = await services_of(request).licences.change_state(principal_of(request), identifier, body.to_change())
     return LicenceAnswer.model_validate(changed)
+
+
+@router.post(
+    "/api/v1/licences/{identifier}/revisions",
+    status_code=201,
+    summary="Issue a new version of a licence",
+    responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
+)
+async def revise(
+    request: Request, identifier: PathIdentifier, body: ReviseLicence, idempotency_key: IdempotencyKey
+) -> LicenceAnswer:
+    """Change 变更, extend 延续 or correct 更正: the new version is verifiable at once, the old one superseded with it.
+
+    The same `Idempotency-Key` with the same data returns the same version.
+    """
+    one_header(request, "idempotency-key")
+    revision = body.to_revision(idempotency_key)
+    revised = await services_of(request).licences.revise(principal_of(request), identifier, revision)
+    return LicenceAnswer.model_validate(revised)
+
+
+@router.post(
+    "/api/v1/licence-searches",
+    summary="Licences of a holder, for a case",
+    responses=problems(400, 401, 403, 404, 422, 429),
+)
+async def search(request: Request, body: SearchLicences) -> LicenceList:
+    """Return what the sharing list opens of a holder's licences of one type, ex officio 依职权.
+
+    Takes a sender-constrained token. Every question counts against the operator's quota, whether
+    or not there is such a licence; the holder is told of every licence read.
+    """
+    services = services_of(request)
+    found = await services.licences.of_holder_ex_officio(
+        principal_of(request), body.holder(), body.type_code, body.purpose()
+    )
+    return LicenceList(licences=[LicenceAnswer.model_validate(licence) for licence in found])
+
+
+@router.get("/api/v1/statistics", summary="Figures of the caller's organisation", responses=problems(401, 403))
+async def statistics(request: Request) -> StatisticsAnswer:
+    """Count licences by type and state, issues by day, and readings by way."""
+    return StatisticsAnswer.model_validate(await services_of(request).vault.statistics.figures(principal_of(request)))
 
 
 @catalogue_router.get("/api/v1/licence-types", summary="The type catalogue 证照目录", responses=problems(429))

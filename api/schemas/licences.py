@@ -7,7 +7,16 @@ from pydantic import AwareDatetime, Field
 
 from api.schemas.common import Answer, CreditCode, Id, Line, MatterCode, Moment, Schema, Short
 from licence_vault.catalogue import LicenceType
-from licence_vault.model import Holder, IssueRequest, LicenceState, ReasonCode, StateChange
+from licence_vault.model import (
+    Holder,
+    IssueRequest,
+    LicenceState,
+    Purpose,
+    ReasonCode,
+    Revision,
+    RevisionKind,
+    StateChange,
+)
 
 TYPE_CODE_LENGTH = 21
 EXAMPLE_TYPE = "11100000000013338W011"
@@ -41,6 +50,51 @@ class IssueLicence(Schema):
         values = self.model_dump(exclude={"holders"})
         holders = tuple(Holder(holder.name, holder.code_type, holder.code) for holder in self.holders)
         return IssueRequest(**values, holders=holders, idempotency_key=idempotency_key)
+
+
+class ReviseLicence(Schema):
+    """A new version of a licence: what is left out stays as it was."""
+
+    kind: Annotated[RevisionKind, Field(description="change 变更, extension 延续 or correction 更正.")]
+    reason_text: Annotated[str, Field(min_length=1, max_length=500)]
+    legal_basis: Line = ""
+    holders: Annotated[list[HolderSchema] | None, Field(min_length=1, max_length=50)] = None
+    face: Annotated[dict[str, Any] | None, Field(max_length=100)] = None
+    licence_number: Annotated[str | None, Field(max_length=60)] = None
+    valid_from: date | None = None
+    valid_to: Annotated[date | None, Field(description="New last day, inclusive; an extension names it.")] = None
+    issued_on: date | None = None
+    seal_id: Id | None = None
+    matter_code: MatterCode | None = None
+    case_number: Annotated[str, Field(max_length=60)] = ""
+
+    def to_revision(self, idempotency_key: str) -> Revision:
+        """Return the use case's own request."""
+        values = self.model_dump(exclude={"holders"})
+        holders = None
+        if self.holders is not None:
+            holders = tuple(Holder(holder.name, holder.code_type, holder.code) for holder in self.holders)
+        return Revision(**values, holders=holders, idempotency_key=idempotency_key)
+
+
+class SearchLicences(Schema):
+    """Whose licences of which type are needed for a case; nothing of it stands in an address or a log."""
+
+    holder_code_type: Annotated[str, Field(pattern=r"^[0-9]{3}$", description="Annex A, such as 111 or 001.")]
+    holder_code: Annotated[str, Field(min_length=1, max_length=40)]
+    type_code: Annotated[str, Field(min_length=TYPE_CODE_LENGTH, max_length=TYPE_CODE_LENGTH)]
+    matter_code: MatterCode
+    case_number: Annotated[str, Field(min_length=1, max_length=60)]
+    reason: Annotated[str, Field(min_length=1, max_length=200, description="One sentence the holder will see.")]
+    operator: Annotated[str, Field(min_length=1, max_length=60, description="Staff number of who asks.")]
+
+    def holder(self) -> Holder:
+        """Return whose licences are asked for."""
+        return Holder("", self.holder_code_type, self.holder_code)
+
+    def purpose(self) -> Purpose:
+        """Return the use case's own purpose."""
+        return Purpose(self.matter_code, self.case_number, self.reason, self.operator)
 
 
 class ChangeState(Schema):
@@ -92,9 +146,27 @@ class LicenceAnswer(Answer):
 
 
 class LicenceList(Answer):
-    """The newest licences of the caller's organisation."""
+    """Licences, newest first."""
 
     licences: list[LicenceAnswer]
+
+
+class TypeFiguresAnswer(Answer):
+    """Licences of one type by state now, and how many expire within 90 days."""
+
+    type_code: str
+    type_name: str
+    by_state: dict[str, int]
+    expiring: int
+    total: int
+
+
+class StatisticsAnswer(Answer):
+    """Figures of the caller's organisation; counts of readings below five are shown as 0."""
+
+    types: list[TypeFiguresAnswer]
+    issued_by_day: Annotated[dict[date, int], Field(description="The last 30 days.")]
+    accesses_by_way: dict[str, int]
 
 
 class StateAnswer(Answer):

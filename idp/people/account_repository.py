@@ -221,12 +221,14 @@ class Persons:
             select(persons.c.person_id).where(persons.c.person_id == person_id).with_for_update()
         )
 
-    async def set_level(self, person_id: str, level: str, until: datetime | None) -> str:
-        """Store the level of a locked row and return the one it replaces."""
+    async def set_level(self, person_id: str, level: str, until: datetime | None, policy: str = "") -> str:
+        """Store the level of a locked row, and the policy that made it; return the level it replaces."""
         old = await self._connection.execute(select(persons.c.level).where(persons.c.person_id == person_id))
         previous = str(old.scalar_one())
         await self._connection.execute(
-            update(persons).where(persons.c.person_id == person_id).values(level=level, level_until=until)
+            update(persons)
+            .where(persons.c.person_id == person_id)
+            .values(level=level, level_until=until, policy=policy)
         )
         return previous
 
@@ -244,6 +246,11 @@ class Persons:
         statement = (
             select(persons.c.person_id).where(persons.c.level_until <= now).order_by(persons.c.level_until).limit(limit)
         )
+        return tuple((await self._connection.execute(statement)).scalars())
+
+    async def of_other_policy(self, policy: str, limit: int) -> tuple[str, ...]:
+        """Return persons whose stored level another policy made."""
+        statement = select(persons.c.person_id).where(persons.c.policy != policy).limit(limit)
         return tuple((await self._connection.execute(statement)).scalars())
 
     async def accounts_of_holder(self, holder_index: bytes) -> tuple[str, ...]:

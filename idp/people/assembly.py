@@ -14,13 +14,13 @@ from idp.people.duplicates import DuplicateService
 from idp.people.gateway import ANSWER_SECONDS, RealNameGateway
 from idp.people.importing import AccountImport
 from idp.people.legal_persons import LegalPersonService
+from idp.people.level_policy import level_policy
 from idp.people.mandates import MandateService
 from idp.people.mobile_codes import MobileCodeService
 from idp.people.officers import OfficerService
 from idp.people.own_data import OwnData
 from idp.people.passkeys import PasskeyService
 from idp.people.passwords import Passwords
-from idp.people.proof import DEFAULT_POLICY, LevelPolicy
 from idp.people.qr_sign_in import QrSignIn
 from idp.people.real_name import RealNameService
 from idp.people.recovery import RecoveryService
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from foundation.jobs import JobHandler, PeriodicJob
     from foundation.notices import Notices
     from foundation.settings import Settings
+    from idp.people.proof import LevelPolicy
     from idp.ports import SessionObserver
 
 
@@ -74,6 +75,7 @@ class People:
     sms: SmsGateway
     gateway: RealNameGateway
     passwords: Passwords
+    policy: LevelPolicy
 
     async def close(self) -> None:
         """Close the gateway's connections and the hashing threads."""
@@ -101,16 +103,18 @@ def assemble(
     notices: Notices,
     directory: Directory,
     observers: tuple[SessionObserver, ...] = (),
-    policy: LevelPolicy = DEFAULT_POLICY,
+    policy: LevelPolicy | None = None,
     throttle_policy: ThrottlePolicy | None = None,
     answer_seconds: float = ANSWER_SECONDS,
     passwords: Passwords | None = None,
 ) -> People:
     """Build the services; nothing is opened before first use.
 
-    `observers` are told of ended sessions, in the ending transaction; the settings give the
-    gateway's address and key, the number of hashing threads and the name authenticator apps show.
+    `policy` is read from the settings unless it is given. `observers` are told of ended sessions,
+    in the ending transaction; the settings give the gateway's address and key, the number of
+    hashing threads and the name authenticator apps show. Raises: BadSettings.
     """
+    policy = policy or level_policy(settings.level_policy)
     passwords = passwords or Passwords(workers=settings.password_hash_workers)
     tools = Tools(
         database=database,
@@ -156,6 +160,7 @@ def assemble(
         sms=sms,
         gateway=gateway,
         passwords=passwords,
+        policy=policy,
     )
 
 

@@ -47,6 +47,24 @@ class CounterChecks:
         )
         return tuple((row.workstation_id, row.name) for row in await self._connection.execute(statement))
 
+    async def all_workstations(self) -> tuple[Row[Any], ...]:
+        """Return every workstation in use, by organisation and name."""
+        statement = (
+            select(workstations)
+            .where(workstations.c.retired_at.is_(None))
+            .order_by(workstations.c.organisation_code, workstations.c.name)
+        )
+        return tuple(await self._connection.execute(statement))
+
+    async def retire(self, workstation_id: str, now: datetime) -> bool:
+        """Take a workstation out of use, once."""
+        statement = (
+            update(workstations)
+            .where(workstations.c.workstation_id == workstation_id, workstations.c.retired_at.is_(None))
+            .values(retired_at=now)
+        )
+        return (await self._connection.execute(statement)).rowcount == 1
+
     async def put_code(self, code: str, account_id: str, expires_at: datetime) -> None:
         """Store a presence code by index; one that expired may be given out again."""
         values = {"account_id": account_id, "expires_at": expires_at, "used_at": None}

@@ -24,7 +24,7 @@ async def recompute(
     await persons.lock(person_id)
     evidence = await persons.evidence(person_id)
     level = level_at(evidence, tools.policy, now)
-    old = await persons.set_level(person_id, level, next_change(evidence, now))
+    old = await persons.set_level(person_id, level, next_change(evidence, tools.policy, now), tools.policy.digest)
     if old != level:
         detail = {"old": old, "new": level, "because": because}
         await tools.audit.record(connection, principal, AuditEvent("people.level", "person", person_id, detail))

@@ -232,13 +232,17 @@ class OfficerService:
                 return
         raise AuthorityMissing("You were not granted this authority for this district and matter.")
 
+    async def administers(self, principal: Principal, organisation_code: str) -> bool:
+        """Tell whether the principal is an administrator of the organisation, or an operator."""
+        return administers(principal, await self._held(principal), organisation_code)
+
     async def _held(self, principal: Principal) -> tuple[AuthorityGrant, ...]:
         if principal.kind is not PrincipalKind.OFFICER:
             return ()
         return await self.authorities(principal.subject_id)
 
     async def _administers(self, principal: Principal, organisation_code: str) -> None:
-        if not administers(principal, await self._held(principal), organisation_code):
+        if not await self.administers(principal, organisation_code):
             raise NotPermitted("Only an operator or the organisation's administrator does this.")
 
     async def _owner(self, matter_code: str) -> str | None:

@@ -62,16 +62,13 @@ class Evidence:
     expires_at: datetime
     withdrawn_at: datetime | None = None
 
-    def counts_at(self, now: datetime) -> bool:
-        """Tell whether the evidence supports a level at `now`."""
-        return self.withdrawn_at is None and self.verified_at <= now < self.expires_at
-
 
 @dataclass(frozen=True, slots=True)
 class LevelPolicy:
     """Which method gives which level, for how long, and when two make a higher one.
 
-    Methods of one owner (`owners`) do not add up: two cards of the same authority are one source.
+    Sources of one owner do not add up: two cards of the same authority are one source. `digest` names
+    the policy that stored levels were computed by; the default one has none.
     """
 
     grants: Mapping[Method, str]
@@ -79,6 +76,15 @@ class LevelPolicy:
     combined_from: str = "L2"
     combined_to: str = "L3"
     combined_sources: int = 2
+    digest: str = ""
+
+    def expiry(self, item: Evidence) -> datetime:
+        """Return when evidence stops counting: a policy made stricter later holds for what is there already."""
+        return min(item.expires_at, item.verified_at + self.lifetimes[item.method])
+
+    def counts(self, item: Evidence, now: datetime) -> bool:
+        """Tell whether evidence supports a level at `now`."""
+        return item.withdrawn_at is None and item.verified_at <= now < self.expiry(item)
 
 
 _YEAR = timedelta(days=365)
@@ -107,7 +113,7 @@ NO_LEVEL = "L0"
 
 def level_at(evidence: Iterable[Evidence], policy: LevelPolicy, now: datetime) -> str:
     """Return the best level that unexpired evidence supports at `now`."""
-    counting = [item for item in evidence if item.counts_at(now)]
+    counting = [item for item in evidence if policy.counts(item, now)]
     levels = [policy.grants[item.method] for item in counting]
     owners = {item.authority for item in counting if policy.grants[item.method] >= policy.combined_from}
     if len(owners) >= policy.combined_sources:
@@ -115,6 +121,6 @@ def level_at(evidence: Iterable[Evidence], policy: LevelPolicy, now: datetime) -
     return max(levels, default=NO_LEVEL)
 
 
-def next_change(evidence: Iterable[Evidence], now: datetime) -> datetime | None:
+def next_change(evidence: Iterable[Evidence], policy: LevelPolicy, now: datetime) -> datetime | None:
     """Return when the level could fall next: the first expiry of counting evidence."""
-    return min((item.expires_at for item in evidence if item.counts_at(now)), default=None)
+    return min((policy.expiry(item) for item in evidence if policy.counts(item, now)), default=None)

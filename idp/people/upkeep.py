@@ -17,7 +17,7 @@ from idp.people.proof_repository import Proofs
 from idp.people.tables import authority_counters, mobile_codes, presence_codes, sessions, sign_in_attempts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from foundation.principal import Principal
     from idp.people.real_name import RealNameService
@@ -40,15 +40,30 @@ class Upkeep:
 
     async def expire_levels(self) -> int:
         """Recompute every level whose evidence ran out; return how many persons were looked at."""
+
+        async def due(persons: Persons) -> tuple[str, ...]:
+            return await persons.due(self._tools.clock.now(), BATCH)
+
+        return await self._recompute_all(due, "evidence expired")
+
+    async def follow_policy(self) -> int:
+        """Recompute every level that another policy made; return how many persons were looked at."""
+
+        async def outdated(persons: Persons) -> tuple[str, ...]:
+            return await persons.of_other_policy(self._tools.policy.digest, BATCH)
+
+        return await self._recompute_all(outdated, "levels policy changed")
+
+    async def _recompute_all(self, find: Callable[[Persons], Awaitable[tuple[str, ...]]], because: str) -> int:
         done = 0
         while True:
             async with self._tools.database.read() as connection:
-                due = await Persons(connection, self._tools.cipher).due(self._tools.clock.now(), BATCH)
-            for person_id in due:
+                found = await find(Persons(connection, self._tools.cipher))
+            for person_id in found:
                 async with self._tools.database.transaction() as connection:
-                    await recompute(connection, self._tools, SYSTEM, person_id, because="evidence expired")
-            done += len(due)
-            if len(due) < BATCH:
+                    await recompute(connection, self._tools, SYSTEM, person_id, because=because)
+            done += len(found)
+            if len(found) < BATCH:
                 return done
 
     async def follow_up(self) -> int:
@@ -108,11 +123,15 @@ class Upkeep:
         async def follow() -> None:
             await self.follow_up()
 
+        async def policy() -> None:
+            await self.follow_policy()
+
         async def tidy() -> None:
             await self.tidy()
 
         return {
             "people.tidy": PeriodicJob(tidy, timedelta(hours=6)),
             "people.expire_levels": PeriodicJob(expire, timedelta(minutes=10)),
+            "people.follow_policy": PeriodicJob(policy, timedelta(minutes=10)),
             "people.follow_up_proofs": PeriodicJob(follow, timedelta(minutes=1)),
         }

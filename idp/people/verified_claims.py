@@ -33,7 +33,7 @@ def verified_claims(
     person: Person, evidence: Sequence[Evidence], policy: LevelPolicy, now: datetime
 ) -> dict[str, Any] | None:
     """Return the claim over the evidence that counts at `now`; None when none does."""
-    counting = [item for item in evidence if item.counts_at(now)]
+    counting = [item for item in evidence if policy.counts(item, now)]
     if not counting:
         return None
     return {

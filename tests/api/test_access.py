@@ -14,7 +14,7 @@ import pytest
 
 from api.access import ACCESS, Way, methods_and_paths
 from api.app import build
-from api.examples import CHANGE, ISSUE, SCAN
+from api.examples import CHANGE, ISSUE, REVISE, SCAN, SEARCH
 from foundation.principal import Channel
 from hufu import demo_city
 from tests.api.documents import blank_pdf
@@ -51,6 +51,25 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/api/v1/licences/{identifier}/qr.png"): Row((403, 404)),
     ("GET", "/api/v1/licences/{identifier}/states"): Row((403, 404)),
     ("POST", "/api/v1/licences/{identifier}/states"): Row((403, 404), json=CHANGE),
+    ("POST", "/api/v1/licences/{identifier}/revisions"): Row((403, 404), json=REVISE),
+    ("POST", "/api/v1/licence-searches"): Row((403,), json=SEARCH),
+    ("GET", "/api/v1/statistics"): Row(opened="counts the caller's own organisation only"),
+    ("GET", "/licences/{identifier}/copy"): Row((404,)),
+    ("POST", "/licences/{identifier}/copy"): Row((404,), data={"made_for": "x", "purpose": "x"}),
+    ("GET", "/desk/mandate"): Row(opened="an empty form"),
+    ("POST", "/desk/mandate"): Row(opened="the paper and the agent's document are what opens"),
+    ("GET", "/desk/officers"): Row(opened="shows the own post, or the own organisation to its administrator"),
+    ("POST", "/desk/officers"): Row((403,), data={"name": "x"}),
+    ("POST", "/desk/officers/{officer_id}"): Row((403, 404), data={"act": "leave"}),
+    ("POST", "/desk/grants/{grant_id}"): Row((403, 404), data={"act": "revoke"}),
+    ("GET", "/operate/officers"): Row((403,)),
+    ("POST", "/operate/officers"): Row((403,), data={"name": "x"}),
+    ("POST", "/operate/officers/{officer_id}"): Row((403,), data={"act": "leave"}),
+    ("POST", "/operate/grants/{grant_id}"): Row((403,), data={"act": "revoke"}),
+    ("GET", "/operate/people"): Row((403,)),
+    ("POST", "/operate/people/conflicts/{conflict_id}"): Row((403,), data={"decision": "keep"}),
+    ("POST", "/operate/people/workstations"): Row((403,), data={"name": "x"}),
+    ("POST", "/operate/people/workstations/{workstation_id}"): Row((403,)),
     ("POST", "/api/v1/document-confirmations"): Row((403,), json={"document_sha256": "0" * 64}),
     ("GET", "/api/v1/seals"): Row(opened="lists the caller's own organisation only"),
     ("GET", "/api/v1/seals/{seal_id}/uses"): Row((403, 404)),
@@ -88,6 +107,9 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/desk/check"): Row(opened="a code is a secret; scanning needs it"),
     ("GET", "/desk/check/{show_id}"): Row((404,)),
     ("POST", "/desk/check/{show_id}"): Row((404, 409)),
+    ("GET", "/sign-in/with/{source}/link"): Row((404,)),
+    ("POST", "/sign-in/with/{source}/link"): Row((404, 410)),
+    ("POST", "/security/upstream"): Row((404,), data={"source": "none"}),
     ("GET", "/applications"): Row(opened="lists the session's own person's"),
     ("POST", "/applications/{client_id}"): Row((404,)),
     ("GET", "/device"): Row(opened="asks for a code shown on a device"),
@@ -129,6 +151,15 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/operate/seals"): Row((403,), data={"organisation_code": "x"}),
     ("POST", "/operate/seals/{seal_id}"): Row((403,), data={"step": "suspend", "text": "x"}),
     ("GET", "/operate/clients"): Row((403,)),
+    ("GET", "/operate/client-requests"): Row((403,)),
+    ("POST", "/operate/client-requests/{request_id}"): Row((403,), data={"act": "approve"}),
+    ("GET", "/department/clients"): Row((403,)),
+    ("GET", "/department/clients/new"): Row((403,)),
+    ("POST", "/department/clients/new"): Row((403, 422)),
+    ("GET", "/department/clients/{client_id}"): Row((403, 404)),
+    ("POST", "/department/clients/{client_id}"): Row((403, 404, 422)),
+    ("POST", "/department/clients/{client_id}/secret"): Row((403, 404)),
+    ("POST", "/department/requests/{request_id}"): Row((403, 404)),
     ("POST", "/operate/clients/{client_id}"): Row((403,), data={"act": "rotate"}),
     ("GET", "/desk"): Row(opened="shows the session's own organisation"),
     ("GET", "/desk/seal"): Row(opened="shows the session's own seals"),
@@ -172,6 +203,13 @@ class Objects:
             "question_id": "qst_unknown",
             "session_id": session,
             "credential": "AAAA",
+            "source": "none",
+            "request_id": "crq_unknown",
+            "batch_id": "bat_unknown",
+            "officer_id": "off_unknown",
+            "grant_id": "aut_unknown",
+            "conflict_id": "cfl_unknown",
+            "workstation_id": "wks_unknown",
         }
 
     def address(self, path: str) -> str:

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from api.examples import ISSUE
-from foundation.principal import Channel
+from api.examples import ISSUE, REVISE, SEARCH
+from foundation.principal import SYSTEM, Channel
+from hufu import demo_city
+from hufu.demo.dpop import DpopAuth
+from idp.oauth.client import ClientRegistration
 from tests.api.documents import blank_pdf
 
 if TYPE_CHECKING:
@@ -127,3 +130,62 @@ async def test_the_api_ignores_cookies(city: City) -> None:
     answer = await city.http.get("/api/v1/licences", headers={"cookie": f"hufu-session={session.secret}"})
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_a_revision_supersedes_and_verifies_at_once(city: City) -> None:
+    licence = await issue(city)
+    address = f"/api/v1/licences/{licence['identifier']}/revisions"
+    headers = await city.headers() | {"idempotency-key": uuid.uuid4().hex}
+    first = await city.http.post(address, json=REVISE, headers=headers)
+    assert first.status_code == 201, first.text
+    again = await city.http.post(address, json=REVISE, headers=headers)
+    new = first.json()
+    assert again.json()["identifier"] == new["identifier"]
+    assert (new["previous_identifier"], new["version"]) == (licence["identifier"], 2)
+    assert new["licence_number"] == REVISE["licence_number"]
+    assert (await verdict(city, new["identifier"]))["verdict"] == "VALID"
+    old = await verdict(city, licence["identifier"])
+    assert (old["verdict"], old["reason"]) == ("INVALID", "licence_superseded")
+    late = await city.http.post(address, json=REVISE, headers=headers | {"idempotency-key": uuid.uuid4().hex})
+    assert late.status_code == 409
+    bad = await city.http.post(
+        f"/api/v1/licences/{new['identifier']}/revisions",
+        json={"kind": "extension", "reason_text": "延续", "valid_to": "2030-01-01"},
+        headers=headers | {"idempotency-key": uuid.uuid4().hex},
+    )
+    assert (bad.status_code, bad.json()["errors"][0]["field"]) == (422, "valid_to")
+
+
+async def test_licences_are_searched_for_a_case_by_bound_tokens_alone(city: City) -> None:
+    licence = await issue(city)
+    plain = await city.http.post("/api/v1/licence-searches", json=SEARCH, headers=await city.headers())
+    assert plain.status_code == 403
+    services = city.application.services
+    registration = ClientRegistration(
+        client_name="演示市不动产审查系统",
+        organisation_code=demo_city.LAND_BUREAU.credit_code,
+        redirect_uris=(),
+        scopes=frozenset({"licence:read"}),
+        grant_types=frozenset({"client_credentials"}),
+        metadata={"dpop_bound_access_tokens": True},
+    )
+    made = await services.clients.register(SYSTEM, registration)
+    auth = DpopAuth(city.url, made.client_id, made.client_secret or "", "licence:read")
+    found = await city.http.post("/api/v1/licence-searches", json=SEARCH, auth=auth)
+    assert found.status_code == 200, found.text
+    mine = next(one for one in found.json()["licences"] if one["identifier"] == licence["identifier"])
+    assert mine["masked"]
+    assert "*" in mine["holders"][0]["code"]
+    other = await city.http.post("/api/v1/licence-searches", json=SEARCH | {"operator": ""}, auth=auth)
+    assert (other.status_code, other.json()["errors"][0]["field"]) == (422, "operator")
+
+
+async def test_figures_are_the_callers_organisations(city: City) -> None:
+    await issue(city)
+    figures = (await city.http.get("/api/v1/statistics", headers=await city.headers())).json()
+    (food,) = [one for one in figures["types"] if one["type_code"] == ISSUE["type_code"]]
+    assert food["total"] == sum(food["by_state"].values()) >= 1
+    assert sum(figures["issued_by_day"].values()) >= 1
+    assert len(figures["issued_by_day"]) == 30
+    others = await city.http.get("/api/v1/statistics", headers=await city.headers("land-bureau-system"))
+    assert ISSUE["type_code"] not in {one["type_code"] for one in others.json()["types"]}

@@ -71,7 +71,6 @@ CASE = Purpose(MATTER, "CASE-7", "代办延续")
 WINDOW_CASE = Purpose(MATTER, "CASE-8", "窗口代办", "staff-3")
 
 
-
 @pytest.fixture
 async def vault(
     settings: Settings,

@@ -12,7 +12,7 @@ from api.web.i18n import N_
 from api.web.rendering import continue_to, page, safe_next, see_other, with_next
 from api.web.wrong import Wrong, wrong
 from foundation.errors import TrustServiceError
-from idp.people.proof import DEFAULT_POLICY, Method, Outcome
+from idp.people.proof import Method, Outcome
 
 router = APIRouter(include_in_schema=False)
 
@@ -31,11 +31,6 @@ class Way:
     def fields(self) -> tuple[str, ...]:
         """Return every field of the form."""
         return ("name", "citizen_id_number", *self.extra)
-
-    @property
-    def level(self) -> str:
-        """Return the level the method gives."""
-        return DEFAULT_POLICY.grants[self.method]
 
 
 WAYS = {
@@ -62,9 +57,12 @@ WAYS = {
 async def choose(request: Request) -> Response:
     """Show the methods with the level each gives; asked for a level, those that do not reach it are left out."""
     following, wanted = request.query_params.get("next", ""), request.query_params.get("acr", "")
-    ways = [way for way in WAYS.values() if way.level >= wanted or wanted not in {"L1", "L2"}]
+    levels = services_of(request).people.policy.grants
+    ways = [way for way in WAYS.values() if levels[way.method] >= wanted or wanted not in {"L1", "L2"}]
     links = [(way, with_next(f"/real-name/{way.method.value}", following)) for way in ways]
-    groups = [(level, [link for link in links if link[0].level == level]) for level in ("L2", "L1")]
+    groups = [
+        (level, [link for link in links if levels[link[0].method] == level]) for level in ("L4", "L3", "L2", "L1")
+    ]
     shown = {"groups": [group for group in groups if group[1]], "following": following}
     return await page(request, "real_name_choose.html", shown)
 

@@ -65,7 +65,12 @@ async def test_only_the_person_and_operators_withdraw(people: People, join: Join
     with pytest.raises(NotFound):
         await people.upkeep.withdraw(SYSTEM, evidence.evidence_id, "再一次")
     assert (await join.again(session)).acr == "L0"
-    assert set(people.periodic_jobs()) == {"people.expire_levels", "people.follow_up_proofs", "people.tidy"}
+    assert set(people.periodic_jobs()) == {
+        "people.expire_levels",
+        "people.follow_policy",
+        "people.follow_up_proofs",
+        "people.tidy",
+    }
 
 
 async def test_tidying_takes_what_nobody_can_use_and_nothing_else(
