@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from foundation.audit import AuditEvent, canonical_row
+from verification.log.cosignatures import cosignatures
 from verification.log.layout import CHECKPOINT, entries_path, tile_path, unbundle
 from verification.log.merkle import (
     EMPTY_ROOT,
@@ -25,7 +26,7 @@ from verification.log.merkle import (
 from verification.log.notes import BadNote, Checkpoint, NoteKey, open_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ def audit_log(
     *,
     rows: Iterable[str] | None = None,
     earlier: str | None = None,
+    witnesses: Collection[NoteKey] = (),
+    witnesses_needed: int | None = None,
 ) -> AuditResult:
     """Audit a log.
 
@@ -87,6 +90,8 @@ def audit_log(
         key: the log's verifier key, from a source other than the log.
         rows: exported audit rows, one JSON object a line; every leaf must then have its row.
         earlier: a checkpoint note the auditor kept; the tree must have grown from it.
+        witnesses: whose cosignatures count.
+        witnesses_needed: how many of them must stand under the checkpoint; all when None.
     """
     findings: list[Finding] = []
     note = read(CHECKPOINT)
@@ -105,6 +110,7 @@ def audit_log(
         findings.append(Finding("the entries do not amount to the signed root", "entries"))
     findings += _check_tiles(read, tiles, checkpoint.size)
     findings += _check_earlier(tiles, checkpoint, earlier, key)
+    findings += _check_witnesses(note.decode("utf-8", "replace"), witnesses, witnesses_needed)
     counted = 0
     if rows is not None:
         counted = _check_rows(rows, entries, findings)
@@ -158,6 +164,15 @@ def _check_earlier(tiles: Tiles, checkpoint: Checkpoint, earlier: str | None, ke
     if past != kept.root:
         return [Finding(f"the first {kept.size} leaves are not those of the kept checkpoint", "entries")]
     return []
+
+
+def _check_witnesses(note: str, witnesses: Collection[NoteKey], needed: int | None) -> list[Finding]:
+    needed = len(witnesses) if needed is None else needed
+    found = {one.witness for one in cosignatures(note, witnesses)}
+    if len(found) >= needed:
+        return []
+    missing = ", ".join(sorted(key.name for key in witnesses if key.name not in found))
+    return [Finding(f"{len(found)} of {needed} witnesses cosigned it; missing: {missing}", CHECKPOINT)]
 
 
 def _check_rows(rows: Iterable[str], entries: list[bytes], findings: list[Finding]) -> int:

@@ -24,13 +24,15 @@ ROWS_FILE = "rows.ndjson"
 CHUNK = 5_000
 
 
-async def export_log(log: TransparencyLog, database: Database, directory: Path, *, with_rows: bool) -> int:
-    """Write the log as of its latest checkpoint; return the tree size.
+async def export_log(
+    log: TransparencyLog, database: Database, directory: Path, *, with_rows: bool, witnessed: bool = False
+) -> int:
+    """Write the log as of its latest checkpoint, or the latest that was cosigned; return the tree size.
 
     The rows hold who did what, and their salts: they are for an auditor who may see them,
     never for publication.
     """
-    checkpoint = await log.checkpoint()
+    checkpoint = await (log.witnessed_checkpoint() if witnessed else log.checkpoint())
     size = checkpoint.size
     _write(directory / KEY_FILE, (await log.verifier_key()).text.encode() + b"\n")
     for start in range(0, size, TILE_WIDTH):

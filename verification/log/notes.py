@@ -12,9 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from verification.log.merkle import HASH_BYTES
 
-_ED25519 = b"\x01"
-_DASH = "— "
-_KEY_BYTES, _ID_BYTES = 32, 4
+ED25519, COSIGNATURE = b"\x01", b"\x04"
+"""What a key signs: notes as they stand, or checkpoints with the time it saw them."""
+
+DASH = "— "
+_KEY_BYTES, ID_BYTES = 32, 4
 
 
 class BadNote(Exception):
@@ -23,32 +25,33 @@ class BadNote(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NoteKey:
-    """A verifier key: a name and an Ed25519 public key (32 bytes)."""
+    """A verifier key: a name, an Ed25519 public key (32 bytes), and what it signs."""
 
     name: str
     public_key: bytes
+    kind: bytes = ED25519
 
     @property
     def key_id(self) -> bytes:
         """Return the 4 bytes that name the key in a signature line."""
-        return hashlib.sha256(self.name.encode() + b"\n" + _ED25519 + self.public_key).digest()[:_ID_BYTES]
+        return hashlib.sha256(self.name.encode() + b"\n" + self.kind + self.public_key).digest()[:ID_BYTES]
 
     @property
     def text(self) -> str:
         """Return the key as it is handed to auditors: `name+id+key`."""
-        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(_ED25519 + self.public_key).decode()}"
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(self.kind + self.public_key).decode()}"
 
     @classmethod
-    def parse(cls, text: str) -> NoteKey:
-        """Read `name+id+key`; raises BadNote."""
+    def parse(cls, text: str, *, kind: bytes = ED25519) -> NoteKey:
+        """Read `name+id+key` of a key of this kind; raises BadNote."""
         try:
             name, key_id, encoded = text.strip().split("+", 2)
             key = base64.b64decode(encoded, validate=True)
         except (ValueError, binascii.Error) as error:
             raise BadNote("The key is not of the form name+id+key.") from error
-        parsed = cls(name, key[1:])
-        if key[:1] != _ED25519 or len(parsed.public_key) != _KEY_BYTES or parsed.key_id.hex() != key_id:
-            raise BadNote("The key is not an Ed25519 key with its id.")
+        parsed = cls(name, key[1:], kind)
+        if key[:1] != kind or len(parsed.public_key) != _KEY_BYTES or parsed.key_id.hex() != key_id:
+            raise BadNote("The key is not an Ed25519 key of this kind with its id.")
         return parsed
 
 
@@ -68,7 +71,7 @@ class Checkpoint:
 
 def signature_line(key: NoteKey, signature: bytes) -> str:
     """Return the line under a note that carries one signature."""
-    return f"{_DASH}{key.name} {base64.b64encode(key.key_id + signature).decode()}\n"
+    return f"{DASH}{key.name} {base64.b64encode(key.key_id + signature).decode()}\n"
 
 
 def signed_note(body: str, lines: list[str]) -> str:
@@ -93,14 +96,14 @@ def open_checkpoint(note: str, key: NoteKey) -> Checkpoint:
 
 
 def _signed(body: str, line: str, key: NoteKey) -> bool:
-    name, _, encoded = line.removeprefix(_DASH).partition(" ")
-    if not line.startswith(_DASH) or name != key.name:
+    name, _, encoded = line.removeprefix(DASH).partition(" ")
+    if not line.startswith(DASH) or name != key.name:
         return False
     try:
         value = base64.b64decode(encoded, validate=True)
-        if value[:_ID_BYTES] != key.key_id:
+        if value[:ID_BYTES] != key.key_id:
             return False
-        Ed25519PublicKey.from_public_bytes(key.public_key).verify(value[_ID_BYTES:], body.encode())
+        Ed25519PublicKey.from_public_bytes(key.public_key).verify(value[ID_BYTES:], body.encode())
     except (ValueError, binascii.Error, InvalidSignature):
         return False
     return True

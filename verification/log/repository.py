@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, text, tuple_
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from foundation.tables import audit_log
-from verification.tables import log_checkpoints, log_leaves, log_tiles
+from verification.log.cosignatures import Cosignature
+from verification.tables import log_checkpoints, log_cosignatures, log_leaves, log_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -119,5 +120,33 @@ class LogRepository:
         """Store a checkpoint; the first of a size stays."""
         statement = insert(log_checkpoints).values(
             tree_size=checkpoint.size, root_hash=checkpoint.root, note=checkpoint.note, signed_at=signed_at
+        )
+        await self.connection.execute(statement.on_conflict_do_nothing())
+
+    async def witnessed_checkpoint(self) -> StoredCheckpoint | None:
+        """Return the largest checkpoint that any witness cosigned."""
+        largest = select(func.max(log_cosignatures.c.tree_size)).scalar_subquery()
+        row = (
+            await self.connection.execute(select(log_checkpoints).where(log_checkpoints.c.tree_size == largest))
+        ).one_or_none()
+        return None if row is None else StoredCheckpoint(row.tree_size, bytes(row.root_hash), row.note)
+
+    async def cosignatures(self, size: int) -> list[Cosignature]:
+        """Return the cosignatures of the checkpoint of this size, by witness."""
+        chosen = log_cosignatures.c.tree_size == size
+        statement = select(log_cosignatures).where(chosen).order_by(log_cosignatures.c.witness)
+        return [Cosignature(row.witness, row.line, row.signed_at) for row in await self.connection.execute(statement)]
+
+    async def last_seen(self) -> dict[str, tuple[int, datetime]]:
+        """Return each witness's largest cosigned size, and when it signed that."""
+        table = log_cosignatures
+        statement = select(table.c.witness, table.c.tree_size, table.c.signed_at).ext(distinct_on(table.c.witness))
+        rows = await self.connection.execute(statement.order_by(table.c.witness, table.c.tree_size.desc()))
+        return {row.witness: (row.tree_size, row.signed_at) for row in rows}
+
+    async def store_cosignature(self, size: int, cosignature: Cosignature) -> None:
+        """Store a witness's cosignature; its first of a size stays."""
+        statement = insert(log_cosignatures).values(
+            tree_size=size, witness=cosignature.witness, line=cosignature.line, signed_at=cosignature.signed_at
         )
         await self.connection.execute(statement.on_conflict_do_nothing())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,7 +30,7 @@ from verification.log.notes import Checkpoint, NoteKey, signature_line, signed_n
 from verification.log.repository import LogRepository, StoredCheckpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from foundation.clock import Clock
     from foundation.database import Database
@@ -125,12 +125,21 @@ class TransparencyLog:
         return self._note_key(await self._keys.active(KeyPurpose.CHECKPOINT))
 
     async def checkpoint(self) -> StoredCheckpoint:
-        """Return the latest checkpoint; raises NotFound before the first."""
+        """Return the latest checkpoint with the cosignatures it has; raises NotFound before the first."""
+        return await self._found(LogRepository.latest_checkpoint)
+
+    async def witnessed_checkpoint(self) -> StoredCheckpoint:
+        """Return the largest checkpoint that a witness cosigned; raises NotFound before the first."""
+        return await self._found(LogRepository.witnessed_checkpoint)
+
+    async def _found(self, find: Callable[[LogRepository], Awaitable[StoredCheckpoint | None]]) -> StoredCheckpoint:
         async with self._database.read() as connection:
-            latest = await LogRepository(connection).latest_checkpoint()
-        if latest is None:
-            raise NotFound("Nothing is in the log yet.")
-        return latest
+            repository = LogRepository(connection)
+            found = await find(repository)
+            lines = [] if found is None else [one.line for one in await repository.cosignatures(found.size)]
+        if found is None:
+            raise NotFound("No such checkpoint is in the log yet.")
+        return replace(found, note=found.note + "".join(lines))
 
     async def latest_tree(self) -> tuple[int, bytes] | None:
         """Return size and root of the latest checkpoint, at most two seconds old; None before the first."""

@@ -29,7 +29,7 @@ from verification.status.encoding import (
     pack,
     signature_structure,
 )
-from verification.tables import status_lists
+from verification.tables import status_lists, status_looks
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -76,7 +76,6 @@ class StatusPublisher:
         self._keys = keys
         self._statuses = statuses
         self._base_url = base_url
-        self._looked_at: datetime | None = None
 
     def address(self, status_list: int) -> str:
         """Return where a list is published; its `sub`."""
@@ -85,11 +84,12 @@ class StatusPublisher:
     async def publish_changes(self) -> None:
         """Sign and store every list that changed or grows old.
 
-        The first look of a process goes through all lists, each later one through those in which
-        something happened since the last and a few of the oldest.
+        The first look of all goes through every list, each later one, by whichever worker, through
+        those in which something happened since the last and a few of the oldest.
         """
-        now, since = self._clock.now(), self._looked_at
+        now = self._clock.now()
         async with self._database.read() as connection:
+            since: datetime | None = (await connection.execute(select(status_looks.c.looked_at))).scalar_one_or_none()
             sizes = await self._statuses.lists(connection)
             rows = (await connection.execute(select(*_LOOK).order_by(status_lists.c.issued_at))).all()
             touched = sizes if since is None else await self._statuses.touched(connection, since - LATE_COMMITS)
@@ -98,7 +98,12 @@ class StatusPublisher:
         old = [row.status_list for row in rows if now - row.issued_at >= RENEW_AFTER and row.status_list in sizes]
         for number in dict.fromkeys((*changed, *old[:RENEWED_AT_A_TIME])):
             await self._look(number, sizes[number], known.get(number), now)
-        self._looked_at = now
+        looked = insert(status_looks).values(only=True, looked_at=now)
+        further = looked.on_conflict_do_update(
+            index_elements=[status_looks.c.only], set_={"looked_at": now}, where=status_looks.c.looked_at < now
+        )
+        async with self._database.transaction() as connection:
+            await connection.execute(further)
 
     async def _look(self, number: int, size: int, row: Row[Any, Any, Any] | None, now: datetime) -> None:
         """Publish a list unless it stands published as it is."""
