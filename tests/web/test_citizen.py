@@ -32,7 +32,7 @@ async def register(page: Page, city: City) -> str:
     name = f"citizen{uuid.uuid4().hex[:10]}"
     await page.goto(f"{city.url}/register")
     await page.get_by_label("用户名").fill(name)
-    await page.get_by_label("密码", exact=True).fill(PASSWORD)
+    await page.locator("#password").fill(PASSWORD)
     await page.get_by_label("再输一遍密码").fill(PASSWORD)
     await page.get_by_role("button", name="注册", exact=True).click()
     await expect(page.get_by_role("heading", name="还差一步：实名认证")).to_be_visible()

@@ -48,7 +48,9 @@ async def test_another_device_is_signed_out_from_here(context: BrowserContext, b
     await elsewhere.get_by_role("button", name="登录", exact=True).click()
     await expect(elsewhere.get_by_role("heading", name="还差一步：实名认证")).to_be_visible()
 
-    await page.goto(f"{city.url}/security")
+    await page.goto(f"{city.url}/home")
+    await expect(page.get_by_text("有一台新设备登录了您的账号")).to_be_visible()
+    await page.goto(f"{city.url}/devices")
     await page.get_by_role("button", name="让它退出").click()
     await expect(page.get_by_role("button", name="让它退出")).to_have_count(0)
     await elsewhere.goto(f"{city.url}/home")

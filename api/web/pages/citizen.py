@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from api.context import services_of
 from api.dependencies import principal_of
+from api.web.notices import ShownNotice
 from api.web.notices import shown as shown_notices
 from api.web.pages.security import own_principal
 from api.web.rendering import page, see_other
@@ -35,9 +36,15 @@ async def home(request: Request) -> Response:
         "licences": await services.licences.of_holder(principal) if proven else (),
         "accesses": await services.licences.accesses(principal, limit=5) if proven else (),
         "tasks": await tasks_of(request),
-        "notices": [notice for notice in shown_notices(found) if notice.unread][:MOST_NOTICES],
+        "notices": _latest(shown_notices(found)),
     }
     return await page(request, "home.html", shown)
+
+
+def _latest(found: list[ShownNotice]) -> list[ShownNotice]:
+    """Return the newest unread notice of each kind, a few of them."""
+    unread = {notice.words.text: notice for notice in reversed(found) if notice.unread}
+    return sorted(unread.values(), key=lambda notice: notice.at, reverse=True)[:MOST_NOTICES]
 
 
 async def _who(request: Request, principal: Principal) -> dict[str, Any]:
@@ -121,6 +128,7 @@ async def me(request: Request) -> Response:
         "name": None,
         "number": None,
         "evidence": await services.real_name.evidence(principal),
+        "policy": services.people.policy,
     }
     if person:
         shown["name"] = person.name if full else masked_name(person.name)

@@ -57,7 +57,7 @@ async def _mandates(request: Request, errors: Wrong | None = None) -> Response:
         "held": held,
         "uses": (await services.people.mandates.uses(principal))[:50],
         "matters": {matter.matter_code: matter.name for matter in await services.directory.matters()},
-        "types": await _types(request),
+        "types": await type_names(request),
         "person_id": principal.person_id,
         "enterprise": principal.kind is PrincipalKind.ENTERPRISE,
         "errors": errors or {},
@@ -65,7 +65,8 @@ async def _mandates(request: Request, errors: Wrong | None = None) -> Response:
     return await page(request, "mandates.html", shown)
 
 
-async def _types(request: Request) -> dict[str, str]:
+async def type_names(request: Request) -> dict[str, str]:
+    """Return the names of licence types by code."""
     return {item.code: item.name for item in await services_of(request).catalogue.types()}
 
 
@@ -91,8 +92,8 @@ async def _form(
         "parent": parent,
         "action": f"/mandates/{parent.mandate_id}/delegate" if parent else "/mandates/new",
         "periods": PERIODS,
-        "matters": _within(matters, parent.terms.matters if parent else (ANY,)),
-        "types": _within(await _types(request), parent.terms.licence_types if parent else (ANY,)),
+        "matters": within(matters, parent.terms.matters if parent else (ANY,)),
+        "types": within(await type_names(request), parent.terms.licence_types if parent else (ANY,)),
         "any": ANY,
         "errors": errors or {},
         "values": values or {},
@@ -100,9 +101,11 @@ async def _form(
     return await page(request, "mandate_new.html", shown)
 
 
-def _within(names: dict[str, str], allowed: tuple[str, ...]) -> dict[str, str]:
-    """Return what may be chosen, by code; `*` is everything, where everything is allowed."""
-    return {ANY: "", **names} if ANY in allowed else {code: names.get(code, code) for code in allowed}
+def within(names: dict[str, str], allowed: tuple[str, ...], *, everything: bool = True) -> dict[str, str]:
+    """Return what may be chosen, by code; `*` is everything, where everything is allowed and may be named at once."""
+    if ANY in allowed:
+        return {ANY: "", **names} if everything else names
+    return {code: names.get(code, code) for code in allowed}
 
 
 @router.post("/mandates/new")

@@ -59,6 +59,15 @@ async def notices(request: Request) -> Response:
     return await page(request, "notices.html", {"notices": shown_notices(found)})
 
 
+@router.post("/notices")
+async def read_notices(request: Request) -> Response:
+    """Take the start page's messages as read."""
+    await checked_form(request)
+    own, principal = services_of(request).people.own_data, await own_principal(request)
+    await own.read_inbox(principal, [notice.notice_id for notice in await own.inbox(principal)])
+    return see_other("/home")
+
+
 @router.get("/accounts")
 async def accounts(request: Request) -> Response:
     """Offer the person's other accounts for merging, and show what is merged."""

@@ -17,7 +17,7 @@ from api.web.rendering import page, say, see_other
 from foundation.errors import TrustServiceError
 from licence_vault import qr
 from licence_vault.model import Purpose
-from licence_vault.shows import CODE_DIGITS, LIFETIME, PREFIX, ShowState
+from licence_vault.shows import CODE_DIGITS, LIFETIME, PREFIX, ShowCode, ShowState
 
 router = APIRouter(include_in_schema=False)
 
@@ -34,6 +34,11 @@ async def offer(request: Request, identifier: str) -> Response:
     """
     await checked_form(request)
     offered = await services_of(request).vault.shows.offer(principal_of(request), [identifier])
+    return code_page(request, offered)
+
+
+def code_page(request: Request, offered: ShowCode) -> Response:
+    """Lead to the page that draws a fresh code, which only this browser can."""
     address = f"/shows/{offered.show_id}"
     response = see_other(address)
     seconds = int(LIFETIME.total_seconds())

@@ -54,6 +54,10 @@ async def _sign_in(request: Request, *, errors: Wrong | None = None, username: s
         "passkey_finish": f"/sign-in/passkey/finish{query}",
         "action": f"/sign-in{query}",
         "ways": {"code": f"/sign-in/code{query}", "qr": f"/sign-in/qr{query}", "recover": f"/recover{query}"},
+        "upstreams": [
+            (with_next(f"/sign-in/with/{source}", following), name)
+            for source, name in services_of(request).provider.upstreams.names()
+        ],
         "messages": services_of(request).people.sms.configured,
         "register": with_next("/register", following),
         "why": why,
