@@ -19,6 +19,7 @@ from foundation.jobs import Worker
 from foundation.notices import Notices
 from foundation.settings import BadSettings
 from hufu.adapters import SealSecondFactors, VaultHolders, VaultMandates, VaultOfficers, VaultRoles
+from hufu.receipt_papers import SealedReceiptPapers
 from idp.oauth.clients import ClientService
 from idp.oauth.department import DepartmentClients
 from idp.oauth.mandates import RegisteredMandates
@@ -27,6 +28,7 @@ from idp.oauth.session_end import GrantsEndWithSession
 from idp.oauth.subjects import AccountSubjects
 from idp.people.assembly import assemble as assemble_people
 from keys.assembly import assemble as assemble_keys
+from keys.receipt_seal import ReceiptSeal
 from licence_vault.assembly import assemble_vault
 from licence_vault.rendition import DocumentFollower
 from signing.assembly import assemble_signing
@@ -182,6 +184,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             types=vault.catalogue,
             cipher=cipher,
             faces=vault.fresh_faces,
+            papers=SealedReceiptPapers(vault.renderer, ReceiptSeal(keys.service, keys.ca, clock), keys.tsa, clock),
         )
         stack.push_async_callback(verification.close)
         services = Services(

@@ -83,6 +83,7 @@ _CA_NAMES = {
     Issuer.INFRASTRUCTURE: "Hufu Infrastructure CA",
 }
 TSA_NAME = "Hufu Timestamp Authority"
+RECEIPT_NAME = "Hufu Verification Receipts"
 
 
 def authority_name(issuer: Issuer, city: str) -> x509.Name:
@@ -122,6 +123,7 @@ PROFILES = {
         CertificateProfile("seal", 3 * 365, frozenset({"content_commitment"}), policies=(NCP_POLICY,)),
         CertificateProfile("person", 3 * 365, frozenset({"content_commitment"}), policies=(NCP_POLICY,)),
         CertificateProfile("officer", 3 * 365, frozenset({"content_commitment"}), policies=(NCP_POLICY,)),
+        CertificateProfile("receipt", 3 * 365, frozenset({"content_commitment"}), policies=(NCP_POLICY,)),
         CertificateProfile(
             "tsa",
             6 * 365,

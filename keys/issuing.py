@@ -53,6 +53,7 @@ ISSUER_OF = {
     "person": Issuer.PERSONS,
     "officer": Issuer.PERSONS,
     "tsa": Issuer.INFRASTRUCTURE,
+    "receipt": Issuer.INFRASTRUCTURE,
     "tls_client": Issuer.INFRASTRUCTURE,
 }
 PURPOSE_OF = {
@@ -61,6 +62,7 @@ PURPOSE_OF = {
     "officer": KeyPurpose.PERSON,
     "tsa": KeyPurpose.TSA,
     "ocsp": KeyPurpose.OCSP,
+    "receipt": KeyPurpose.RECEIPT,
 }
 SIGNING_STATES = LISTING_STATES | {KeyState.PENDING}
 LIST_LIFETIME = timedelta(hours=24)
@@ -87,7 +89,7 @@ def subject_name(subject: SubjectFacts, city: str) -> x509.Name:
                 organisation_name=subject.organisation_name,
                 credit_code=subject.credit_code,
             )
-        case "tsa" | "ocsp":
+        case "tsa" | "ocsp" | "receipt":
             return common_name("CN", city, subject.name)
         case _:
             raise InvalidInput("There is no such certificate profile.", field="profile")

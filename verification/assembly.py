@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from verification.log.service import TransparencyLog
     from verification.log.witness import Witness
     from verification.log.witnesses import Witnesses
-    from verification.ports import FreshFaces, LicenceRecords, LicenceStatuses, LicenceTypes
+    from verification.ports import FreshFaces, LicenceRecords, LicenceStatuses, LicenceTypes, ReceiptPapers
 
     class Licences(LicenceRecords, LicenceStatuses, Protocol):
         """The vault's records with their status values."""
@@ -100,6 +100,7 @@ def assemble_verification(
     types: LicenceTypes | None = None,
     cipher: FieldCipher | None = None,
     faces: FreshFaces | None = None,
+    papers: ReceiptPapers | None = None,
 ) -> Verification:
     """Join the parts; opens nothing. Without the catalogue no packs are built, without a cipher no batches run."""
     del cache
@@ -133,6 +134,7 @@ def assemble_verification(
         cities=trust.cities,
         log=parts.log,
         faces=faces,
+        papers=papers,
     )
     statuses = StatusPublisher(database, clock, keys.service, licences, base_url=settings.issuer)
     packs = None if types is None else PackBuilder(clock, keys, trust, statuses, types, settings.service_id)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from verification.receipt_papers import ReceiptPaper
+
 
 class HolderRecord(Protocol):
     """One holder of a licence; only ever compared, never told."""
@@ -174,3 +176,10 @@ class FreshFaces(Protocol):
 
     async def of(self, connection: AsyncConnection, identifier: str) -> FreshFace | None:
         """Return the face of a licence; None when it cannot be rendered now."""
+
+
+class ReceiptPapers(Protocol):
+    """Sets a receipt as a document with the signed text attached, and seals it; joined by `hufu`."""
+
+    async def make(self, paper: ReceiptPaper) -> bytes:
+        """Return the sealed PDF; raises ServiceUnavailable."""

@@ -107,6 +107,16 @@ def read_receipt(unverified_receipt: str, jwks: dict[str, Any]) -> ReadReceipt:
     return ReadReceipt(claims)
 
 
+def key_id_of(unverified_receipt: str) -> str:
+    """Return the key a receipt calls for; empty when it is none."""
+    header = unverified_receipt.strip().partition(".")[0]
+    try:
+        found = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))
+    except ValueError:
+        return ""
+    return str(found.get("kid", "")) if isinstance(found, dict) else ""
+
+
 def report_on_receipt(receipt: ReadReceipt, now: datetime) -> Report:
     """Return a report that repeats what a genuine receipt says.
 

@@ -19,6 +19,7 @@ from verification.model import Check, Outcome, Reason, Report, Sentence, Subject
 from verification.offline import judge_document_by_code
 from verification.own_documents import is_copy, judge_known_document, judge_rendering, judge_with_record, without_state
 from verification.pdf.attachment import attached_to
+from verification.receipt_papers import judge_receipt_paper, paper_of
 from verification.receipts import (
     TYPE,
     Asker,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from verification.cities import Cities
     from verification.log.service import TransparencyLog
     from verification.pages import Previews
-    from verification.ports import FreshFaces, LicenceRecord, LicenceRecords, LicenceStanding
+    from verification.ports import FreshFaces, LicenceRecord, LicenceRecords, LicenceStanding, ReceiptPapers
     from verification.sandbox import Sandbox
     from verification.trust import TrustSource
 
@@ -78,6 +79,7 @@ class VerificationService:
         cities: Cities | None = None,
         log: TransparencyLog | None = None,
         faces: FreshFaces | None = None,
+        papers: ReceiptPapers | None = None,
     ) -> None:
         """Take the collaborators; nothing is opened."""
         self._database = database
@@ -92,6 +94,7 @@ class VerificationService:
         self._cities = cities
         self._log = log
         self._faces = faces
+        self._papers = papers
 
     async def by_identifier(
         self,
@@ -212,6 +215,7 @@ class VerificationService:
             report = judge_known_document(record, sha256, attached, at=at or now, now=now)
         else:
             judged = await self._sandbox.validate(document, await self._trust.material(), at=at or now)
+            judged = judge_receipt_paper(judged, self._receipts.jwks())
             report = replace(await self._with_record(judged, at, None if record else document), checked_at=now)
         verified = await self._conclude(principal, replace(report, judged_at=at))
         return replace(verified, previews=await self._previews(document, report) if previews else None)
@@ -276,6 +280,20 @@ class VerificationService:
             return report_on_receipt(read_receipt(unverified_receipt, self._receipts.jwks()), now)
         except ForgedReceipt:
             return report_on_forgery(now)
+
+    async def receipt_paper(self, unverified_receipt: str) -> bytes:
+        """Return one of our receipts as a sealed PDF, the signed text attached.
+
+        Raises: InvalidInput for what is no receipt of ours, NotFound where no papers are made, ServiceUnavailable.
+        """
+        if self._papers is None:
+            raise NotFound("This service sets no receipts as documents.")
+        text = "".join(unverified_receipt.split())
+        try:
+            receipt = read_receipt(text, self._receipts.jwks())
+        except ForgedReceipt as error:
+            raise InvalidInput("This is no receipt of this service.", field="receipt") from error
+        return await self._papers.make(paper_of(receipt, text))
 
     async def _conclude(self, principal: Principal, report: Report) -> Verified:
         """Record the verdict, durably, then sign the receipt that quotes the record."""

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from api.context import services_of
 from api.dependencies import principal_of
-from api.schemas.common import Moment, problems
+from api.schemas.common import Moment, binary, problems
 from api.schemas.verification import (
     ETSI_REPORT,
     XML,
@@ -25,6 +25,8 @@ from api.strict import StrictRoute
 from verification.etsi_report import etsi_report
 from verification.service import Verified
 
+PDF = "application/pdf"
+RECEIPT_PDF = binary(PDF, "The receipt on paper, sealed (PAdES), the signed text attached.")
 router = APIRouter(route_class=StrictRoute, tags=["verification"])
 
 
@@ -101,6 +103,19 @@ async def by_receipt(request: Request, body: ByReceipt) -> Response:
     report = await services_of(request).verification.by_receipt(body.receipt)
     request.app.state.metrics.verdict("receipt", report.verdict.value)
     return Response(orjson.dumps(report.to_json()), media_type="application/json")
+
+
+@router.post(
+    "/api/v1/verifications/receipt/document",
+    summary="A receipt as a sealed PDF",
+    response_class=Response,
+    responses={**RECEIPT_PDF, **problems(400, 401, 403, 404, 413, 422, 429, 503)},
+)
+async def receipt_document(request: Request, body: ByReceipt) -> Response:
+    """Set one of our receipts as a document that anybody can verify later, here or with `hufu verify`."""
+    pdf = await services_of(request).verification.receipt_paper(body.receipt)
+    headers = {"content-disposition": 'attachment; filename="receipt.pdf"', "cache-control": "no-store"}
+    return Response(pdf, media_type=PDF, headers=headers)
 
 
 def _answer(request: Request, way: str, verified: Verified, more: dict[str, Any] | None = None) -> Response:

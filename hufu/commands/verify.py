@@ -19,6 +19,7 @@ from verification.model import Outcome, Verdict
 from verification.offline import judge_code_offline, judge_document_offline, judge_receipt_offline
 from verification.own_documents import without_state
 from verification.packs import BadPack, read_pack
+from verification.receipt_papers import judge_receipt_paper
 from verification.revocation import judge_with_fetching
 from verification.sandbox import Sandbox
 
@@ -102,7 +103,8 @@ async def _by_anchors(document: bytes, anchors: Path, at: datetime) -> Report:
     sandbox = Sandbox(workers=1)
     outbound = OutboundClient(("127.0.0.0/8", "::1/128"))
     try:
-        return without_state(await judge_with_fetching(sandbox, document, material, outbound, at=at))
+        judged = await judge_with_fetching(sandbox, document, material, outbound, at=at)
+        return without_state(judge_receipt_paper(judged))
     finally:
         await sandbox.close()
         await outbound.close()
@@ -120,7 +122,7 @@ async def _by_pack(document: bytes, arguments: argparse.Namespace, at: datetime)
     try:
         if document.startswith(_PICTURES):
             return judge_code_offline(await sandbox.code_in_picture(document) or "", pack, at=at)
-        report = await sandbox.validate(document, pack.material, at=at)
+        report = judge_receipt_paper(await sandbox.validate(document, pack.material, at=at), dict(pack.receipt_jwks))
         return judge_document_offline(report, report.code_text, pack, at=at)
     finally:
         await sandbox.close()
@@ -139,7 +141,7 @@ def _open_pack(path: Path, key: str | None) -> OfflinePack:
 
 
 def _write_report(report: Report, path: Path) -> None:
-    if report.subject.kind != "pdf":
+    if report.indication is None or not report.subject.sha256_hex:
         raise WrongUsage("--report is for PDFs")
     try:
         path.write_bytes(etsi_report(report))

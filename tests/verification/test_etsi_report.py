@@ -123,10 +123,8 @@ def test_a_long_term_seal_is_reported_with_times_chain_and_objects(pki: Pki, mat
     assert chain is not None
     path = [certificates[str(item.get("VOReference"))] for item in chain]
     assert path == [pki.seal.der, pki.issuing.der, pki.root.der]
-    kinds = [
-        kind.rpartition(":")[2] for kind in texts(root, "v:SignatureValidationObjects/v:ValidationObject/v:ObjectType")
-    ]
-    assert {"signedData", "certificate", "CRL", "timestamp"} == set(kinds)
+    kinds = texts(root, "v:SignatureValidationObjects/v:ValidationObject/v:ObjectType")
+    assert {kind.rpartition(":")[2] for kind in kinds} == {"signedData", "certificate", "CRL", "timestamp"}
     # The document timestamp carries a report of its own.
     nested = "v:SignatureValidationObjects/v:ValidationObject/v:ValidationReport/v:SignatureValidationStatus/"
     assert texts(root, f"{nested}v:MainIndication") == [f"{MAIN}total-passed"]

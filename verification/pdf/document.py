@@ -22,7 +22,7 @@ from verification.pdf.agreement import (
     pdfium_seal_count,
     qpdf_seal_objects,
 )
-from verification.pdf.attachment import attached_licence
+from verification.pdf.attachment import attached_licence, attached_receipt
 from verification.pdf.byte_range import declared_byte_ranges
 from verification.pdf.reader import IndexedReader
 
@@ -93,6 +93,13 @@ class OpenDocument:
         """Return the licence data attached to the file, or None."""
         try:
             return attached_licence(self.pdf)
+        except LIBRARY_ERRORS:
+            return None
+
+    def attached_receipt(self) -> str | None:
+        """Return the receipt attached to the file, or None."""
+        try:
+            return attached_receipt(self.pdf)
         except LIBRARY_ERRORS:
             return None
 

@@ -123,6 +123,7 @@ def _combine(
         sub_indication=sub,
         seals=tuple(verdict.facts for verdict in verdicts),
         attached=opened.attached_licence(),
+        receipt_text=opened.attached_receipt(),
         evidence=tuple(verdict.evidence or SealEvidence(verdict.facts.field_name) for verdict in verdicts),
         revocation_urls=tuple(dict.fromkeys(url for verdict in verdicts for url in verdict.revocation_urls)),
     )

@@ -195,6 +195,7 @@ def _report(fields: dict[str, Any]) -> Report:
         seals=tuple(_seal(item) for item in fields["seals"]),
         attached=_texts(fields["attached"]),
         code_text=None if fields["code_text"] is None else str(fields["code_text"]),
+        receipt_text=None if fields["receipt_text"] is None else str(fields["receipt_text"]),
         revocation_urls=tuple(str(url) for url in fields["revocation_urls"]),
         evidence=tuple(_evidence(item) for item in fields["evidence"]),
     )

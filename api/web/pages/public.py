@@ -113,6 +113,18 @@ async def receipt_file(request: Request) -> Response:
     return Response(text, media_type="application/jose", headers=headers)
 
 
+@router.post("/v/receipt/document")
+async def receipt_document(request: Request) -> Response:
+    """Give the receipt back as a sealed PDF."""
+    form = await public_form(request)
+    try:
+        pdf = await services_of(request).verification.receipt_paper(text_of(form, "receipt", limit=MAX_RECEIPT))
+    except TrustServiceError as error:
+        return await _again(request, {"_form": say(request, told(error).text)})
+    headers = {"content-disposition": 'attachment; filename="receipt.pdf"', "cache-control": "no-store"}
+    return Response(pdf, media_type="application/pdf", headers=headers)
+
+
 async def _judged(request: Request, way: str, values: dict[str, str], judging: Any, *, field: str = "") -> Response:  # noqa: ANN401
     try:
         verified = await judging

@@ -1,0 +1,192 @@
+"""The words of every answer: verdicts, indications and reasons, each with a sentence in Chinese and English."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """The same statement in Chinese and in English."""
+
+    zh: str
+    en: str
+
+
+class Verdict(StrEnum):
+    """The three answers there are."""
+
+    VALID = "VALID"
+    INVALID = "INVALID"
+    UNDETERMINED = "UNDETERMINED"
+
+    @property
+    def sentence(self) -> Sentence:
+        """Return what a page prints in large type."""
+        return _VERDICTS[self]
+
+
+_VERDICTS = {
+    Verdict.VALID: Sentence("有效", "Valid"),
+    Verdict.INVALID: Sentence("无效", "Invalid"),
+    Verdict.UNDETERMINED: Sentence("无法确认", "Cannot be confirmed"),
+}
+
+
+class Indication(StrEnum):
+    """Main status indication of ETSI EN 319 102-1, clause 5.1.3."""
+
+    TOTAL_PASSED = "TOTAL-PASSED"
+    TOTAL_FAILED = "TOTAL-FAILED"
+    INDETERMINATE = "INDETERMINATE"
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return the verdict this indication amounts to."""
+        return {
+            Indication.TOTAL_PASSED: Verdict.VALID,
+            Indication.TOTAL_FAILED: Verdict.INVALID,
+            Indication.INDETERMINATE: Verdict.UNDETERMINED,
+        }[self]
+
+
+class Reason(StrEnum):
+    """Why the verdict is what it is; one word for programs, a sentence for people."""
+
+    ALL_CHECKS_PASSED = "all_checks_passed"
+    # The licence.
+    LICENCE_PENDING = "licence_pending"
+    LICENCE_NOT_YET_VALID = "licence_not_yet_valid"
+    LICENCE_SUSPENDED = "licence_suspended"
+    LICENCE_EXPIRED = "licence_expired"
+    LICENCE_SUPERSEDED = "licence_superseded"
+    LICENCE_CANCELLED = "licence_cancelled"
+    LICENCE_WITHDRAWN = "licence_withdrawn"
+    LICENCE_REVOKED = "licence_revoked"
+    LICENCE_TRANSFERRED = "licence_transferred"
+    LICENCE_ERRONEOUS = "licence_erroneous"
+    COPY_EXPIRED = "copy_expired"
+    LICENCE_NOT_IN_FORCE = "licence_not_in_force"
+    LICENCE_STATE_NOT_CHECKED = "licence_state_not_checked"
+    LICENCE_UNKNOWN = "licence_unknown"
+    LICENCE_OF_ANOTHER_CITY = "licence_of_another_city"
+    HOLDER_DIFFERS = "holder_differs"
+    # The identifier or code as typed or scanned.
+    IDENTIFIER_MALFORMED = "identifier_malformed"
+    CODE_MALFORMED = "code_malformed"
+    CODE_FORGED = "code_forged"
+    CODE_ISSUER_UNKNOWN = "code_issuer_unknown"
+    # The seal and the document.
+    SEAL_FORGED = "seal_forged"
+    DOCUMENT_CHANGED = "document_changed"
+    DOCUMENT_DIFFERS_FROM_RECORD = "document_differs_from_record"
+    PARSERS_DISAGREE = "parsers_disagree"
+    FORMAT_FAILURE = "format_failure"
+    CERTIFICATE_REVOKED = "certificate_revoked"
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_UNTRUSTED = "certificate_untrusted"
+    CERTIFICATE_UNSUITABLE = "certificate_unsuitable"
+    KEY_COMPROMISED = "key_compromised"
+    ALGORITHM_TOO_WEAK = "algorithm_too_weak"
+    REVOCATION_DATA_MISSING = "revocation_data_missing"
+    REVOCATION_NOT_OFFERED = "revocation_not_offered"
+    TIMESTAMP_INVALID = "timestamp_invalid"
+    TIME_UNPROVEN = "time_unproven"
+    DATA_STALE = "data_stale"
+    DATA_MISSING = "data_missing"
+    # Receipts and packs.
+    RECEIPT_FORGED = "receipt_forged"
+    RECEIPT_GENUINE = "receipt_genuine"
+
+    @property
+    def sentence(self) -> Sentence:
+        """Return the reason as one sentence."""
+        return _REASONS[self]
+
+
+_REASONS = {
+    Reason.ALL_CHECKS_PASSED: Sentence("全部核验项目均通过。", "Every check passed."),
+    Reason.LICENCE_PENDING: Sentence("该证照尚未签发生效。", "The licence has not been issued yet."),
+    Reason.LICENCE_NOT_YET_VALID: Sentence(
+        "该证照的有效期尚未开始。", "The licence's period of validity has not begun."
+    ),
+    Reason.LICENCE_SUSPENDED: Sentence("该证照已被暂扣。", "The licence is suspended."),
+    Reason.LICENCE_EXPIRED: Sentence("该证照已超过有效期。", "The licence has expired."),
+    Reason.LICENCE_SUPERSEDED: Sentence("该证照已变更，被新版本替代。", "The licence was replaced by a newer version."),
+    Reason.LICENCE_CANCELLED: Sentence("该证照已注销。", "The licence was cancelled."),
+    Reason.LICENCE_WITHDRAWN: Sentence("该证照已被撤销。", "The licence was withdrawn."),
+    Reason.LICENCE_REVOKED: Sentence("该证照已被吊销。", "The licence was revoked."),
+    Reason.LICENCE_TRANSFERRED: Sentence("该证照已转出。", "The licence was transferred elsewhere."),
+    Reason.LICENCE_ERRONEOUS: Sentence("该证照签发有误，已作废。", "The licence was issued in error and is void."),
+    Reason.LICENCE_STATE_NOT_CHECKED: Sentence(
+        "印章和内容真实完整；证照现状未查，请联网或用离线包再验。",
+        "Seal and content are genuine; the licence's present state was not looked up.",
+    ),
+    Reason.COPY_EXPIRED: Sentence(
+        "该加注件已超过其使用期限。", "The purpose-bound copy is past the date it was made for."
+    ),
+    Reason.LICENCE_NOT_IN_FORCE: Sentence(
+        "该证照已被撤回，不再有效。", "The licence was withdrawn and is no longer in force."
+    ),
+    Reason.LICENCE_UNKNOWN: Sentence("没有这一标识的证照。", "There is no licence with this identifier."),
+    Reason.LICENCE_OF_ANOTHER_CITY: Sentence(
+        "该证照由未接入的其他机构签发，本系统没有其记录。",
+        "The licence was issued by an authority whose records are not held here.",
+    ),
+    Reason.HOLDER_DIFFERS: Sentence(
+        "提供的持证主体信息与证照不一致。", "The holder data supplied differ from the licence."
+    ),
+    Reason.IDENTIFIER_MALFORMED: Sentence(
+        "证照标识不符合规定的格式。", "The licence identifier breaks the rules of its format."
+    ),
+    Reason.CODE_MALFORMED: Sentence("二维码内容无法识别。", "The code cannot be read."),
+    Reason.CODE_FORGED: Sentence(
+        "二维码的签名不正确，系伪造或被篡改。", "The code's signature is wrong: forged or altered."
+    ),
+    Reason.CODE_ISSUER_UNKNOWN: Sentence(
+        "二维码的签发密钥不在信任列表内。", "The key that signed the code is not on the trust list."
+    ),
+    Reason.SEAL_FORGED: Sentence("电子签章不正确，系伪造或被篡改。", "The seal signature is wrong: forged or altered."),
+    Reason.DOCUMENT_CHANGED: Sentence("文件在盖章之后被修改。", "The document was changed after it was sealed."),
+    Reason.DOCUMENT_DIFFERS_FROM_RECORD: Sentence(
+        "文件内容与登记的证照不一致。", "The document differs from the licence on record."
+    ),
+    Reason.PARSERS_DISAGREE: Sentence(
+        "不同的阅读程序会显示不同内容，文件不可信。",
+        "Different readers would show different content; the file cannot be relied on.",
+    ),
+    Reason.FORMAT_FAILURE: Sentence(
+        "文件结构损坏或不合规，无法核验。", "The file's structure is damaged or not conforming."
+    ),
+    Reason.CERTIFICATE_REVOKED: Sentence("盖章证书已被吊销。", "The sealing certificate was revoked."),
+    Reason.CERTIFICATE_EXPIRED: Sentence(
+        "盖章证书不在有效期内。", "The sealing certificate was outside its validity period."
+    ),
+    Reason.CERTIFICATE_UNTRUSTED: Sentence(
+        "盖章证书不能追溯到受信任的机构。", "The sealing certificate does not lead to a trusted authority."
+    ),
+    Reason.CERTIFICATE_UNSUITABLE: Sentence("该证书不得用于盖章。", "The certificate may not be used for sealing."),
+    Reason.KEY_COMPROMISED: Sentence("该密钥已被宣布泄露。", "The key was declared compromised."),
+    Reason.ALGORITHM_TOO_WEAK: Sentence(
+        "使用的密码算法已不再可信。", "The cryptographic algorithm is no longer trusted."
+    ),
+    Reason.REVOCATION_DATA_MISSING: Sentence(
+        "暂时无法取得证书的吊销信息。", "Revocation data for the certificate are not available now."
+    ),
+    Reason.REVOCATION_NOT_OFFERED: Sentence(
+        "印章和内容真实完整；证书未注明吊销查询地址，是否被吊销无从查证。",
+        "Seal and content are genuine; the certificate names no revocation service, so nobody can look it up.",
+    ),
+    Reason.TIMESTAMP_INVALID: Sentence("时间戳不正确。", "The timestamp is wrong."),
+    Reason.TIME_UNPROVEN: Sentence(
+        "无法证明盖章发生在证书失效之前。", "Nothing proves that the seal was applied before its certificate ended."
+    ),
+    Reason.DATA_STALE: Sentence("核验所用的数据已过时。", "The data to check against are out of date."),
+    Reason.DATA_MISSING: Sentence("缺少核验所需的数据。", "Data needed for the check are missing."),
+    Reason.RECEIPT_FORGED: Sentence("回执的签名不正确。", "The receipt's signature is wrong."),
+    Reason.RECEIPT_GENUINE: Sentence(
+        "回执真实，当时的结论是有效；它不说明现在的状态。",
+        "The receipt is genuine and the verdict then was valid; it says nothing of the present.",
+    ),
+}
