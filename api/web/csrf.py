@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 FIELD = "form_token"
-_NEW, _READ = "hufu.form_secret", "hufu.forms"
+_NEW, _READ, _TYPED = "hufu.form_secret", "hufu.forms", "hufu.typed"
 MAX_FIELDS = 120
+MAX_TYPED, MAX_TYPED_CHARS = 20, 500
+_SECRET = re.compile("token|password|code|secret|once|ticket|collector|_id$|act$|answer|response")
 MAX_PASSWORD_CHARS = 500
 
 
@@ -76,6 +79,17 @@ async def public_form(request: Request) -> FormData:
     return form
 
 
+def keep_typed(request: Request, form: FormData) -> None:
+    """Keep what was typed for the error page, so that it can be copied: texts of the person's own, no secrets."""
+    texts = [(name, value) for name, value in form.multi_items() if isinstance(value, str) and value.strip()]
+    request.scope[_TYPED] = [value[:MAX_TYPED_CHARS] for name, value in texts if not _SECRET.search(name)][:MAX_TYPED]
+
+
+def typed_before(request: Request) -> list[str]:
+    """Return what a form held that could not be taken."""
+    return list(request.scope.get(_TYPED, ()))
+
+
 async def close_forms(request: Request) -> None:
     """Close the temporary files of what was uploaded."""
     for form in request.scope.pop(_READ, ()):
@@ -87,6 +101,7 @@ async def checked_form(request: Request) -> FormData:
     form = await public_form(request)
     given = form.get(FIELD)
     if not isinstance(given, str) or not hmac.compare_digest(given.encode(), token(request).encode()):
+        keep_typed(request, form)
         raise ForeignForm("The page was open for too long; load it again and repeat.")
     return form
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from api.context import services_of
 from api.web import sessions
+from api.web.csrf import typed_before
 from api.web.i18n import N_, language_of, translate
 from api.web.rendering import page, see_other, with_next
 from api.web.wrong import error_sentence
@@ -56,6 +57,8 @@ async def error_page(request: Request, status: int, error: TrustServiceError | N
         "heading": translate(HEADINGS.get(status, OTHER), language),
         "sentence": sentence,
         "back": back_address(request),
+        "typed": typed_before(request),
+        "sign_in": with_next("/sign-in", back_address(request)) if isinstance(error, NotAuthenticated) else "",
     }
     return await page(request, "error.html", context, status=status)
 

@@ -9,7 +9,8 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annota
 from api.access import ACCESS, Way
 from api.dependencies import limit_source
 from api.web import sessions
-from api.web.csrf import close_forms
+from api.web.csrf import close_forms, keep_typed, public_form
+from foundation.errors import NotAuthenticated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,7 +20,12 @@ async def page_guard(request: Request) -> AsyncIterator[None]:
     """Apply the route's row before a page's handler, and close what it read after it."""
     access = ACCESS[request.method, request.scope["route"].path]
     if access.way is Way.PAGE:
-        request.state.principal = await sessions.require(request, access.actor)
+        try:
+            request.state.principal = await sessions.require(request, access.actor)
+        except NotAuthenticated:
+            if request.method == "POST":
+                keep_typed(request, await public_form(request))
+            raise
     elif access.per_minute:
         await limit_source(request, access)
     try:

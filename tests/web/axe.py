@@ -17,7 +17,8 @@ RUN = """async () => {
     runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     resultTypes: ["violations"],
   });
-  return found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);
+  const told = (node) => `${node.target} ${node.any[0]?.message ?? ""} ${node.html.slice(0, 120)}`;
+  return found.violations.map((one) => `${one.id}: ${one.nodes.map(told).join(" | ")}`);
 }"""
 WIDE = "document.documentElement.scrollWidth - innerWidth"
 

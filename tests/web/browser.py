@@ -59,8 +59,8 @@ class Complaints:
         page.on("console", lambda message: self._note(page, message.type, message.text))
 
     def _note(self, page: Page, kind: str, text: str) -> None:
-        # A refused form answers 422 or 429 and shows why; a test that cuts the network means it.
-        expected = ("status of 422", "status of 429", "ERR_INTERNET_DISCONNECTED")
+        # A refused form answers 401, 422 or 429 and shows why; a test that cuts the network means it.
+        expected = ("status of 401", "status of 422", "status of 429", "ERR_INTERNET_DISCONNECTED")
         if kind == "error" and not any(part in text for part in expected):
             self.found.append(f"{page.url}: {text}")
 

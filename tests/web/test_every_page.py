@@ -86,6 +86,11 @@ async def checked(page: Page, city: City, axe: str, paths: tuple[str, ...]) -> d
     return {path: wrong for path, wrong in found.items() if wrong}
 
 
+def said(found: dict[str, list[str]]) -> str:
+    """Return the complaints as lines, which a failing test shows whole."""
+    return "\n".join(f"{path}: {line}" for path, lines in found.items() for line in lines)
+
+
 async def sign_in(page: Page, city: City, name: str) -> None:
     await page.goto(f"{city.url}/sign-in")
     await page.locator("#username").fill(name)
@@ -97,7 +102,7 @@ async def sign_in(page: Page, city: City, name: str) -> None:
 @pytest.mark.parametrize("looks", LOOKS, ids=("chinese", "english-large-dark"))
 async def test_pages_before_sign_in_and_their_errors(browser: Browser, city: City, looks: dict[str, str]) -> None:
     axe, page = await script(), await in_looks(browser, city, looks)
-    assert await checked(page, city, axe, PUBLIC) == {}
+    assert said(await checked(page, city, axe, PUBLIC)) == ""
     for path, button in EMPTY_FORMS.items():
         await page.goto(city.url + path)
         await page.evaluate("for (const form of document.forms) form.noValidate = true")
@@ -113,7 +118,7 @@ async def test_pages_of_somebody_with_much(browser: Browser, city: City, looks: 
     axe, page = await script(), await in_looks(browser, city, looks)
     await sign_in(page, city, name)
     licence = f"/licences/{identifier}"
-    assert await checked(page, city, axe, (*OWN, licence, f"{licence}?show=full")) == {}
+    assert said(await checked(page, city, axe, (*OWN, licence, f"{licence}?show=full"))) == ""
     await page.locator(f'form[action="{licence}/show"] button, a[href="{licence}"]').first.click()
     await page.goto(city.url + licence)
     await page.locator(f'form[action="{licence}/show"] button').click()
@@ -128,7 +133,7 @@ async def test_pages_of_somebody_with_nothing(browser: Browser, city: City) -> N
     axe, page = await script(), await in_looks(browser, city, LOOKS[0])
     await register(page, city)
     reached = tuple(path for path in OWN if path not in {"/mandates", "/mandates/new", "/acting", "/accounts"})
-    assert await checked(page, city, axe, reached) == {}
+    assert said(await checked(page, city, axe, reached)) == ""
     await page.context.close()
 
 

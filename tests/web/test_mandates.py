@@ -10,7 +10,7 @@ from playwright.async_api import expect
 
 from foundation.principal import Channel
 from tests.support.real_name_authority import CITIZENS, COMPANIES
-from tests.web.test_citizen import PASSWORD, sign_in_citizen
+from tests.web.test_citizen import PASSWORD, issue_to, sign_in_citizen
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, Page
@@ -63,6 +63,50 @@ async def test_a_mandate_is_given_accepted_and_withdrawn(context: BrowserContext
     await page.reload()
     await page.get_by_role("button", name="收回授权").click()
     await expect(page.get_by_text("已收回")).to_be_visible()
+
+
+async def test_an_agent_passes_on_sees_and_shows_within_the_terms(
+    context: BrowserContext, browser: Browser, city: City
+) -> None:
+    giver, agent, helper = [await proven(city, one) for one in (GIVER, AGENT, CITIZENS[2])]
+    await issue_to(city, GIVER)
+    page = await page_of(context, city, giver)
+    await page.goto(f"{city.url}/mandates/new")
+    await page.get_by_label("对方的用户名").fill(agent)
+    await page.get_by_label("对方的姓名").fill(AGENT.name)
+    await page.get_by_label("最多几次").fill("2")
+    await page.get_by_label("允许对方再托一个人办").check()
+    await page.get_by_role("button", name="发出授权").click()
+    await expect(page.get_by_text("代办人可以再托一个人").first).to_be_visible()
+
+    other = await browser.new_context(locale="zh-CN")
+    elsewhere = await page_of(other, city, agent)
+    await elsewhere.goto(f"{city.url}/mandates")
+    await elsewhere.get_by_role("button", name="同意").first.click()
+    await elsewhere.get_by_role("link", name="转托别人").first.click()
+    await elsewhere.get_by_label("对方的用户名").fill(helper)
+    await elsewhere.get_by_label("对方的姓名").fill(CITIZENS[2].name)
+    await elsewhere.get_by_label("最多几次").fill("3")
+    await elsewhere.get_by_role("button", name="发出授权").click()
+    await expect(elsewhere.get_by_text("转托的内容不能超过原来的授权")).to_be_visible()
+    assert await elsewhere.get_by_label("对方的用户名").input_value() == helper
+    await elsewhere.get_by_label("最多几次").fill("1")
+    await elsewhere.get_by_role("button", name="发出授权").click()
+    await expect(elsewhere.get_by_role("heading", name="授权代办")).to_be_visible()
+
+    await elsewhere.get_by_role("link", name="看委托人的证照").first.click()
+    await elsewhere.get_by_label("哪一种证照").select_option(label="食品经营许可证")
+    await elsewhere.get_by_label("用途").fill("替委托人办理变更登记")
+    await elsewhere.get_by_role("button", name="查看证照，算用一次").click()
+    await expect(elsewhere.get_by_role("heading", name="食品经营许可证").first).to_be_visible()
+    await elsewhere.get_by_role("button", name="替委托人出示给窗口").first.click()
+    await expect(elsewhere.get_by_alt_text("亮证码")).to_be_visible()
+    await other.close()
+
+    await page.goto(f"{city.url}/mandates")
+    await expect(page.get_by_text("用了 1 次，最多 2 次").first).to_be_visible()
+    await page.goto(f"{city.url}/accesses")
+    await expect(page.get_by_text("替委托人办理变更登记").first).to_be_visible()
 
 
 async def test_the_representative_proves_the_enterprise_and_acts_for_it(context: BrowserContext, city: City) -> None:

@@ -142,3 +142,18 @@ async def test_one_time_codes_are_turned_off_with_a_last_one(context: BrowserCon
     await page.get_by_label("6 位动态码或备用码").fill(codes[1])
     await page.get_by_role("button", name="关闭", exact=True).click()
     await expect(page.get_by_text("动态码已关闭。")).to_be_visible()
+
+
+async def test_what_was_typed_is_shown_again_when_the_session_has_ended(context: BrowserContext, city: City) -> None:
+    page = await page_of(context, city, await proven(city, PERSON))
+    await page.goto(f"{city.url}/mandates/new")
+    await page.get_by_label("对方的用户名").fill("some.neighbour")
+    await page.get_by_label("对方的姓名").fill("王小明")
+    await context.clear_cookies(name="hufu-session")
+    await page.get_by_role("button", name="发出授权").click()
+    await expect(page.get_by_text("您刚才填的内容")).to_be_visible()
+    await expect(page.get_by_text("some.neighbour")).to_be_visible()
+    await expect(page.get_by_text("王小明")).to_be_visible()
+    await page.get_by_role("link", name="去登录").click()
+    await expect(page.get_by_role("heading", name="登录", exact=True)).to_be_visible()
+    assert page.url.endswith("next=%2Fmandates%2Fnew")

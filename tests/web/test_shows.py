@@ -38,9 +38,21 @@ async def test_a_window_sees_a_licence_only_after_the_phone_agreed(
     with Image.open(io.BytesIO(picture)) as image:
         code = zxingcpp.read_barcodes(image.convert("L"))[0].text
     assert code.startswith("HUFU-SHOW:")
+    await expect(phone.locator("#left")).to_contain_text("还有 4 分")
+    await phone.reload()
+    await phone.get_by_text("扫不了？把下面的数字报给窗口").click()
+    digits = "".join(await phone.locator(".digits span").all_inner_texts())
+    assert f"HUFU-SHOW:{digits}" == code
+    await pocket.clear_cookies(name="hufu-show")
+    tab = await pocket.new_page()
+    await tab.goto(phone.url)
+    await expect(tab.get_by_role("heading", name="这个码不在这台设备上")).to_be_visible()
+    await tab.goto(f"{city.url}/licences/{identifier}/show")
+    await expect(tab.get_by_role("button", name="出示给窗口")).to_be_visible()
+    await tab.close()
 
     await sign_in(window, city, demo_city.OFFICERS[2], "/desk/check")
-    await window.get_by_label("亮证码").fill(code)
+    await window.get_by_label("亮证码").fill(" ".join(digits[at : at + 4] for at in range(0, len(digits), 4)))
     await window.get_by_label("办理事项").select_option(demo_city.MATTER_FOOD)
     await window.get_by_label("办件号").fill("2026-0131-000042")
     await window.get_by_label("理由").fill("核对经营许可原件")
