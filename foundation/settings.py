@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     level_policy: str = Field(
         "", description="Real-name levels as JSON: levels and days by method, what several sources make; docs/settings."
     )
+    person_anchors: Path | None = Field(
+        None, description="Directory of CA certificates (*.pem) and their revocation lists (*.crl) of natural persons."
+    )
     sms_gateway_url: str = Field("", description="Base address of the SMS gateway; without one no codes are sent.")
     sms_gateway_key: SecretStr = Field(SecretStr(""), description="Shared key for the SMS gateway, base64.")
     outbound_networks: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from foundation.jobs import PeriodicJob
 from idp.people.accounts import AccountService, PersonService
 from idp.people.assisted import AssistedMandates
+from idp.people.certificate_anchors import CertificateAnchors
+from idp.people.certificates import CertificateService
 from idp.people.conflicts import ConflictService
 from idp.people.counter import CounterService
 from idp.people.duplicates import DuplicateService
@@ -42,7 +46,7 @@ if TYPE_CHECKING:
     from foundation.database import Database
     from foundation.directory import Directory
     from foundation.encryption import FieldCipher
-    from foundation.jobs import JobHandler, PeriodicJob
+    from foundation.jobs import JobHandler
     from foundation.notices import Notices
     from foundation.settings import Settings
     from idp.people.proof import LevelPolicy
@@ -68,6 +72,7 @@ class People:
     recovery: RecoveryService
     passkeys: PasskeyService
     qr_sign_in: QrSignIn
+    certificates: CertificateService
     own_data: OwnData
     importing: AccountImport
     conflicts: ConflictService
@@ -89,7 +94,12 @@ class People:
 
     def periodic_jobs(self) -> Mapping[str, PeriodicJob]:
         """Return what a worker repeats."""
-        return self.upkeep.periodic_jobs()
+
+        async def recheck() -> None:
+            await self.certificates.recheck(self.upkeep)
+
+        again = {"people.recheck_certificates": PeriodicJob(recheck, timedelta(minutes=10))}
+        return {**self.upkeep.periodic_jobs(), **again}
 
 
 def assemble(
@@ -153,6 +163,9 @@ def assemble(
         recovery=RecoveryService(tools, gateway, mobile_codes),
         passkeys=PasskeyService(tools, sessions, cache, issuer=settings.issuer, name=name),
         qr_sign_in=QrSignIn(tools, sessions, cache),
+        certificates=CertificateService(
+            tools, sessions, cache, CertificateAnchors(settings.person_anchors), issuer=settings.issuer
+        ),
         own_data=OwnData(tools, mobile_codes),
         importing=AccountImport(tools),
         conflicts=ConflictService(tools, officers),

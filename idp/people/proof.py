@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Method(StrEnum):
-    """The six ways to prove a real name."""
+    """The six ways to prove a real name, and the own certificate."""
 
     ID_CARD = "id_card"
     SOCIAL_SECURITY_CARD = "social_security_card"
@@ -21,6 +21,7 @@ class Method(StrEnum):
     TELECOM = "telecom"
     HOUSING_FUND = "housing_fund"
     COUNTER = "counter"
+    CERTIFICATE = "certificate"
 
 
 class Outcome(StrEnum):
@@ -97,6 +98,7 @@ DEFAULT_POLICY = LevelPolicy(
         Method.BANK_CARD: "L2",
         Method.HOUSING_FUND: "L2",
         Method.COUNTER: "L4",
+        Method.CERTIFICATE: "L3",
     },
     lifetimes={
         Method.ID_CARD: 2 * _YEAR,
@@ -105,6 +107,7 @@ DEFAULT_POLICY = LevelPolicy(
         Method.BANK_CARD: 3 * _YEAR,
         Method.HOUSING_FUND: 3 * _YEAR,
         Method.COUNTER: 10 * _YEAR,
+        Method.CERTIFICATE: 3 * _YEAR,
     },
 )
 

@@ -14,6 +14,7 @@ from idp.people.proof_repository import Proofs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 class Asked:
     """One proof under way: for whom, by which method, with what, and the counter it took from.
 
-    Without an account the person has none: somebody verified at a counter who uses no device.
+    Without an account the person has none: somebody verified at a counter who uses no device. What is
+    shown as proof may end earlier than the proof would: a certificate on `valid_until`.
     """
 
     account: Account | None
@@ -36,6 +38,7 @@ class Asked:
     evidence_id: str
     counted: bytes | None = None
     document_type: DocumentType = DocumentType.ID_CARD
+    valid_until: datetime | None = None
 
     @property
     def document_number(self) -> str:
@@ -103,6 +106,8 @@ def _columns(tools: Tools, asked: Asked, answer: GatewayAnswer, person_id: str |
     if answer.outcome is Outcome.MATCH:
         now = tools.clock.now()
         expires_at = now + tools.policy.lifetimes[asked.method]
+        if asked.valid_until is not None:
+            expires_at = min(expires_at, asked.valid_until)
         values |= {"person_id": person_id, "verified_at": now, "expires_at": expires_at}
     return values
 

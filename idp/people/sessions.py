@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 TOUCH_AFTER = timedelta(seconds=60)
 SOURCE_CONTEXT = "sign_in_attempts.source"
 LABEL_LENGTH = 80
-_METHODS = {"pwd": "password", "pop": "passkey", "sms": "mobile_code", "mca": "qr"}
+_METHODS = {"pwd": "password", "pop": "passkey", "sms": "mobile_code", "mca": "qr", "swk": "certificate"}
 REFUSED = "The name or the password is wrong."
 
 

@@ -26,6 +26,7 @@ _RECORD_TYPES = {
     Method.TELECOM: "mobile_network_operator",
     Method.HOUSING_FUND: "housing_fund_register",
     Method.COUNTER: "id_document_seen",
+    Method.CERTIFICATE: "electronic_signature_certificate",
 }
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from api.access import ACCESS, Way, methods_and_paths
 from api.app import build
-from api.examples import CHANGE, ISSUE, REVISE, SCAN, SEARCH
+from api.examples import BATCH, CHANGE, ISSUE, REVISE, SCAN, SEARCH
 from foundation.principal import Channel
 from hufu import demo_city
 from tests.api.documents import blank_pdf
@@ -71,6 +71,14 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/operate/people/workstations"): Row((403,), data={"name": "x"}),
     ("POST", "/operate/people/workstations/{workstation_id}"): Row((403,)),
     ("POST", "/api/v1/document-confirmations"): Row((403,), json={"document_sha256": "0" * 64}),
+    ("POST", "/api/v1/verification-batches"): Row((403,), json=BATCH),
+    ("GET", "/api/v1/verification-batches/{batch_id}"): Row((403, 404)),
+    ("GET", "/api/v1/verification-batches/{batch_id}/results"): Row((403, 404)),
+    ("GET", "/desk/batches"): Row(opened="an empty form"),
+    ("POST", "/desk/batches"): Row(opened="queues the officer's own table"),
+    ("GET", "/desk/batches/{batch_id}"): Row((404,)),
+    ("GET", "/desk/batches/{batch_id}/state"): Row((404,)),
+    ("GET", "/desk/batches/{batch_id}/results"): Row((404,)),
     ("GET", "/api/v1/seals"): Row(opened="lists the caller's own organisation only"),
     ("GET", "/api/v1/seals/{seal_id}/uses"): Row((403, 404)),
     ("POST", "/api/v1/sealed-documents"): Row((403, 404), document=True),
@@ -94,6 +102,8 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/accesses"): Row(opened="shows the session's own person"),
     ("GET", "/licences"): Row(opened="shows the session's own person"),
     ("GET", "/real-name"): Row(opened="a form of the session's own"),
+    ("GET", "/real-name/certificate"): Row(opened="a challenge for the session's own account"),
+    ("POST", "/real-name/certificate"): Row(opened="proves the session's own account"),
     ("GET", "/real-name/{method}"): Row(opened="a form of the session's own"),
     ("POST", "/real-name/{method}"): Row(opened="proves the session's own person"),
     ("POST", "/api/v1/shows"): Row((404, 422), json=SCAN),

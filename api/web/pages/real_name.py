@@ -63,7 +63,11 @@ async def choose(request: Request) -> Response:
     groups = [
         (level, [link for link in links if levels[link[0].method] == level]) for level in ("L4", "L3", "L2", "L1")
     ]
-    shown = {"groups": [group for group in groups if group[1]], "following": following}
+    shown = {
+        "groups": [group for group in groups if group[1]],
+        "following": following,
+        "certificates": services_of(request).people.certificates.offered,
+    }
     return await page(request, "real_name_choose.html", shown)
 
 

@@ -69,6 +69,7 @@ async def test_only_the_person_and_operators_withdraw(people: People, join: Join
         "people.expire_levels",
         "people.follow_policy",
         "people.follow_up_proofs",
+        "people.recheck_certificates",
         "people.tidy",
     }
 
