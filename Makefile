@@ -15,6 +15,7 @@ help:  ## Show this list
 
 install:  ## Create .venv from the hash-pinned lock (the other targets do it when needed)
 	@.ci/environment requirements-dev.txt
+	@.ci/reader
 
 run: install  ## Start everything with a seeded demo city; Ctrl-C stops it (HUFU_PORT, default 8000)
 	@exec $(VENV)/python -m hufu run

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import shutil
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +13,7 @@ from foundation.principal import SYSTEM, Channel
 from tests.idp.oauth.processes import provider_process
 from tests.idp.oauth.serving import hold_ceremony, served
 from tests.idp.oauth.support import registration
+from tests.support import node
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -62,30 +60,9 @@ async def running_provider(settings: Settings, database: Database) -> AsyncItera
 
 async def install_node_peers() -> None:
     """Install the peers as the lock says, once."""
-    if (NODE_FOLDER / "node_modules" / ".package-lock.json").exists():
-        return
-    npm = shutil.which("npm")
-    assert npm, "npm is needed for the unrelated OpenID Connect clients"
-    process = await asyncio.create_subprocess_exec(
-        npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", cwd=NODE_FOLDER, stderr=asyncio.subprocess.PIPE
-    )
-    _, errors = await process.communicate()
-    assert process.returncode == 0, errors.decode()
+    await node.install(NODE_FOLDER)
 
 
 async def play(task: dict[str, Any], script: str = "rp.mjs") -> dict[str, Any]:
     """Let a Node library play the relying party and return what it learned."""
-    node = shutil.which("node")
-    assert node, "Node.js is needed for the unrelated OpenID Connect clients"
-    process = await asyncio.create_subprocess_exec(
-        node,
-        script,
-        cwd=NODE_FOLDER,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, errors = await process.communicate(json.dumps(task).encode())
-    assert process.returncode == 0, errors.decode()
-    learned: dict[str, Any] = json.loads(out)
-    return learned
+    return await node.play(NODE_FOLDER, script, task)

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import base64
+import io
 import zlib
 from typing import TYPE_CHECKING
 
 import pytest
+import zxingcpp
+from PIL import Image
 from playwright.async_api import expect
 
+from api.web.rendering import STATIC
 from foundation.clock import SystemClock
+from tests.support import node
 from tests.support.real_name_authority import CITIZENS
 from tests.web.test_citizen import issue_to
 from verification.offline import judge_code_offline
 from verification.packs import read_pack
 
 if TYPE_CHECKING:
-    from playwright.async_api import BrowserContext, Page
+    from playwright.async_api import BrowserContext, FilePayload, Page
 
     from tests.api.city import City
 
+READER = STATIC / "offline" / "reader"
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -53,9 +59,11 @@ async def test_verdicts_without_a_network_are_those_of_the_service(context: Brow
     assert changed.status_code == 201, changed.text
     await city.application.verification.statuses.publish_changes()
 
+    await node.install(READER)
     page = await context.new_page()
     await page.goto(f"{city.url}/v/offline")
     await expect(page.get_by_text("核验数据已就绪。")).to_be_visible()
+    assert await page.evaluate("'BarcodeDetector' in window") is False
     await page.evaluate("navigator.serviceWorker.ready")
     await page.reload()
     await expect(page.get_by_text("核验数据已就绪。")).to_be_visible()
@@ -71,6 +79,19 @@ async def test_verdicts_without_a_network_are_those_of_the_service(context: Brow
         assert await shown(page, text) == (expected.verdict.value, expected.reason.sentence.zh), text[:80]
     assert (await shown(page, good))[0] == "VALID"
     assert (await shown(page, cases[1]))[0] == "INVALID"
+    # A picture of each, read in the browser: headless Chromium has no reader of its own.
+    for text in cases[:3]:
+        barcode = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode)
+        picture = io.BytesIO()
+        Image.fromarray(barcode.to_image(scale=5)).convert("RGB").rotate(4, expand=True, fillcolor="white").save(
+            picture, "PNG"
+        )
+        await page.evaluate("document.querySelector('#word').textContent = ''")
+        file: FilePayload = {"name": "code.png", "mimeType": "image/png", "buffer": picture.getvalue()}
+        await page.get_by_label("或选一张有二维码的照片").set_input_files(file)
+        await expect(page.locator("#word")).not_to_be_empty()
+        expected = judge_code_offline(text, pack, at=SystemClock().now())
+        assert await page.locator("#why").inner_text() == expected.reason.sentence.zh
     await context.set_offline(offline=False)
 
 

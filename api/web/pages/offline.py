@@ -4,6 +4,7 @@ import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
+from api.middleware import CONTENT_SECURITY_POLICY
 from api.web.i18n import N_
 from api.web.pages.public import ADVICE
 from api.web.rendering import STATIC, page, say
@@ -14,14 +15,23 @@ router = APIRouter(include_in_schema=False)
 NAME = N_("虎符离线核验")
 LONG_TERM = N_("长期")
 SHORT_SECONDS = 300
+READER = "offline/reader/node_modules/zxing-wasm/dist/"
+POLICY = CONTENT_SECURITY_POLICY.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
+"""The reader of codes is WebAssembly of our own origin; no other page may run any."""
+
+
+def _reader() -> str:
+    """Return where the reader of codes is served, empty where it was not installed."""
+    return f"/static/{READER}" if (STATIC / READER / "reader" / "zxing_reader.wasm").exists() else ""
 
 
 @router.get("/v/offline")
 async def offline(request: Request) -> Response:
     """Return the page; it holds nothing of a session, so that a device may keep it."""
-    shown = {"verdicts": list(Verdict), "reasons": list(Reason), "advice": ADVICE}
+    shown = {"verdicts": list(Verdict), "reasons": list(Reason), "advice": ADVICE, "reader": _reader()}
     response = await page(request, "offline.html", shown)
     response.headers["cache-control"] = "no-cache"
+    response.headers["content-security-policy"] = POLICY
     return response
 
 

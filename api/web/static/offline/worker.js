@@ -2,9 +2,17 @@
 const SHELL = "hufu-offline-shell";
 const PARTS = ["/v/offline", "/static/offline/page.js", "/static/offline/judge.js", "/static/offline/format.js", "/static/mark.svg"];
 
-addEventListener("install", (event) => {
-  event.waitUntil(caches.open(SHELL).then((shell) => shell.addAll(PARTS)).then(() => skipWaiting()));
-});
+const READER = ["es/reader/index.js", "es/share.js", "reader/zxing_reader.wasm"].map((part) => `/static/offline/reader/node_modules/zxing-wasm/dist/${part}`);
+
+// The reader of codes is not installed everywhere: the page does without what is not there.
+async function keep() {
+  const shell = await caches.open(SHELL);
+  await shell.addAll(PARTS);
+  await Promise.allSettled(READER.map((part) => shell.add(part)));
+  await skipWaiting();
+}
+
+addEventListener("install", (event) => event.waitUntil(keep()));
 addEventListener("activate", (event) => event.waitUntil(clients.claim()));
 
 async function networkFirst(request) {
