@@ -71,8 +71,9 @@ EMPTY_FORMS = {
 
 async def in_looks(browser: Browser, city: City, looks: dict[str, str]) -> Page:
     """Return a page of a phone with a language, a type size and a colour scheme."""
-    scheme = "dark" if looks["scheme"] == "dark" else "light"
-    context = await browser.new_context(viewport=PHONE, locale="zh-CN", color_scheme=scheme)
+    context = await browser.new_context(
+        viewport=PHONE, locale="zh-CN", color_scheme="dark" if looks["scheme"] == "dark" else "light"
+    )
     chosen = {"hufu-type": looks["type"], "hufu-language": looks["language"]}
     await context.add_cookies([{"name": name, "value": value, "url": city.url} for name, value in chosen.items()])
     return await context.new_page()

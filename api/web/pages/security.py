@@ -98,7 +98,11 @@ async def begin_totp(request: Request) -> Response:
 async def _totp(request: Request, errors: Wrong | None = None) -> Response:
     enrolment = await services_of(request).second_factors.begin_totp(await own_principal(request))
     picture = base64.b64encode(qr.picture_png(enrolment.provisioning_uri)).decode()
-    shown = {"picture": f"data:image/png;base64,{picture}", "secret": enrolment.secret_base32, "errors": errors or {}}
+    shown: dict[str, Any] = {
+        "picture": f"data:image/png;base64,{picture}",
+        "secret": enrolment.secret_base32,
+        "errors": errors or {},
+    }
     return await page(request, "totp.html", shown)
 
 

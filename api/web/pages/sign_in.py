@@ -138,7 +138,7 @@ async def second_factor_page(request: Request) -> Response:
 
 async def _second_factor(request: Request, errors: Wrong | None = None) -> Response:
     following = following_of(request)
-    shown = {
+    shown: dict[str, Any] = {
         "action": with_next("/second-factor", following),
         "other": with_next("/sign-in", following),
         "errors": errors or {},
