@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from foundation.errors import ServiceUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
 _COUNT = """
 local n = redis.call('INCR', KEYS[1])
@@ -23,8 +23,19 @@ if n == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return n
 """
 
+_TAKE = """
+for place, key in ipairs(KEYS) do
+  local n = redis.call('INCR', key)
+  if n == 1 then redis.call('PEXPIRE', key, ARGV[1]) end
+  if n > tonumber(ARGV[1 + place]) then return place end
+end
+return 0
+"""
+
 _UNCOUNT = """
-if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('DECR', KEYS[1]) end
+for _, key in ipairs(KEYS) do
+  if redis.call('EXISTS', key) == 1 then redis.call('DECR', key) end
+end
 return 0
 """
 
@@ -76,10 +87,18 @@ class Cache:
         async with _reachable():
             return int(await self._redis.eval(_COUNT, 1, self.key(name), str(int(window_seconds * 1000))))
 
-    async def uncount(self, name: str) -> None:
-        """Take one off a counter that still runs; its expiry stays."""
+    async def take_places(self, limits: Mapping[str, int], *, window_seconds: float) -> str | None:
+        """Count one in each counter in turn, in one round trip, up to the first beyond its limit; return that one."""
+        names = tuple(limits)
+        arguments = (str(int(window_seconds * 1000)), *(str(limit) for limit in limits.values()))
         async with _reachable():
-            await self._redis.eval(_UNCOUNT, 1, self.key(name))
+            place = int(await self._redis.eval(_TAKE, len(names), *map(self.key, names), *arguments))
+        return names[place - 1] if place else None
+
+    async def uncount(self, *names: str) -> None:
+        """Take one off each counter that still runs; its expiry stays."""
+        async with _reachable():
+            await self._redis.eval(_UNCOUNT, len(names), *map(self.key, names))
 
     async def seconds_left(self, name: str) -> int:
         """Return how long a value or counter still lives, at least 1."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, select, update
 
 from foundation.ids import new_id
+from foundation.statements import Statement
 from foundation.tables import notices
 
 if TYPE_CHECKING:
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
     from foundation.clock import Clock
     from foundation.encryption import FieldCipher
+    from foundation.statements import StatementTransaction
 
 PARAMETERS_CONTEXT = "notices.parameters"
+_APPEND = Statement(insert(notices), columns=("notice_id", "account_id", "kind", "parameters", "created_at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +52,25 @@ class Notices:
 
     async def send(self, connection: AsyncConnection, account_id: str, kind: str, parameters: Mapping[str, Any]) -> str:
         """Put a notice of `kind`, in `package.event` form, in an inbox; return its id."""
-        notice_id = new_id("ntc")
+        row = self._row(account_id, kind, parameters)
+        await connection.execute(insert(notices).values(row))
+        return str(row["notice_id"])
+
+    async def append(
+        self, transaction: StatementTransaction, account_id: str, kind: str, parameters: Mapping[str, Any]
+    ) -> None:
+        """Put a notice in an inbox within a transaction over compiled statements."""
+        await transaction.fetch_one(_APPEND, **self._row(account_id, kind, parameters))
+
+    def _row(self, account_id: str, kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         encoded = json.dumps(dict(parameters), ensure_ascii=False)
-        await connection.execute(
-            insert(notices).values(
-                notice_id=notice_id,
-                account_id=account_id,
-                kind=kind,
-                parameters=self._cipher.encrypt(encoded, PARAMETERS_CONTEXT),
-                created_at=self._clock.now(),
-            )
-        )
-        return notice_id
+        return {
+            "notice_id": new_id("ntc"),
+            "account_id": account_id,
+            "kind": kind,
+            "parameters": self._cipher.encrypt(encoded, PARAMETERS_CONTEXT),
+            "created_at": self._clock.now(),
+        }
 
     async def of_account(self, connection: AsyncConnection, account_id: str, *, limit: int = 50) -> tuple[Notice, ...]:
         """Return an account's newest notices, newest first."""

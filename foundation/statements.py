@@ -115,15 +115,20 @@ class StatementPool:
         NOTE: nothing but statements belongs into the block: an OSError of another making would be taken
         for the server's.
         """
+        refused: Exception | None = None
         async with self._connection() as connection:
             await connection.execute("BEGIN")
             try:
                 yield StatementTransaction(connection)
-            except Exception:
-                if not connection.is_closed():
-                    await connection.execute("ROLLBACK")
-                raise
-            await connection.execute("COMMIT")
+            except Exception as error:
+                if isinstance(error, UNREACHABLE) or connection.is_closed():
+                    raise
+                await connection.execute("ROLLBACK")
+                refused = error
+            else:
+                await connection.execute("COMMIT")
+        if refused is not None:  # rolled back: the connection is at rest, and stays
+            raise refused
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection[Record]]:

@@ -98,22 +98,6 @@ class Accounts:
         )
         return (await self._connection.execute(statement)).rowcount == 1
 
-    async def signed_in(
-        self, account_id: str, replace_hash: tuple[str | None, str | None] | None, now: datetime
-    ) -> bool:
-        """Note a sign-in if the account is active and, for a password, its hash is still the one checked.
-
-        `replace_hash` is that hash and, when it was outdated, the new one to store.
-        """
-        statement = update(accounts).where(accounts.c.account_id == account_id, accounts.c.state == AccountState.ACTIVE)
-        values: dict[str, Any] = {"last_sign_in_at": now}
-        if replace_hash is not None:
-            checked, fresh = replace_hash
-            statement = statement.where(accounts.c.password_hash.is_not_distinct_from(checked))
-            if fresh is not None:
-                values["password_hash"] = fresh
-        return (await self._connection.execute(statement.values(values))).rowcount == 1
-
     async def link(self, account_id: str, person_id: str, now: datetime) -> bool:
         """Attach an account to a person unless it belongs to somebody else."""
         statement = (
@@ -154,7 +138,7 @@ class Accounts:
 
     def mobile_index(self, mobile: str) -> bytes:
         """Return the blind index a mobile number is looked up by."""
-        return self._cipher.blind_index(mobile, _MOBILE)
+        return mobile_index(self._cipher, mobile)
 
     def _account(self, row: Row[Any]) -> Account:
         return Account(
@@ -265,6 +249,11 @@ class Persons:
 
     def _person(self, row: Row[Any]) -> Person:
         return person_of(row, self._cipher)
+
+
+def mobile_index(cipher: FieldCipher, mobile: str) -> bytes:
+    """Return the blind index a mobile number is looked up by."""
+    return cipher.blind_index(mobile, _MOBILE)
 
 
 def mobile_of(row: Row[Any] | Record, cipher: FieldCipher) -> str | None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import DateTime, and_, bindparam, false, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 
-from foundation.ids import new_id
 from foundation.statements import Statement
 from idp.people.account import AccountState
 from idp.people.tables import (
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
 PENDING, OPEN = "pending", "open"
 
-_SESSION = (
+SESSION = (
     select(
         sessions,
         accounts.c.kind,
@@ -58,7 +56,7 @@ _SESSION = (
 
 
 BY_SECRET = Statement(
-    _SESSION.where(
+    SESSION.where(
         sessions.c.secret_hash == bindparam("secret_hash"),
         sessions.c.expires_at > bindparam("now", type_=DateTime(timezone=True)),
     )
@@ -77,15 +75,9 @@ class Sessions:
         """Take the caller's connection; the caller commits."""
         self._connection = connection
 
-    async def add(self, values: Mapping[str, Any]) -> str:
-        """Insert a session and return its id."""
-        session_id = new_id("ses")
-        await self._connection.execute(insert(sessions).values(session_id=session_id, **values))
-        return session_id
-
     async def by_id(self, session_id: str, now: datetime) -> Row[Any] | None:
         """Return the live row of a session id with its account, person and officer."""
-        statement = _SESSION.where(sessions.c.session_id == session_id, sessions.c.expires_at > now)
+        statement = SESSION.where(sessions.c.session_id == session_id, sessions.c.expires_at > now)
         return (await self._connection.execute(statement)).first()
 
     async def account_of(self, session_id: str) -> str | None:
@@ -160,35 +152,10 @@ class Sessions:
         )
         return (await self._connection.execute(statement)).scalar_one_or_none()
 
-    async def remember_device(self, account_id: str, secret_hash: bytes, label: str, now: datetime) -> str:
-        """Insert the device or note its use, and return its id."""
-        statement = (
-            upsert(devices)
-            .values(
-                device_id=new_id("dev"),
-                account_id=account_id,
-                secret_hash=secret_hash,
-                label=label,
-                first_seen_at=now,
-                last_seen_at=now,
-            )
-            .on_conflict_do_update(
-                index_elements=[devices.c.account_id, devices.c.secret_hash],
-                set_={"last_seen_at": now, "forgotten_at": None},
-            )
-            .returning(devices.c.device_id)
-        )
-        return str((await self._connection.execute(statement)).scalar_one())
-
     async def forget_device(self, session_id: str, now: datetime) -> None:
         """Make the device of a session a stranger to its account."""
         device = select(sessions.c.device_id).where(sessions.c.session_id == session_id).scalar_subquery()
         await self._connection.execute(update(devices).where(devices.c.device_id == device).values(forgotten_at=now))
-
-    async def has_devices(self, account_id: str) -> bool:
-        """Tell whether any device ever signed in to the account."""
-        statement = select(devices.c.device_id).where(devices.c.account_id == account_id).limit(1)
-        return (await self._connection.execute(statement)).first() is not None
 
     async def note_attempt(self, values: Mapping[str, Any]) -> None:
         """Append one attempt to the sign-in history."""

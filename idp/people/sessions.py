@@ -12,15 +12,15 @@ from foundation.errors import NotFound
 from foundation.ids import new_secret
 from foundation.principal import ANONYMOUS, Channel
 from idp.people.account import AccountKind, AccountState
-from idp.people.account_repository import Accounts
+from idp.people.account_repository import mobile_index
 from idp.people.claim_statements import ClaimReads
 from idp.people.duplicates import merged_with
 from idp.people.errors import AccountClosed, SecondFactorRefused, SignInRefused
 from idp.people.legal_person_repository import LegalPersons
 from idp.people.proof import NO_LEVEL, level_at
-from idp.people.second_factor_repository import SecondFactors
 from idp.people.session import LIMITS, Arrival, Session, secret_hash
 from idp.people.session_repository import BY_SECRET, OPEN, PENDING, TOUCH, Sessions
+from idp.people.sign_in_statements import BY_ACCOUNT, BY_ID, BY_NAME, note_sign_in, open_session
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -69,10 +69,13 @@ class SessionService:
             AccountClosed (only when the password was right).
         """
         name = unicodedata.normalize("NFKC", unverified_username).strip().casefold()[:64]
-        async with self._tools.database.read() as connection:
-            row = await Accounts(connection, self._tools.cipher).sign_in_row(name)
-            account_id = None if row is None else str(row.account_id)
-            known = await Sessions(connection).device(account_id, secret_hash(device_secret or ""))
+        row = await self._tools.database.fetch_one(
+            BY_NAME,
+            name=name,
+            mobile_index=mobile_index(self._tools.cipher, name),
+            device_hash=secret_hash(device_secret or ""),
+        )
+        account_id, known = (None, None) if row is None else (str(row.account_id), row.known_device_id)
         # The order is the security argument: 1 take a place, 2 hash, 3 record, 4 give the place back.
         arrival = Arrival(source, channel, device_secret if known else None, device_label[:LABEL_LENGTH])
         places = await self._tools.throttle.password(account_id or f"name:{name}", source, device_id=known)
@@ -170,15 +173,14 @@ class SessionService:
 
     async def open_by(self, account_id: str, amr: tuple[str, ...], arrival: Arrival) -> Session:
         """Open a session for an account whose owner was recognised by another credential than a password."""
-        async with self._tools.database.read() as connection:
-            row = await Accounts(connection, self._tools.cipher).row(account_id)
-            known = await Sessions(connection).device(account_id, secret_hash(arrival.device_secret or ""))
+        device = secret_hash(arrival.device_secret or "")
+        row = await self._tools.database.fetch_one(BY_ACCOUNT, the_account_id=account_id, device_hash=device)
         if row is None or row.state != AccountState.ACTIVE:
             raise AccountClosed("This account is suspended or closed; ask at a service hall.")
-        return await self._open(row, amr, arrival if known else arrival.of_stranger(), None)
+        return await self._open(row, amr, arrival if row.known_device_id else arrival.of_stranger(), None)
 
     async def _open(
-        self, row: Row[Any], amr: tuple[str, ...], arrival: Arrival, hashes: tuple[str | None, str | None] | None
+        self, row: Record, amr: tuple[str, ...], arrival: Arrival, hashes: tuple[str | None, str | None] | None
     ) -> Session:
         """Write session, device, history and audit in one transaction.
 
@@ -188,38 +190,34 @@ class SessionService:
         now, secret = self._tools.clock.now(), new_secret()
         device = arrival.device_secret or new_secret()
         account_id, kind = str(row.account_id), AccountKind(row.kind)
-        async with self._tools.database.transaction() as connection:
-            if not await Accounts(connection, self._tools.cipher).signed_in(account_id, hashes, now):
+        async with self._tools.database.statements() as transaction:
+            noted = await note_sign_in(transaction, account_id, hashes, now)
+            if noted is None:
                 raise SignInRefused(REFUSED)
-            repository = Sessions(connection)
-            owed = "mfa" not in amr and await self._owes_second_factor(connection, account_id, kind)
-            stranger = arrival.device_secret is None and await repository.has_devices(account_id)
-            device_id = await repository.remember_device(account_id, secret_hash(device), arrival.device_label, now)
-            session_id = await repository.add(
-                {
-                    "account_id": account_id,
-                    "secret_hash": secret_hash(secret),
-                    "amr": list(amr),
-                    "state": PENDING if owed else OPEN,
-                    "channel": arrival.channel,
-                    "device_id": device_id,
-                    "auth_time": now,
-                    "created_at": now,
-                    "last_seen_at": now,
-                    "expires_at": now + (LIMITS[kind].pending if owed else LIMITS[kind].absolute),
-                }
-            )
-            attempt = self._attempt(
-                account_id, arrival, method=_METHODS.get(amr[0], amr[0]), device_id=device_id, new_device=stranger
-            )
-            await repository.note_attempt({**attempt, "succeeded": True})
-            opened = await self._opened(connection, session_id, now)
+            owed = "mfa" not in amr and (kind is not AccountKind.PERSON or noted.has_totp)
+            stranger = arrival.device_secret is None and noted.has_devices
+            values = {
+                "the_account_id": account_id,
+                "now": now,
+                "until": now + (LIMITS[kind].pending if owed else LIMITS[kind].absolute),
+                "the_secret_hash": secret_hash(secret),
+                "the_amr": list(amr),
+                "the_state": PENDING if owed else OPEN,
+                "the_channel": arrival.channel,
+                "device_hash": secret_hash(device),
+                "device_label": arrival.device_label,
+                "the_method": _METHODS.get(amr[0], amr[0]),
+                "the_source": self._tools.cipher.encrypt(arrival.source, SOURCE_CONTEXT),
+                "stranger": stranger,
+            }
+            session_id = await open_session(transaction, values)
+            opened = await self._told(await transaction.fetch_one(BY_ID, the_session_id=session_id, now=now), now)
             session = replace(opened, secret=secret, device_secret=device, new_device=stranger)
             event = AuditEvent("people.sign_in", "session", session_id, {"amr": list(amr), "pending": owed})
-            await self._tools.audit.record(connection, replace(session, pending=False).principal(), event)
+            await self._tools.audit.append(transaction, replace(session, pending=False).principal(), event)
             if stranger:
                 parameters = {"channel": str(arrival.channel), "at": now.isoformat()}
-                await self._tools.notices.send(connection, account_id, "people.new_device", parameters)
+                await self._tools.notices.append(transaction, account_id, "people.new_device", parameters)
         return session
 
     async def _elevate(self, session: Session, unverified_code: str) -> Session:
@@ -250,7 +248,9 @@ class SessionService:
         return finished
 
     async def _opened(self, connection: AsyncConnection, session_id: str, now: datetime) -> Session:
-        row = await Sessions(connection).by_id(session_id, now)
+        return await self._told(await Sessions(connection).by_id(session_id, now), now)
+
+    async def _told(self, row: Row[Any] | Record | None, now: datetime) -> Session:
         if row is None or _left_post(row):
             raise AccountClosed("This account is suspended or closed; ask at a service hall.")
         return await self._session(row, now)
@@ -276,11 +276,6 @@ class SessionService:
             "device_id": device_id,
             "new_device": new_device,
         }
-
-    async def _owes_second_factor(self, connection: AsyncConnection, account_id: str, kind: AccountKind) -> bool:
-        if kind is not AccountKind.PERSON:
-            return True
-        return await SecondFactors(connection, self._tools.cipher).secret(account_id) is not None
 
     async def _resolve(self, session_secret: str) -> Session | None:
         now = self._tools.clock.now()

@@ -13,7 +13,7 @@ owner always has a way in, on a new device too (decision 0056).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from idp.people.errors import MessageJustSent, SignInThrottled
 
@@ -70,8 +70,9 @@ class Throttle:
         else:
             limits[self._key("stranger", f"{account}\0{source}")] = self._policy.per_stranger
             limits[self._key("password", account)] = self._policy.strangers_per_account
-        for key, limit in limits.items():
-            await self._take(key, limit)
+        beyond = await self._cache.take_places(limits, window_seconds=self._policy.window_seconds)
+        if beyond is not None:
+            await self._refuse(beyond)
         return tuple(limits)
 
     async def code(self, account_id: str, purpose: str = "totp") -> tuple[str, ...]:
@@ -101,15 +102,17 @@ class Throttle:
 
     async def give_back(self, places: tuple[str, ...]) -> None:
         """Return the places of an attempt that proved right."""
-        for place in places:
-            await self._cache.uncount(place)
+        await self._cache.uncount(*places)
 
     async def _take(self, key: str, limit: int) -> None:
         if await self._cache.count(key, window_seconds=self._policy.window_seconds) > limit:
-            raise SignInThrottled(
-                "Too many attempts. Wait a while, or use a code to your mobile, a passkey, or a device you know.",
-                retry_after_seconds=await self._cache.seconds_left(key),
-            )
+            await self._refuse(key)
+
+    async def _refuse(self, key: str) -> NoReturn:
+        raise SignInThrottled(
+            "Too many attempts. Wait a while, or use a code to your mobile, a passkey, or a device you know.",
+            retry_after_seconds=await self._cache.seconds_left(key),
+        )
 
     def _key(self, purpose: str, value: str) -> str:
         return f"throttle:{purpose}:{self._cipher.blind_index(value, f'throttle.{purpose}').hex()[:32]}"

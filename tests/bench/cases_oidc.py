@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -39,10 +40,13 @@ async def _code_flow(party: Party) -> Operation:
 
 
 async def _refresh(party: Party) -> Operation:
-    held = [(await party.code_flow(public=True))["refresh_token"]]
+    # Each token is used by one operation at a time: to the peer a second use is theft.
+    held: asyncio.Queue[str] = asyncio.Queue()
+    for _ in range(REFRESH_FAMILIES):
+        held.put_nowait((await party.code_flow(public=True))["refresh_token"])
 
     async def operation() -> int:
-        held[0] = await party.refresh(held[0])
+        held.put_nowait(await party.refresh(await held.get()))
         return 1
 
     return operation
@@ -77,10 +81,12 @@ def _case(provider: Provider, prepare: Prepare) -> Callable[[Bench], AbstractAsy
     return make
 
 
+OPEN_LOOP_SECONDS = 4.0
+REFRESH_FAMILIES = 32
 WORK: tuple[tuple[str, Prepare, int], ...] = (
     ("client credentials", _client_credentials, 8),
     ("code flow", _code_flow, 4),
-    ("refresh", _refresh, 1),
+    ("refresh", _refresh, 8),
     ("introspect", _introspect, 8),
     ("userinfo", _userinfo, 8),
 )
@@ -88,13 +94,20 @@ CASES = tuple(
     case
     for name, prepare, concurrency in WORK
     for case in (
-        Case(f"oidc: {name} (oidc-provider)", _case(peer, prepare), concurrency=concurrency, warm_up=50),
+        Case(
+            f"oidc: {name} (oidc-provider)",
+            _case(peer, prepare),
+            concurrency=concurrency,
+            warm_up=50,
+            open_loop_seconds=OPEN_LOOP_SECONDS,
+        ),
         Case(
             f"oidc: {name}",
             _case(ours, prepare),
             against=f"oidc: {name} (oidc-provider)",
             concurrency=concurrency,
             warm_up=50,
+            open_loop_seconds=OPEN_LOOP_SECONDS,
         ),
     )
 )

@@ -30,6 +30,8 @@ async def measure(case: Case, bench: Bench) -> Result:
         units, took = await _drive(operation, case.concurrency, began + case.seconds)
         seconds = time.perf_counter() - began
         cpu = sum(map(_cpu, processes)) - cpu
+        if case.open_loop_seconds:
+            took = await _arrivals(operation, 0.7 * len(took) / seconds, case.open_loop_seconds)
         peak = sum(map(_peak, processes))
     took.sort()
     half, most = took[len(took) // 2] * 1000, took[len(took) * 99 // 100] * 1000
@@ -49,6 +51,26 @@ async def _drive(operation: Operation, concurrency: int, until: float) -> tuple[
         return units
 
     return sum(await asyncio.gather(*(one() for _ in range(concurrency)))), took
+
+
+async def _arrivals(operation: Operation, per_second: float, seconds: float) -> list[float]:
+    """Begin operations at a steady rate, whether or not earlier ones have ended, and return how long each took.
+
+    The time counts from when an operation should have begun: a driver that falls behind does not flatter.
+    """
+    took: list[float] = []
+
+    async def one(due: float) -> None:
+        await operation()
+        took.append(time.perf_counter() - due)
+
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for number in range(max(1, int(per_second * seconds))):
+            due = began + number / per_second
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            group.create_task(one(due))
+    return took
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import uvicorn
+import uvloop
 
 from api.app import build
 from foundation.audit import Audit
@@ -127,4 +128,5 @@ async def _main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as `hufu serve` does
+        runner.run(_main())

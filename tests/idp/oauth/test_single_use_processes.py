@@ -130,6 +130,7 @@ async def device_codes(scene: Scene) -> Callable[[], Awaitable[None]]:
 
     async def round_() -> None:
         given = body(await provider.device(kiosk.request(scope="openid offline_access")))
+        await scene.services.cache.client.flushdb()  # nobody types a hundred codes in a quarter of an hour
         question_id = await provider.question_of_code(given["user_code"], scene.chen)
         await provider.answer_question(question_id, scene.chen, approved=True)
         poll = kiosk.request(grant_type=GrantType.DEVICE.value, device_code=given["device_code"])
