@@ -20,6 +20,17 @@ async def test_a_count_starts_anew_after_its_window(cache: Cache) -> None:
     assert await cache.count("tries", window_seconds=0.1) == 1
 
 
+async def test_places_are_taken_up_to_the_first_counter_beyond_its_limit(cache: Cache) -> None:
+    limits = {"source": 30, "device": 10, "after": 10}
+    refused = await asyncio.gather(*(cache.take_places(limits, window_seconds=30) for _ in range(40)))
+    # Thirty pass the first counter, ten of them the second; nobody refused is counted further on.
+    assert (refused.count(None), refused.count("device"), refused.count("source")) == (10, 20, 10)
+    assert await cache.count("after", window_seconds=30) == 11
+    await cache.uncount("source", "after", "never counted")
+    assert await cache.count("source", window_seconds=30) == 40
+    assert await cache.get("never counted") is None
+
+
 async def test_a_value_is_taken_once(cache: Cache) -> None:
     await cache.put("once", b"v", ttl_seconds=30)
     taken = await asyncio.gather(*(cache.take("once") for _ in range(10)))

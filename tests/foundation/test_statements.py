@@ -73,6 +73,20 @@ async def test_statements_of_one_transaction_take_effect_together(database: Data
     assert (await database.fetch(OWN_BACKEND))[0].pid != before
 
 
+async def test_a_refused_transaction_keeps_its_connection(database: Database) -> None:
+    before = (await database.fetch(OWN_BACKEND))[0].pid
+    with pytest.raises(LookupError):
+        await _refuse_in_statements(database)
+    assert (await database.fetch(OWN_BACKEND))[0].pid == before
+    assert await database.fetch_one(READ, object_id="1") is None
+
+
+async def _refuse_in_statements(database: Database) -> None:
+    async with database.statements() as transaction:
+        await transaction.fetch_one(ADD, **ROW)
+        raise LookupError
+
+
 async def test_a_missing_parameter_and_a_wrong_type_are_our_own_errors(database: Database) -> None:
     with pytest.raises(KeyError, match="object_id"):
         await database.fetch(READ)
