@@ -135,7 +135,7 @@ async def _close(request: Request, errors: Wrong | None = None, code_id: str = "
         "account": account,
         "factor": await services.people.own_data.closing_factor(principal),
         "fresh": _fresh(request, principal),
-        "last": given is not None and not await services.people.duplicates.offered(principal),
+        "last": given is not None and not await _has_others(request),
         "mandates": given or 0,
         "sent_to": masked_mobile(account.mobile) if code_id and account.mobile else "",
         "code_id": code_id,
@@ -148,6 +148,12 @@ def _fresh(request: Request, principal: Principal) -> bool:
     """Tell whether both factors were given just now."""
     now = services_of(request).clock.now()
     return "mfa" in principal.amr and principal.auth_time is not None and principal.auth_time + FRESH >= now
+
+
+async def _has_others(request: Request) -> bool:
+    """Tell whether the person has other accounts, merged with this one or not."""
+    principal, duplicates = await own_principal(request), services_of(request).people.duplicates
+    return bool(await duplicates.offered(principal) or await duplicates.merges(principal))
 
 
 async def _mandates_in_force(request: Request) -> int | None:
