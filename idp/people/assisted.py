@@ -16,6 +16,7 @@ from foundation.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from foundation.principal import PrincipalKind
 from idp.people.account import DocumentType
 from idp.people.account_repository import Persons
+from idp.people.counter import at_counter
 from idp.people.counter_repository import CounterChecks
 from idp.people.documents import read_document
 from idp.people.errors import MandateRefused
@@ -81,6 +82,7 @@ class AssistedMandates:
 
         Raises: NotFound, NotPermitted, AuthorityMissing, InvalidInput.
         """
+        principal = at_counter(principal)
         now = self._tools.clock.now()
         terms = terms.checked(now)
         document_type, number = read_document(agent.document_type, agent.document_number, civil_date(now))
@@ -140,6 +142,7 @@ class AssistedMandates:
 
         Raises: NotFound, NotPermitted (the same officer), AuthorityMissing, Conflict.
         """
+        principal = at_counter(principal)
         await self._allowed(principal)
         code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
         async with self._tools.database.transaction() as connection:
@@ -190,6 +193,7 @@ class AssistedMandates:
         with the person; the code names its number. Raises: MandateRefused, NotPermitted,
         AuthorityMissing, InvalidInput, SignInThrottled.
         """
+        principal = at_counter(principal)
         await self._allowed(principal)
         places = await self._tools.throttle.code(principal.subject_id, "paper")
         now = self._tools.clock.now()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from foundation.audit import AuditEvent
 from foundation.clock import civil_date
 from foundation.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from foundation.ids import new_id
-from foundation.principal import PrincipalKind
+from foundation.principal import Channel, PrincipalKind
 from idp.people.account import DocumentType
 from idp.people.account_repository import Accounts, Persons
 from idp.people.counter_repository import CounterChecks
@@ -207,6 +207,7 @@ class CounterService:
         Raises: InvalidInput, NotPermitted, AuthorityMissing, RealNameConflict.
         """
         officer = await self._allowed(principal, workstation_id)
+        principal = at_counter(principal)
         now = self._tools.clock.now()
         elements = _read(visit, civil_date(now))
         outcome = _finding(finding)
@@ -269,6 +270,7 @@ class CounterService:
         Raises: NotFound, NotPermitted (the same officer), AuthorityMissing, Conflict (decided or too late),
             RealNameConflict.
         """
+        principal = at_counter(principal)
         async with self._tools.database.read() as connection:
             row = await CounterChecks(connection, self._tools.cipher).by_id(check_id)
         if row is None or row.organisation_code != principal.organisation_code:
@@ -354,6 +356,11 @@ class CounterService:
         index = Persons(connection, self._tools.cipher).document_index(asked.document_type, asked.document_number)
         if await Officers(connection, self._tools.cipher).document_index(officer.officer_id) == index:
             raise NotPermitted("An officer does not verify himself.")
+
+
+def at_counter(principal: Principal) -> Principal:
+    """Return the officer as everything done at a counter is recorded, whatever browser the desk uses."""
+    return replace(principal, channel=Channel.COUNTER)
 
 
 def _only_operators(principal: Principal) -> None:

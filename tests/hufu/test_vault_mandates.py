@@ -308,7 +308,7 @@ async def test_the_paper_code_opens_the_vault_at_a_window(
         assert read.identifier == licence
     async with database.read() as connection:
         rows = (await connection.execute(select(mandate_uses))).all()
-    assert [row.actor for row in rows] == [officer.audit_name] * 2
+    assert [(row.actor, row.channel) for row in rows] == [(officer.audit_name, "counter")] * 2
     assert all(row.agent_person_id and row.agent_person_id != row.principal_id for row in rows)
     wrong = (
         replace(paper, code="2222-2222-2222"),

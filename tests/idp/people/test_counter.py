@@ -8,14 +8,15 @@ import pytest
 from sqlalchemy import select
 
 from foundation.errors import Conflict, InvalidInput, NotFound, NotPermitted
-from foundation.principal import SYSTEM
+from foundation.principal import SYSTEM, Channel
+from foundation.tables import audit_log
 from idp.people import totp
 from idp.people.counter import Presence, Visit
 from idp.people.documents import read_document
 from idp.people.errors import AuthorityMissing
 from idp.people.officer import Authority
 from idp.people.proof import Outcome
-from idp.people.tables import counter_checks, person_conflicts
+from idp.people.tables import counter_checks, person_conflicts, real_name_proofs
 from tests.idp.people.conftest import BUREAU, CHEN_WEI, DISTRICT, OTHER_BUREAU, OTHER_DISTRICT, PASSWORD, Join
 from tests.support.real_name_authority import CITIZENS
 
@@ -92,6 +93,12 @@ async def test_two_officers_verify_someone_without_a_device(
     assert await people.persons.level_of(decided.result.person_id) == "L4"
     async with database.read() as connection:
         row = (await connection.execute(select(counter_checks))).one()
+        acts = audit_log.c.action.in_(
+            ("people.counter_examine", "people.counter_decide", "people.prove", "people.level")
+        )
+        channels = (await connection.execute(select(audit_log.c.channel).where(acts))).scalars().all()
+        proven = (await connection.execute(select(real_name_proofs.c.channel))).scalar_one()
+    assert (len(channels), {*channels, proven}) == (5, {Channel.COUNTER})
     assert row.evidence_seen == ["居民身份证原件", "户口簿"]
     assert row.officer_id != row.second_officer_id
 
