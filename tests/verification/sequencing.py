@@ -1,4 +1,4 @@
-"""Waiting for the log: a row waits for every older transaction of the server, other tests' too."""
+"""Waiting for the log: a row waits for every older transaction of its database."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -20,8 +21,9 @@ from foundation.principal import SYSTEM
 from hufu.commands import dispatch
 from tests.verification.sequencing import sequence_all
 from tests.verification.test_service import keys as keys  # noqa: PLC0414 - a fixture
+from verification.log.audit import audit_log
 from verification.log.export import ROWS_FILE, export_log
-from verification.log.layout import bundle, number, unbundle
+from verification.log.layout import CHECKPOINT, bundle, entries_path, number, tile_path, unbundle
 from verification.log.merkle import (
     EMPTY_ROOT,
     BadProof,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from foundation.clock import FixedClock
     from foundation.database import Database
     from keys.assembly import Keys
+    from tests.support.servers import TestServers
 
 
 # The tree, against the definition of RFC 6962 written out -------------------
@@ -218,6 +221,20 @@ async def test_an_open_transaction_holds_nobody_up_and_loses_no_row(
     }
 
 
+async def test_a_transaction_of_another_database_holds_nothing_back(
+    log: TransparencyLog, database: Database, clock: FixedClock, servers: TestServers
+) -> None:
+    other = await asyncpg.connect(servers.admin_url, timeout=10)
+    try:
+        async with other.transaction():
+            assert await other.fetchval("SELECT pg_current_xact_id()::text::bigint")
+            (quick,) = await record(database, clock, 1)
+            await sequence_all(log, database)
+            assert await log.inclusion(quick)
+    finally:
+        await other.close()
+
+
 async def test_two_workers_sequence_every_row_once(log: TransparencyLog, database: Database, clock: FixedClock) -> None:
     await record(database, clock, 50)
     await asyncio.gather(*(log.sequence() for _ in range(4)))
@@ -296,6 +313,59 @@ async def test_every_flip_drop_and_reorder_is_found(exported: Path) -> None:
         assert audit(exported) == 1
     bundle_path.write_bytes(data)
     assert audit(exported) == 0
+
+
+def as_files(entries: list[bytes]) -> tuple[dict[str, bytes], NoteKey]:
+    """Return what a log of these entries publishes, and its key; nothing of the service takes part."""
+    private = Ed25519PrivateKey.generate()
+    key = NoteKey("hufu.example/log", private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+    tiles, size = tree(entries), len(entries)
+    body = Checkpoint(key.name, size, root(tiles, size)).body
+    files = {CHECKPOINT: signed_note(body, [signature_line(key, private.sign(body.encode()))]).encode()}
+    for start in range(0, size, 256):
+        part = entries[start : start + 256]
+        files[entries_path(start // 256, len(part))] = bundle(part)
+    for (level, index), hashes in tiles.tiles.items():
+        width = min(len(hashes) // 32, (size >> (8 * level)) - index * 256)
+        files[tile_path(level, index, width)] = hashes[: width * 32]
+    return files, key
+
+
+PUBLISHED, PUBLISHED_KEY = as_files(numbered(700))
+
+
+def changed_files(data: st.DataObject) -> dict[str, bytes]:
+    """Return the published files with one change of any kind anywhere."""
+    files = dict(PUBLISHED)
+    kind = data.draw(st.sampled_from(("flip", "drop", "cut", "lengthen", "move", "repeat", "remove")))
+    if kind in {"flip", "drop", "cut", "lengthen"}:
+        path = data.draw(st.sampled_from(sorted(files)))
+        content = bytearray(files.pop(path))
+        if kind == "flip":
+            content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+        elif kind == "cut":
+            del content[data.draw(st.integers(0, len(content) - 1)) :]
+        elif kind == "lengthen":
+            content += data.draw(st.binary(min_size=1, max_size=40))
+        return files if kind == "drop" else files | {path: bytes(content)}
+    entries = numbered(700)
+    place, other = data.draw(st.lists(st.integers(0, 699), min_size=2, max_size=2, unique=True))
+    moved = entries.pop(place)
+    if kind == "move":
+        entries.insert(other, moved)
+    elif kind == "repeat":
+        entries[place:place] = [moved, moved]
+    for start in range(0, 700, 256):
+        files[entries_path(start // 256, min(256, 700 - start))] = bundle(entries[start : start + 256])
+    return files
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_no_change_of_any_record_escapes_the_auditor(data: st.DataObject) -> None:
+    assert not audit_log(PUBLISHED.get, PUBLISHED_KEY).findings
+    files = changed_files(data)
+    assert audit_log(files.get, PUBLISHED_KEY).findings
 
 
 async def test_every_change_of_a_row_is_found(exported: Path) -> None:

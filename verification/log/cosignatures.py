@@ -7,7 +7,6 @@ some witnesses' cosignatures cannot be shown a tree that others were not shown.
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -15,13 +14,12 @@ from typing import TYPE_CHECKING
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from verification.log.notes import COSIGNATURE, DASH, ID_BYTES, BadNote, NoteKey
+from verification.log.notes import COSIGNATURE, DASH, NoteKey, parts_of, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _TIME_BYTES, _SIGNATURE_BYTES = 8, 64
-_LATEST = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +47,6 @@ def cosigner(text: str) -> NoteKey:
     return NoteKey.parse(text, kind=COSIGNATURE)
 
 
-def parts_of(note: str) -> tuple[str, list[str]]:
-    """Return the text of a note and the lines under it; raises BadNote."""
-    body, separator, lines = note.partition("\n\n")
-    if not separator:
-        raise BadNote("No signatures stand under the note.")
-    return body + "\n", [line + "\n" for line in lines.splitlines()]
-
-
 def cosignatures(note: str, witnesses: Iterable[NoteKey]) -> tuple[Cosignature, ...]:
     """Return the cosignatures of these witnesses that hold; one of each, others are passed over."""
     body, lines = parts_of(note)
@@ -70,16 +60,13 @@ def cosignatures(note: str, witnesses: Iterable[NoteKey]) -> tuple[Cosignature, 
 
 
 def _signed_at(body: str, line: str, key: NoteKey) -> datetime | None:
-    name, _, encoded = line.removeprefix(DASH).rstrip("\n").partition(" ")
-    if not line.startswith(DASH) or name != key.name:
+    value = signature_of(line, key)
+    if value is None or len(value) != _TIME_BYTES + _SIGNATURE_BYTES:
         return None
+    seconds = int.from_bytes(value[:_TIME_BYTES], "big")
     try:
-        value = base64.b64decode(encoded, validate=True)
-        if len(value) != ID_BYTES + _TIME_BYTES + _SIGNATURE_BYTES or value[:ID_BYTES] != key.key_id:
-            return None
-        seconds = int.from_bytes(value[ID_BYTES : ID_BYTES + _TIME_BYTES], "big")
-        signature = value[ID_BYTES + _TIME_BYTES :]
-        Ed25519PublicKey.from_public_bytes(key.public_key).verify(signature, cosigned_message(body, seconds))
-        return datetime.fromtimestamp(seconds, UTC) if seconds < _LATEST else None
-    except (ValueError, binascii.Error, InvalidSignature, OverflowError, OSError):
+        public = Ed25519PublicKey.from_public_bytes(key.public_key)
+        public.verify(value[_TIME_BYTES:], cosigned_message(body, seconds))
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, InvalidSignature, OverflowError, OSError):
         return None

@@ -81,9 +81,8 @@ def signed_note(body: str, lines: list[str]) -> str:
 
 def open_checkpoint(note: str, key: NoteKey) -> Checkpoint:
     """Read a checkpoint whose note the key signed; raises BadNote."""
-    body, separator, lines = note.partition("\n\n")
-    body += "\n"
-    if not separator or not any(_signed(body, line, key) for line in lines.splitlines()):
+    body, lines = parts_of(note)
+    if not any(_signed(body, line, key) for line in lines):
         raise BadNote("No signature of the log's key stands under the checkpoint.")
     parts = body.split("\n")
     try:
@@ -95,15 +94,40 @@ def open_checkpoint(note: str, key: NoteKey) -> Checkpoint:
     return Checkpoint(parts[0], size, root)
 
 
-def _signed(body: str, line: str, key: NoteKey) -> bool:
-    name, _, encoded = line.removeprefix(DASH).partition(" ")
-    if not line.startswith(DASH) or name != key.name:
-        return False
+def parts_of(note: str) -> tuple[str, list[str]]:
+    """Return the text of a note and the lines under it, each with its end; raises BadNote."""
+    body, separator, rest = note.partition("\n\n")
+    *lines, after = rest.split("\n")
+    if not separator or after:
+        raise BadNote("The note is not text, an empty line, and whole lines of signatures.")
+    return body + "\n", [line + "\n" for line in lines]
+
+
+def signature_of(line: str, key: NoteKey) -> bytes | None:
+    """Return what a key's signature line carries after the key's id, None when it is another's or damaged.
+
+    Base64 has several spellings of some bytes; only the usual one is taken, so that no
+    changed byte of a note goes unnoticed.
+    """
+    start = f"{DASH}{key.name} "
+    encoded = line[len(start) : -1]
+    if not line.startswith(start) or not line.endswith("\n"):
+        return None
     try:
         value = base64.b64decode(encoded, validate=True)
-        if value[:ID_BYTES] != key.key_id:
-            return False
-        Ed25519PublicKey.from_public_bytes(key.public_key).verify(value[ID_BYTES:], body.encode())
-    except (ValueError, binascii.Error, InvalidSignature):
+    except (ValueError, binascii.Error):
+        return None
+    if value[:ID_BYTES] != key.key_id or base64.b64encode(value).decode() != encoded:
+        return None
+    return value[ID_BYTES:]
+
+
+def _signed(body: str, line: str, key: NoteKey) -> bool:
+    signature = signature_of(line, key)
+    if signature is None:
+        return False
+    try:
+        Ed25519PublicKey.from_public_bytes(key.public_key).verify(signature, body.encode())
+    except (ValueError, InvalidSignature):
         return False
     return True

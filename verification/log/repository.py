@@ -21,7 +21,26 @@ if TYPE_CHECKING:
     from verification.log.merkle import TileKey
 
 _LOCK = 0x48554655_4C4F47
-_FINAL = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+_FINAL = text(
+    """
+    SELECT least(
+        pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
+        (
+            SELECT min(running::text::bigint) FROM pg_snapshot_xip(pg_current_snapshot()) AS running
+            WHERE NOT EXISTS (
+                SELECT FROM pg_stat_activity
+                WHERE backend_xid = running::xid
+                AND datid <> (SELECT oid FROM pg_database WHERE datname = current_database())
+            )
+        )
+    )
+    """
+)
+"""Below this number every transaction of this database has ended.
+
+A running transaction counts unless it is seen to belong to another database of the server: one
+that cannot be seen, or ended between two looks, holds the log back until the next.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +71,7 @@ class LogRepository:
     async def next_rows(self, limit: int) -> list[tuple[int, int, bytes]]:
         """Return the next audit rows in their final order: transaction, number, commitment.
 
-        Rows of transactions older than every running one can gain no neighbour before them:
+        Rows of transactions older than every running one here can gain no neighbour before them:
         whatever commits later has a higher transaction number. So the order is stable, no row
         is ever passed over, and an issuing transaction never waits for the tree.
         """

@@ -16,9 +16,9 @@ from sqlalchemy.dialects.postgresql import insert
 from foundation.errors import NotFound
 from keys.errors import KeyNotFound
 from keys.model import KeyPurpose
-from verification.log.cosignatures import cosignature_line, cosigned_message, parts_of
+from verification.log.cosignatures import cosignature_line, cosigned_message
 from verification.log.merkle import EMPTY_ROOT, HASH_BYTES, BadProof, verify_consistency
-from verification.log.notes import COSIGNATURE, BadNote, Checkpoint, NoteKey, open_checkpoint
+from verification.log.notes import COSIGNATURE, BadNote, Checkpoint, NoteKey, open_checkpoint, parts_of
 from verification.tables import witnessed_logs
 
 if TYPE_CHECKING:
