@@ -19,17 +19,6 @@ if TYPE_CHECKING:
     from keys.assembly import Keys
     from keys.model import KeyInfo
 
-SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
-PIN = "246813"
-
-
-def make_token(label: str) -> str:
-    """Initialise a token where SOFTHSM2_CONF says."""
-    command = ["softhsm2-util", "--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", "135724"]
-    subprocess.run(command, capture_output=True, check=True)  # noqa: S603 - fixed program, test data
-    return label
-
-
 CREDIT_CODE = "11500100009001018B"
 
 

@@ -17,7 +17,8 @@ from keys.errors import KeystoreLocked, ProviderUnavailable
 from keys.keyring import open_token
 from keys.model import KeyPurpose
 from keys.providers.base import KeyIdentity
-from tests.keys.support import PIN, SOFTHSM, digest_of, make_seal
+from tests.keys.support import digest_of, make_seal
+from tests.support.softhsm import PIN, SOFTHSM
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,8 +159,7 @@ async def test_a_session_lost_in_the_middle_is_a_named_error_and_opens_again(key
     assert await keys.service.sign_digest(qr.key_id, KeyPurpose.QR, digest_of("a"))
 
 
-async def test_a_key_the_token_does_not_hold_does_not_open(settings: Settings, token: str) -> None:
-    del token
+async def test_a_key_the_token_does_not_hold_does_not_open(settings: Settings) -> None:
     opened: Pkcs11Provider = open_token(settings)  # type: ignore[assignment]  # the factory names the interface
     made = opened.generate(KeyIdentity("key_a", KeyPurpose.QR, "ecdsa-p256-sha256"))
     for identity in (

@@ -17,6 +17,7 @@ from signing.intentions import SealIntentions
 from signing.model import Seal, SealApplication, SealKind, SecondFactor
 from signing.workshop import Workshop
 from tests.signing.documents import typeset
+from tests.support.softhsm import with_provider
 from verification.self_check import FastSelfCheck
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from foundation.encryption import FieldCipher
     from foundation.settings import Settings
 
+BOTH_PROVIDERS = pytest.mark.parametrize("provider", ["software", "pkcs11"], indirect=True)
 BUREAU = "11500100MB1234567X"
 OTHER = "11500100MB7654321Y"
 MATTER = "500100-food-licence"
@@ -52,6 +54,17 @@ class OneCode:
             raise NotAuthenticated("The code is wrong.")
         self.challenges.append(challenge)
         return f"totp:{principal.subject_id}"
+
+
+@pytest.fixture
+def provider(request: pytest.FixtureRequest) -> str:
+    """Keep the seals' keys in software; files about keys are run with a token beside it."""
+    return str(getattr(request, "param", "software"))
+
+
+@pytest.fixture
+def settings(settings: Settings, provider: str) -> Settings:
+    return with_provider(settings, provider)
 
 
 @pytest.fixture

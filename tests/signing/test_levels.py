@@ -19,7 +19,7 @@ from keys.model import KeyPurpose
 from signing.model import BaselineLevel, SealRequest
 from signing.placement import Rectangle
 from signing.tables import sealed_documents
-from tests.signing.conftest import MATTER
+from tests.signing.conftest import BOTH_PROVIDERS, MATTER
 from tests.signing.peers import (
     ades_lta,
     ades_lta_in_the_future,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from signing.assembly import Signing
     from signing.model import Seal, SealedDocument
 
+pytestmark = BOTH_PROVIDERS
 PLACE = Rectangle(1, 380, 80)
 
 

@@ -33,7 +33,7 @@ from signing.model import BaselineLevel, DigestRequest, SealRequest
 from signing.placement import Invisible, Rectangle
 from signing.signature_field import finish
 from signing.tables import seal_intentions, seal_uses
-from tests.signing.conftest import CODE, MATTER, OTHER, WRONG_CODE, OneCode
+from tests.signing.conftest import BOTH_PROVIDERS, CODE, MATTER, OTHER, WRONG_CODE, OneCode
 from tests.signing.documents import typeset
 from tests.signing.peers import pdfsig_verdicts, pyhanko_statuses, qpdf_is_content, run, timestamp_of
 
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from signing.model import Seal
     from signing.placement import Placement
 
+pytestmark = BOTH_PROVIDERS
 PLACE = Rectangle(1, 380, 80)
 
 

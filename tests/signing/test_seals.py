@@ -29,7 +29,7 @@ from signing.errors import (
 )
 from signing.model import SealApplication, SealKind, SealRequest, SealState
 from signing.tables import seals
-from tests.signing.conftest import BUREAU, MATTER, OTHER, make_active
+from tests.signing.conftest import BOTH_PROVIDERS, BUREAU, MATTER, OTHER, make_active
 
 if TYPE_CHECKING:
     from foundation.clock import FixedClock
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from signing.assembly import Signing
     from signing.model import Seal
 
+pytestmark = BOTH_PROVIDERS
 STATUTORY = SealApplication(BUREAU, SealKind.STATUTORY)
 BUSINESS = SealApplication(BUREAU, SealKind.BUSINESS, "行政审批专用章")
 

@@ -33,7 +33,7 @@ from signing.intentions import SealIntentions
 from signing.model import DigestRequest, IntentionState, SealRequest, SecondFactor
 from signing.tables import seal_intentions
 from tests.keys.test_use import check
-from tests.signing.conftest import BUREAU, CODE, MATTER, OTHER
+from tests.signing.conftest import BOTH_PROVIDERS, BUREAU, CODE, MATTER, OTHER
 from tests.support.authenticator import Authenticator, b64url
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from signing.intention import Intention
     from signing.model import PreparedSealing, Seal
 
+pytestmark = BOTH_PROVIDERS
 ISSUER = "http://localhost:8000"
 
 
