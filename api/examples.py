@@ -59,6 +59,8 @@ SCAN = {
     "operator": "xs0017",
 }
 
+BATCH = {"rows": [{"ref": "A-1", "identifier": BY_IDENTIFIER["identifier"]}]}
+
 EXAMPLES: dict[tuple[str, str], tuple[Any, Any]] = {
     ("POST", "/api/v1/licences"): (ISSUE, None),
     ("POST", "/api/v1/licences/{identifier}/states"): (CHANGE, None),
@@ -68,5 +70,7 @@ EXAMPLES: dict[tuple[str, str], tuple[Any, Any]] = {
     ("POST", "/api/v1/verifications/identifier"): (BY_IDENTIFIER, None),
     ("POST", "/api/v1/verifications/qr"): (BY_QR, None),
     ("POST", "/api/v1/verifications/receipt"): (BY_RECEIPT, None),
+    ("POST", "/api/v1/verifications/receipt/document"): (BY_RECEIPT, None),
+    ("POST", "/api/v1/verification-batches"): (BATCH, None),
 }
 """By method and path: what to send, what comes back."""

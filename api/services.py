@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from foundation.settings import Settings
     from idp.oauth.access_tokens import AccessTokens
     from idp.oauth.clients import ClientService
+    from idp.oauth.department import DepartmentClients
     from idp.oauth.provider import OpenIdProvider
     from idp.people.accounts import AccountService, PersonService
     from idp.people.assembly import People
@@ -63,6 +64,7 @@ class Services:
     officers: OfficerService
     provider: OpenIdProvider
     clients: ClientService
+    departments: DepartmentClients
     access_tokens: AccessTokens
 
     seals: SealService

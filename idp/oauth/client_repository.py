@@ -123,6 +123,11 @@ class Clients:
         )
         return (await self._connection.execute(statement)).rowcount == 1
 
+    async def give_first_secret(self, client_id: str, secret_hash: bytes) -> None:
+        """Give a client that has none a secret nobody knows, so that it can be rotated into a known one."""
+        statement = update(table).where(table.c.client_id == client_id, table.c.secret_hash.is_(None))
+        await self._connection.execute(statement.values(secret_hash=secret_hash))
+
     async def set_status(self, client_id: str, status: ClientStatus, now: datetime) -> bool:
         """Change the status; tell whether there is such a client."""
         statement = update(table).where(table.c.client_id == client_id).values(status=status, updated_at=now)

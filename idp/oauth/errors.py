@@ -75,6 +75,10 @@ class RequestSpent(AuthorizationRefused):
     """The pushed request is unknown, used, expired, or another client's."""
 
 
+class UpstreamRefused(TrustServiceError):
+    """Another provider's answer is not what it must be, or not for this browser."""
+
+
 class InteractionExpired(TrustServiceError):
     """The sign-in or consent in progress is unknown, over, or belongs to another session."""
 

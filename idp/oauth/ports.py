@@ -45,6 +45,13 @@ class MandateRegister(Protocol):
         """Return the proven person behind an account."""
 
 
+class Administrators(Protocol):
+    """Who administers an organisation; `idp.people.officers`."""
+
+    async def administers(self, principal: Principal, organisation_code: str) -> bool:
+        """Tell whether the principal is an administrator of the organisation, or an operator."""
+
+
 class Signer(Protocol):
     """Signs our tokens; `keys.jws.TokenSigner`."""
 

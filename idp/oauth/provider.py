@@ -24,6 +24,7 @@ from idp.oauth.revocations import Revocations
 from idp.oauth.token_endpoint import TokenEndpoint
 from idp.oauth.token_status import TokenStatus
 from idp.oauth.token_verifier import TokenVerifier
+from idp.oauth.upstream import Upstreams
 from idp.oauth.userinfo import UserInfo
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class OpenIdProvider:
 
     `access_tokens` is the same checker every protected resource of ours uses; `registration`
     serves clients that register themselves; `acts` uses up what a token bound to one act allows;
-    `applications` is a person's list of who holds what.
+    `applications` is a person's list of who holds what; `upstreams` are other providers to sign in by.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class OpenIdProvider:
         self._status = TokenStatus(self._parts, authentication, mandates)
         self.acts = AuthorisedActs(self._parts, mandates)
         self._outbound = OutboundClient(settings.outbound_networks)
+        self.upstreams = Upstreams(self._parts, self._outbound, settings.upstream_providers)
         self._logout = Logout(self._parts, self._outbound)
         self.registration = Registration(self._parts)
         self.applications = Applications(self._parts)

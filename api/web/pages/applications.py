@@ -17,10 +17,15 @@ async def applications(request: Request) -> Response:
     services = services_of(request)
     found = await services.provider.applications.of(principal_of(request))
     names = {one.credit_code: one.name for one in await services.directory.organisations()}
-    withdrawn = request.query_params.get("withdrawn") == "1"
-    return await page(
-        request, "applications.html", {"applications": found, "organisations": names, "withdrawn": withdrawn}
-    )
+    upstream_names = dict(services.provider.upstreams.names())
+    linked = await services.provider.upstreams.linked(principal_of(request))
+    shown = {
+        "applications": found,
+        "organisations": names,
+        "withdrawn": request.query_params.get("withdrawn") == "1",
+        "linked": [(source, upstream_names.get(source, source)) for source in linked],
+    }
+    return await page(request, "applications.html", shown)
 
 
 @router.post("/applications/{client_id}")

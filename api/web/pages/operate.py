@@ -212,7 +212,9 @@ async def change_client(request: Request, client_id: str) -> Response:
     act = text_of(form, "act")
     if act == "rotate":
         secret = await service.rotate_secret(principal, client_id)
-        return await page(request, "operate_secret.html", {"client_id": client_id, "secret": secret})
+        return await page(
+            request, "operate_secret.html", {"client_id": client_id, "secret": secret, "back": "/operate/clients"}
+        )
     if act == "suspend":
         await service.suspend(principal, client_id)
     elif act == "reinstate":
