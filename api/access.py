@@ -147,6 +147,7 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("POST", "/api/v1/sealed-documents"): bearer("seal:apply"),
     ("GET", "/api/v1/sealed-documents/{document_id}"): bearer("seal:apply"),
     ("GET", "/"): open_to_all(),
+    ("GET", "/help"): open_to_all(),
     ("GET", "/v"): open_to_all(),
     ("GET", "/v/offline"): open_to_all(),
     ("GET", "/v/worker.js"): open_to_all(),

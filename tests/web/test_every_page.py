@@ -28,7 +28,17 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PUBLIC = ("/", "/sign-in", "/sign-in/code", "/sign-in/qr", "/recover", "/recover?way=bank_card", "/register", "/v")
+PUBLIC = (
+    "/",
+    "/sign-in",
+    "/sign-in/code",
+    "/sign-in/qr",
+    "/recover",
+    "/recover?way=bank_card",
+    "/register",
+    "/v",
+    "/help",
+)
 OWN = (
     "/home",
     "/me",

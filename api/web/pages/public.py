@@ -41,6 +41,12 @@ async def landing(request: Request) -> Response:
     return see_other(home_of(session)) if session else await page(request, "landing.html")
 
 
+@router.get("/help")
+async def help_page(request: Request) -> Response:
+    """Answer what people ask most."""
+    return await page(request, "help.html")
+
+
 @router.get("/v")
 async def verify_page(request: Request) -> Response:
     """Show the ways to verify; a code's fragment is read by script and never sent in an address."""
