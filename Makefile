@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check format bench soak openapi migrate lock clean
+.PHONY: help install run demo test check format bench soak fuzz openapi migrate lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ soak: install  ## Kill 200 sealing workers, use everything once 100 times over, 
 	@HUFU_TEST_ROUNDS=100 $(VENV)/pytest tests/idp/oauth/test_single_use_processes.py -q
 	@HUFU_TEST_RESTARTS=10 $(VENV)/pytest tests/flows/test_rolling_restart.py -q
 	@exec $(VENV)/python -m tests.bench.soak $(or $(MINUTES),10)
+
+fuzz: install  ## Fuzz every entry point that reads strangers' bytes, SECONDS_EACH (default 300)
+	@for target in qr cose identifier pdf receipt rows; do \
+	  echo "$$target"; $(VENV)/python -m tests.fuzz $$target $(or $(SECONDS_EACH),300) || exit 1; done
 
 openapi: install  ## Write openapi.yaml from the application
 	@exec $(VENV)/python -m hufu openapi openapi.yaml

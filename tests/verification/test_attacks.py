@@ -59,7 +59,7 @@ def test_the_documents_that_the_attacks_start_from_are_good(pki: Pki, material: 
 
 def vectors() -> dict[str, tuple[bytes, TrustMaterial]]:
     """Return one good document of each kind, with what it is judged by."""
-    made = {}
+    made: dict[str, tuple[bytes, TrustMaterial]] = {}
     for kind in ("ec", "rsa"):
         pki = Pki(key_kind=kind)
         timed = seal(blank(), pki)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from foundation.settings import Settings
     from tests.support.servers import TestServers
 
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 OPERATOR = Principal(PrincipalKind.OPERATOR, "opr_trust")
 
 
@@ -111,6 +113,23 @@ async def publish(city: City, pages: dict[str, bytes]) -> tuple[str, bytes]:
     return document, hashlib.sha256(info.public_key_der).digest()
 
 
+async def hear_of_a_revoked_issuer(chongqing: City, guangyuan: City, wires: Wires) -> None:
+    """What an issuer's key signed is untrusted here at the next update, once it is declared compromised there."""
+    service, cities = chongqing.application.services.verification, chongqing.application.verification.cities
+    assert cities is not None
+    licence = await guangyuan.issue("case-2")
+    await publish(guangyuan, wires.pages[1])
+    cities._statuses.clear()
+    assert (await service.by_qr(ANONYMOUS, licence.qr_text)).report.verdict is Verdict.VALID
+    keys = guangyuan.application.keys.service
+    await keys.compromise(OPERATOR, (await keys.active(KeyPurpose.QR)).key_id, LONG_AGO)
+    await publish(guangyuan, wires.pages[1])
+    assert (await service.by_qr(ANONYMOUS, licence.qr_text)).report.verdict is Verdict.VALID, "not told yet"
+    await cities.update_all()
+    untrusted = (await service.by_qr(ANONYMOUS, licence.qr_text)).report
+    assert (untrusted.verdict, untrusted.reason) == (Verdict.INVALID, Reason.KEY_COMPROMISED)
+
+
 async def test_two_cities_verify_each_other_and_hear_of_each_others_revocations(
     chongqing: City, guangyuan: City, wires: Wires
 ) -> None:
@@ -158,6 +177,8 @@ async def test_two_cities_verify_each_other_and_hear_of_each_others_revocations(
     # An update brings the newer list; an older one is refused.
     await cities.update_all()
     assert (await cities.trusted())["CN-5108"].sequence >= read_trust_list(document).sequence
+
+    await hear_of_a_revoked_issuer(chongqing, guangyuan, wires)
 
     # Withdrawn trust ends at once.
     await cities.withdraw(OPERATOR, "CN-5108")

@@ -87,8 +87,8 @@ def check_structure(root: etree._Element) -> None:
             places = [ORDER[name].index(child) for child in children]
             assert places == sorted(places), (name, children)
         assert REQUIRED.get(name, set()) <= set(children), (name, children)
-        ids += [element.attrib["id"]] if "id" in element.attrib else []
-        references += element.attrib.get("VOReference", "").split()
+        ids += [str(element.attrib["id"])] if "id" in element.attrib else []
+        references += str(element.attrib.get("VOReference", "")).split()
     assert len(ids) == len(set(ids))
     assert set(references) <= set(ids)
 

@@ -37,6 +37,7 @@ from verification.log.merkle import (
     verify_inclusion,
 )
 from verification.log.notes import BadNote, Checkpoint, NoteKey, open_checkpoint, signature_line, signed_note
+from verification.log.repository import LogRepository
 from verification.log.service import TransparencyLog
 
 if TYPE_CHECKING:
@@ -219,6 +220,19 @@ async def test_an_open_transaction_holds_nobody_up_and_loses_no_row(
         before,
         before + 1,
     }
+
+
+async def test_the_tree_holds_no_act_up(log: TransparencyLog, database: Database, clock: FixedClock) -> None:
+    await record(database, clock, 3)
+    async with database.transaction() as busy:
+        tree_end = LogRepository(busy)
+        assert await tree_end.try_lock()
+        await tree_end.append(await tree_end.size(), await tree_end.next_rows(10))
+        # The worker that grows the tree is in the middle of it: acts commit, another worker passes by.
+        async with asyncio.timeout(5):
+            await record(database, clock, 50)
+            assert await log.sequence() == 0
+    await sequence_all(log, database)
 
 
 async def test_a_transaction_of_another_database_holds_nothing_back(

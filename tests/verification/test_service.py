@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from foundation.directory import District, Organisation
-from foundation.errors import InvalidInput, NotFound
+from foundation.errors import InvalidInput, NotFound, TooManyRequests
 from foundation.principal import ANONYMOUS, Principal, PrincipalKind
 from foundation.tables import audit_log
 from keys.assembly import assemble
@@ -124,6 +124,23 @@ async def test_holder_data_is_compared_and_never_told(
     text = json.dumps(report.to_json(), ensure_ascii=False)
     assert "王芳" not in text
     assert "陈" not in text
+
+
+async def test_strangers_who_guess_at_one_holder_are_stopped_wherever_they_come_from(
+    verification: Verification, cache: Cache
+) -> None:
+    del cache  # empty at the start
+    service = verification.service
+    for number in range(10):
+        guess = {"holder_code": f"{500101199003070000 + number}"}
+        assert (await service.by_identifier(ANONYMOUS, IDENTIFIER, compare=guess)).report.verdict is Verdict.INVALID
+    for compare in ({"holder_code": "500101199003071232"}, {"holder_name": "陈伟"}):
+        with pytest.raises(TooManyRequests):
+            await service.by_identifier(ANONYMOUS, IDENTIFIER, compare=compare)
+    # Who compares nothing goes on, and so does a department, which answers by name.
+    assert (await service.by_identifier(ANONYMOUS, IDENTIFIER)).report.verdict is Verdict.VALID
+    named = await service.by_identifier(BUREAU, IDENTIFIER, compare={"holder_name": "陈伟"})
+    assert named.report.verdict is Verdict.VALID
 
 
 async def test_an_unknown_licence_is_invalid_here_and_undetermined_elsewhere(
