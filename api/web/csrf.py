@@ -12,6 +12,8 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from starlette.exceptions import HTTPException
+
 from api.context import services_of
 from api.strict import check_pairs
 from api.web import cookies
@@ -83,6 +85,14 @@ def keep_typed(request: Request, form: FormData) -> None:
     """Keep what was typed for the error page, so that it can be copied: texts of the person's own, no secrets."""
     texts = [(name, value) for name, value in form.multi_items() if isinstance(value, str) and value.strip()]
     request.scope[_TYPED] = [value[:MAX_TYPED_CHARS] for name, value in texts if not _SECRET.search(name)][:MAX_TYPED]
+
+
+async def keep_typed_if_ours(request: Request) -> None:
+    """Keep what a form of ours held; what another site or a program sent is not looked at."""
+    try:
+        keep_typed(request, await public_form(request))
+    except (ForeignForm, HTTPException):
+        return
 
 
 def typed_before(request: Request) -> list[str]:

@@ -9,7 +9,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annota
 from api.access import ACCESS, Way
 from api.dependencies import limit_source
 from api.web import sessions
-from api.web.csrf import close_forms, keep_typed, public_form
+from api.web.csrf import close_forms, keep_typed_if_ours
 from foundation.errors import NotAuthenticated
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ async def page_guard(request: Request) -> AsyncIterator[None]:
             request.state.principal = await sessions.require(request, access.actor)
         except NotAuthenticated:
             if request.method == "POST":
-                keep_typed(request, await public_form(request))
+                await keep_typed_if_ours(request)
             raise
     elif access.per_minute:
         await limit_source(request, access)
