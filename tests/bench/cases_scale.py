@@ -220,7 +220,7 @@ def _one_list(share: float) -> bytes:
 
 CASES = (
     Case("scale: by identifier", by_identifier, concurrency=8, warm_up=200, longest=1800),
-    Case("scale: by identifier over HTTP", over_http, concurrency=16, warm_up=200, longest=1800),
+    Case("scale: by identifier over HTTP", over_http, concurrency=8, warm_up=200, longest=1800),
     Case("scale: a change published", change_published, longest=1800),
     Case("scale: offline pack", offline_pack, warm_up=1, longest=1800),
     Case("scale: a status list", list_sizes),

@@ -11,6 +11,7 @@ from asn1crypto import crl
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import async_validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
+from sqlalchemy import text
 
 from foundation.principal import ANONYMOUS
 from foundation.settings import Profile, Settings
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
     from tests.verification.city import City
 
 CODES, LEAVES = 100, 10_000
+ROWS = text(
+    "INSERT INTO audit_log (recorded_at, actor, action, object_type, object_id, channel, salt, commitment)"
+    " SELECT now(), 'system:system', 'bench.act', 'thing', n::text, 'system', sha256(n::text::bytea),"
+    " sha256((random()::text || n)::bytea) FROM generate_series(1, :count) n"
+)
 
 
 @asynccontextmanager
@@ -48,6 +54,7 @@ async def city_of(bench: Bench) -> AsyncIterator[City]:
         index_key="A" * 43 + "=",
     )
     async with small_city(settings) as city:
+        await bench.watch_database(settings.database_url)
         yield city
 
 
@@ -71,10 +78,10 @@ async def by_identifier(bench: Bench) -> AsyncIterator[Operation]:
 async def by_code(bench: Bench) -> AsyncIterator[Operation]:
     """Judge a code online, with audit row and signed receipt."""
     async with city_of(bench) as city:
-        text = (await city.issue()).qr_text
+        code = (await city.issue()).qr_text
 
         async def operation() -> int:
-            await city.application.services.verification.by_qr(ANONYMOUS, text)
+            await city.application.services.verification.by_qr(ANONYMOUS, code)
             return 1
 
         yield operation
@@ -98,11 +105,11 @@ async def known_document(bench: Bench) -> AsyncIterator[Operation]:
 async def by_code_offline(bench: Bench) -> AsyncIterator[Operation]:
     """Judge a code by a pack, one core, no service."""
     del bench
-    text, pack = code_text(CLAIMS), opened()
+    code, pack = code_text(CLAIMS), opened()
 
     async def operation() -> int:
         for _ in range(CODES):
-            judge_code_offline(text, pack, at=CODE_NOW)
+            judge_code_offline(code, pack, at=CODE_NOW)
         return CODES
 
     yield operation
@@ -207,6 +214,21 @@ async def log_leaves(bench: Bench) -> AsyncIterator[Operation]:
     yield operation
 
 
+@asynccontextmanager
+async def log_rows(bench: Bench) -> AsyncIterator[Operation]:
+    """Sequence committed audit rows into the stored tree and sign it, PostgreSQL's share counted."""
+    async with city_of(bench) as city:
+        database, log = city.application.services.database, city.application.verification.log
+        await log.sequence()
+
+        async def operation() -> int:
+            async with database.transaction() as connection:
+                await connection.execute(ROWS, {"count": LEAVES})
+            return await log.sequence()
+
+        yield operation
+
+
 CASES = (
     Case("verification: by identifier", by_identifier, concurrency=8),
     Case("verification: code online", by_code, concurrency=8),
@@ -217,4 +239,5 @@ CASES = (
     Case("verification: PDF B-T", gate_basic, against="verification: pdfsig, B-T"),
     Case("verification: PDF B-LTA", gate_long_term),
     Case("verification: log leaves", log_leaves),
+    Case("verification: log rows sequenced", log_rows, warm_up=1),
 )
