@@ -12,7 +12,6 @@ from api.web.rendering import page, see_other
 from api.web.wrong import Wrong, wrong
 from foundation.errors import TrustServiceError
 from idp.people.account import masked_mobile, normalise_mobile
-from idp.people.errors import MessageJustSent
 from idp.people.mobile_codes import Purpose
 
 router = APIRouter(include_in_schema=False)
@@ -54,8 +53,6 @@ async def mobile(request: Request) -> Response:
             )
             return await _mobile(request, **facts)
         await codes.verify_mobile(principal, facts["code_id"], text_of(form, "code", limit=20))
-    except MessageJustSent as error:
-        return await _mobile(request, wrong(request, error), **facts)
     except TrustServiceError as error:
         facts["sent_to"] = facts.get("sent_to", "") if facts["code_id"] else ""
         return await _mobile(request, wrong(request, error, FIELDS), **facts)

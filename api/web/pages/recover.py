@@ -21,7 +21,6 @@ from api.web.wrong import Wrong, wrong
 from foundation.clock import civil_date
 from foundation.errors import TrustServiceError
 from idp.people.account import masked_mobile
-from idp.people.errors import MessageJustSent
 from idp.people.methods import spec_of
 from idp.people.mobile_codes import Purpose
 from idp.people.proof import Method
@@ -78,8 +77,6 @@ async def recover(request: Request) -> Response:
         if password_of(form, "password") != password_of(form, "password_again"):
             return await _recover(request, way, Wrong({"password_again": say(request, PASSWORDS_DIFFER)}), **facts)
         await _set(request, form, way, values, facts["code_id"])
-    except MessageJustSent as error:
-        return await _recover(request, way, wrong(request, error), **facts)
     except TrustServiceError as error:
         facts["sent_to"] = facts.get("sent_to", "") if facts["code_id"] else ""
         return await _recover(request, way, wrong(request, error, FIELDS), **facts)

@@ -18,7 +18,6 @@ from api.web.rendering import page, safe_next, say, see_other, with_next
 from api.web.wrong import Wrong, wrong
 from foundation.errors import TrustServiceError
 from idp.people.account import masked_mobile, normalise_mobile
-from idp.people.errors import MessageJustSent
 from idp.people.mobile_codes import Purpose
 
 router = APIRouter(include_in_schema=False)
@@ -120,8 +119,6 @@ async def mobile(request: Request) -> Response:
             code_id = await codes.send(Purpose.SIGN_IN, values["mobile"], source=source_of(request))
             return await _mobile(request, values=values, code_id=code_id, sent_to=sent_to)
         session = await codes.sign_in(code_id, text_of(form, "code", limit=20), arrival_of(request))
-    except MessageJustSent as error:
-        return await _mobile(request, wrong(request, error), values=values, code_id=code_id, sent_to=sent_to)
     except TrustServiceError as error:
         found = wrong(request, error, MOBILE_FIELDS)
         return await _mobile(request, found, values=values, code_id=code_id, sent_to=sent_to if code_id else "")
