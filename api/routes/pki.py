@@ -58,8 +58,9 @@ async def revocation_list(request: Request, issuer: str) -> Response:
     name, delta = issuer.removesuffix(".crl"), False
     if name.endswith("-delta"):
         name, delta = name.removesuffix("-delta"), True
+    ca = _issuer(name)
     authority = services_of(request).authority
-    der = await (authority.delta_crl_der if delta else authority.crl_der)(_issuer(name))
+    der = await (authority.delta_crl_der if delta else authority.crl_der)(ca)
     return Response(der, media_type="application/pkix-crl", headers={"cache-control": "public, max-age=60"})
 
 
@@ -79,7 +80,8 @@ def _issuer(name: str) -> Issuer:
 async def authority_certificate(request: Request, issuer: str) -> Response:
     """Return a CA's own certificate, as the Authority Information Access of what it issued names it."""
     name = issuer.removesuffix(".cer")
-    der = await services_of(request).authority.certificate_der(_issuer(name))
+    ca = _issuer(name)
+    der = await services_of(request).authority.certificate_der(ca)
     return Response(der, media_type=CA_CERTIFICATE, headers={"cache-control": "public, max-age=3600"})
 
 

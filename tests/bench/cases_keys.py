@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import sys
 from asyncio.subprocess import PIPE
@@ -11,24 +12,32 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import cbor2
 import jwt
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from foundation.clock import SystemClock
 from foundation.database import Database
 from foundation.encryption import FieldCipher
-from foundation.principal import SYSTEM
+from foundation.principal import SYSTEM, Principal, PrincipalKind
 from foundation.settings import Profile, Settings
 from keys.assembly import assemble
 from keys.ceremony import initialise
+from keys.dual_control import Act
 from keys.model import KeyPurpose
+from keys.seal_proofs import Confirmer, ConfirmerKind, record_proof
+from signing.cms import SealCms
+from signing.intention import Layout
+from signing.intention_repository import IntentionRepository
 from signing.intentions import SealIntentions
+from signing.tables import seal_intentions
 from tests.bench.case import Bench, Case
+from tests.support.authenticator import Authenticator, b64url, unb64url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -270,6 +279,49 @@ async def seal_digest(bench: Bench) -> AsyncIterator[Operation]:
 
 
 @asynccontextmanager
+async def proven_seal_digest(bench: Bench) -> AsyncIterator[Operation]:
+    """Do the same where the signer also checks the officer's passkey."""
+    settings = settings_of(bench).model_copy(update={"seal_proof": "required"})
+    async with opened(bench, settings) as (keys, database):
+        info = await sealed_by(keys, database)
+        digest = await confirmed(keys, database, info, Authenticator(settings.issuer))
+
+        async def operation() -> int:
+            await keys.service.sign_digest(info.key_id, KeyPurpose.SEAL, digest, intention_id="int_bench")
+            return 1
+
+        yield operation
+
+
+async def confirmed(keys: Keys, database: Database, info: KeyInfo, device: Authenticator) -> bytes:
+    """Make the stored intention a whole one, confirm it by a pinned passkey, and return its digest."""
+    credential = json.loads(device.create({"rp": {"id": "localhost"}, "user": {"id": "AA"}, "challenge": "AA"}))
+    attested = cbor2.loads(unb64url(credential["response"]["attestationObject"]))["authData"]
+    identifier = unb64url(credential["id"])
+    public_key = attested[attested.index(identifier) + len(identifier) :]
+    digest = SealCms(info.algorithm, info.certificate_chain_der).to_be_signed_digest(DIGEST)
+    values = {
+        "requested_by": "officer:off_bench",
+        "to_be_signed_digest": digest,
+        "layout": Layout(0, DIGEST, 0, 0, DIGEST, "", ()).to_json(),
+        "placement": {"kind": "invisible"},
+    }
+    confirmer = Confirmer(ConfirmerKind.PASSKEY, credential["id"], "officer:off_bench", CREDIT_CODE, public_key)
+    asks, pins = (Principal(PrincipalKind.OPERATOR, name) for name in ("wang", "li"))
+    await keys.service.request(asks, Act.PIN, confirmer.confirmer_id)
+    await keys.service.pin(pins, confirmer)
+    async with database.transaction() as connection:
+        await connection.execute(update(seal_intentions).values(values))
+        found = await IntentionRepository(connection).find("int_bench")
+        if found is None:
+            message = "the bench has no intention"
+            raise RuntimeError(message)
+        assertion = device.get({"challenge": b64url(found[0].challenge)})
+        await record_proof(connection, "int_bench", ConfirmerKind.PASSKEY, assertion)
+    return digest
+
+
+@asynccontextmanager
 async def remote_seal_digest(bench: Bench) -> AsyncIterator[Operation]:
     """Do the same through the signer process."""
     settings = settings_of(bench).model_copy(update={"signer_socket": str(bench.directory / "signer.sock")})
@@ -294,5 +346,6 @@ CASES = (
     Case("keys: OCSP, nonce", status_with_nonce, against="keys: OCSP, cryptography"),
     Case("keys: OCSP, pre-signed", status_presigned, against="keys: OCSP, cryptography"),
     Case("keys: seal digest", seal_digest, against=_SIGNATURE),
+    Case("keys: seal digest, passkey checked", proven_seal_digest, against="keys: seal digest"),
     Case("keys: seal digest, signer process", remote_seal_digest, against="keys: seal digest", concurrency=16),
 )
