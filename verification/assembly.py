@@ -103,7 +103,6 @@ def assemble_verification(
     papers: ReceiptPapers | None = None,
 ) -> Verification:
     """Join the parts; opens nothing. Without the catalogue no packs are built, without a cipher no batches run."""
-    del cache
     sandbox = Sandbox()
     trust = KeysTrust(keys, settings.service_id)
     outbound = OutboundClient(settings.outbound_networks)
@@ -125,6 +124,7 @@ def assemble_verification(
         database=database,
         clock=clock,
         audit=audit,
+        cache=cache,
         directory=Directory(database),
         licences=licences,
         trust=trust,
