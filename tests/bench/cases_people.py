@@ -20,6 +20,7 @@ from foundation.encryption import FieldCipher
 from foundation.notices import Notices
 from foundation.principal import SYSTEM, Channel, Principal
 from foundation.settings import Settings
+from hufu.adapters import VaultMandates
 from idp.people.account import DocumentType
 from idp.people.account_repository import Accounts, Persons
 from idp.people.assembly import People, assemble
@@ -29,11 +30,14 @@ from idp.people.parties import Named
 from idp.people.proof import Method, Outcome
 from idp.people.proof_repository import Proofs
 from idp.people.throttle import ThrottlePolicy
+from licence_vault.model import Mandated
 from tests.bench.case import Bench, Case
 from tests.support.real_name_authority import CITIZENS, Citizen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tests.bench.case import Operation
 
@@ -202,6 +206,43 @@ async def revoked_mandate(bench: Bench) -> AsyncIterator[Operation]:
 
 
 @asynccontextmanager
+async def revoked_at_the_vault(bench: Bench) -> AsyncIterator[Operation]:
+    """Revoke a mandate and have every question of the vault refused: read, offer, release and collect of a show."""
+    async with _people(bench) as (people, database, clock, cipher):
+        giver = await _proven(people, database, clock, cipher, CITIZENS[0], "chenwei")
+        agent = await _proven(people, database, clock, cipher, CITIZENS[1], "liming")
+        now, vault = clock.now(), VaultMandates(people)
+        terms = Terms(("*",), ("*",), ("*",), now, now.replace(year=now.year + 1))
+        asked, agent_id = Mandated("FOOD-1", "food_business"), agent.person_id or ""
+
+        async def questions(connection: AsyncConnection, mandate_id: str) -> None:
+            refused = 0
+            for ask in (
+                vault.use(connection, agent, mandate_id=mandate_id, agent_id=None, asked=asked),
+                vault.check(connection, mandate_id=mandate_id, agent_id=agent_id, asked=None),
+                vault.check(connection, mandate_id=mandate_id, agent_id=agent_id, asked=asked),
+                vault.use(connection, SYSTEM, mandate_id=mandate_id, agent_id=agent_id, asked=asked),
+            ):
+                try:
+                    await ask
+                except MandateRefused:
+                    refused += 1
+            assert refused == 4, "a revoked mandate opened the vault"
+
+        async def operation() -> int:
+            offered = await people.mandates.propose(giver, Named("liming", CITIZENS[1].name), terms)
+            await people.mandates.accept(agent, offered.mandate_id)
+            began = time.perf_counter()
+            await people.mandates.revoke(giver, offered.mandate_id)
+            async with database.transaction() as connection:
+                await questions(connection, offered.mandate_id)
+            assert time.perf_counter() - began < 1
+            return 1
+
+        yield operation
+
+
+@asynccontextmanager
 async def account_import(bench: Bench) -> AsyncIterator[Operation]:
     """Take accounts over from a file, mobile encrypted, foreign hash checked."""
     numbers = count()
@@ -227,5 +268,6 @@ CASES = (
     Case("people.resolve_session", resolve, concurrency=8),
     Case("people.mandate_use", mandate_use),
     Case("people.mandate_revoked", revoked_mandate),
+    Case("people.mandate_revoked_at_the_vault", revoked_at_the_vault),
     Case("people.account_import", account_import, warm_up=1),
 )
