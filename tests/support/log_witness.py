@@ -1,6 +1,7 @@
 """A witness of transparency logs (C2SP tlog-witness) that shares no code with the log it watches.
 
-Written from the specifications; keeps what it saw in memory. `mood` makes it slow, silent or a liar.
+Written from the specifications; keeps what it saw in memory. `mood` makes it slow (until
+`released`), silent or a liar.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class LogWitness(LoopbackServer):
         self.key = f"{name}+{self._id.hex()}+{base64.b64encode(public).decode()}"
         self.size, self.root = 0, hashlib.sha256().digest()
         self.mood = ""
+        self.released = threading.Event()
         self.answers: list[int] = []
         self._one_at_a_time = threading.Lock()
         super().__init__(type("Handler", (_Handler,), {"witness": self}))
@@ -115,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"])).decode()
         witness = self.witness
         if witness.mood == "slow":
-            time.sleep(0.8)
+            witness.released.wait(10)
         if witness.mood == "away":
             self.close_connection = True
             return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -110,10 +109,10 @@ async def test_a_bad_witness_costs_its_own_cosignature_only(
     await record(database, clock, 5)
     await sequence_all(log, database)
     asking = asyncio.create_task(witnesses.ask_all())
-    began = time.monotonic()
     await record(database, clock, 5)
-    await log.sequence()
-    assert time.monotonic() - began < 0.8, "acts and tree go on while a witness is slow"
+    await sequence_all(log, database)
+    assert mood != "slow" or not asking.done(), "acts and tree go on while a witness is slow"
+    two[0].released.set()
     assert await asking == (2 if mood == "slow" else 1)
     named = {one.witness for one in cosignatures((await log.witnessed_checkpoint()).note, [cosigner(two[1].key)])}
     assert named == {two[1].name}
