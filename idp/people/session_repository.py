@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import DateTime, and_, bindparam, false, insert, select, update
+from sqlalchemy import DateTime, and_, bindparam, insert, select, update
 
 from foundation.statements import Statement
 from idp.people.account import AccountState
@@ -142,15 +142,6 @@ class Sessions:
             .order_by(sessions.c.last_seen_at.desc())
         )
         return tuple(await self._connection.execute(statement))
-
-    async def device(self, account_id: str | None, secret_hash: bytes) -> str | None:
-        """Return the device of this account that holds a secret, unless it was forgotten."""
-        statement = select(devices.c.device_id).where(
-            devices.c.account_id == account_id if account_id else false(),
-            devices.c.secret_hash == secret_hash,
-            devices.c.forgotten_at.is_(None),
-        )
-        return (await self._connection.execute(statement)).scalar_one_or_none()
 
     async def forget_device(self, session_id: str, now: datetime) -> None:
         """Make the device of a session a stranger to its account."""
