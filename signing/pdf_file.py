@@ -41,6 +41,11 @@ TRAILER_PREVIOUS = re.compile(rb"/Prev\s+(\d{1,12})")
 STREAM_XREF = re.compile(rb"\d+\s+\d+\s+obj\b")
 DAMAGE = (pikepdf.PdfError, RuntimeError, ValueError, TypeError, KeyError)
 """What pikepdf raises when an object is not what its place in the file promises."""
+HARMLESS_WARNING = re.compile(
+    r"xref entry for the xref stream itself is missing"
+    r"|reported number of objects \(\d+\) is not one plus the highest object number"
+)
+"""Common slips of writers: every object is still found where the file says, by every reader."""
 
 # Process-wide and set once, before any thread opens a file: one inflated stream stays bounded.
 set_qpdf_limits(flate_max_memory=MAX_INFLATED, run_length_max_memory=MAX_INFLATED, doc_max_warnings=20)
@@ -96,6 +101,8 @@ class PdfFile:
         """
         self.data = data
         self._boxes: dict[int, PageBox] = {}
+        self._size: int | None = None
+        self._warnings: list[str] = []
         if len(data) > MAX_BYTES:
             raise PdfTooLarge(f"A document has at most {MAX_BYTES // MEBIBYTE} MiB.", field="document")
         if HEADER not in data[:1024]:
@@ -119,7 +126,12 @@ class PdfFile:
     @property
     def size(self) -> int:
         """Return the first free object number."""
-        return int(self.pdf.trailer.Size)
+        if self._size is None:
+            self._size = int(self.pdf.trailer.Size)
+            if any("not one plus the highest" in warning for warning in self._complaints()):
+                highest = max((entry.objgen[0] for entry in self.pdf.objects), default=0)
+                self._size = max(self._size, highest + 1)
+        return self._size
 
     @property
     def root(self) -> Any:  # noqa: ANN401 - pikepdf objects carry no useful static type
@@ -136,6 +148,13 @@ class PdfFile:
         if not 1 <= number <= self.page_count:
             raise BadPlacement(f"The document has {self.page_count} pages, not {number}.", field="placement.page")
         return self.pdf.pages[number - 1].obj
+
+    def content_number(self, number: int) -> int | None:
+        """Return the object that paints a page: its content stream, or the page where there are several."""
+        page = self.page(number)
+        contents = page.get("/Contents")
+        source = contents if isinstance(contents, pikepdf.Stream) else page
+        return int(source.objgen[0]) or None
 
     def page_box(self, number: int) -> PageBox:
         """Return what is visible of a page; raises BadPlacement, BrokenPdf."""
@@ -186,9 +205,14 @@ class PdfFile:
         return tuple(found)
 
     def require_sound(self) -> None:
-        """Refuse a file about which qpdf has complained since it was opened."""
-        if self.pdf.get_warnings():
+        """Refuse a file about which qpdf has complained since it was opened, but for what changes no reading."""
+        if any(HARMLESS_WARNING.search(warning) is None for warning in self._complaints()):
             raise BrokenPdf("The document's structure is damaged.", field="document")
+
+    def _complaints(self) -> list[str]:
+        """Return all warnings so far; asking qpdf for them clears its own list."""
+        self._warnings.extend(str(warning) for warning in self.pdf.get_warnings())
+        return self._warnings
 
     def _check_size(self) -> None:
         try:

@@ -9,7 +9,6 @@ from signing.drawing import COLOUR_SPACE
 from signing.pdf_update import reference
 
 if TYPE_CHECKING:
-
     from signing.captions import Caption
     from signing.marks import Mark, Strip
     from signing.pdf_file import PdfFile

@@ -92,7 +92,7 @@ def _examine(document: bytes) -> tuple[tuple[Finding, ...], bool]:
         findings = examine(file)
         signed = bool(file.signature_dictionaries())
         file.require_sound()
-    return findings + examine_content(document), signed
+        return findings + examine_content(file), signed
 
 
 def _prepare(order: Order, document: bytes) -> Prepared:

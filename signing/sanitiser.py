@@ -134,7 +134,7 @@ def _objects(file: PdfFile) -> Iterator[Finding]:
         pending.extend((entry, depth + 1, owner) for entry in entries if isinstance(entry, _COMPOSITE))
     hints = _hint_streams(file)
     for entry in file.pdf.objects:
-        if entry.is_indirect and entry.objgen not in reached and not _container(entry):
+        if entry is not None and entry.is_indirect and entry.objgen not in reached and not _container(entry):
             if entry.objgen in hints and isinstance(entry, pikepdf.Stream) and set(entry.keys()) <= HINT_KEYS:
                 continue
             yield Finding("unreferenced object", None, entry.objgen[0], "is reached from nowhere")

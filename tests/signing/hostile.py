@@ -24,6 +24,61 @@ def changed(change: Callable[[pikepdf.Pdf], Any], document: bytes | None = None,
         return out.getvalue()
 
 
+_TEXT = b"BT /Plain 12 Tf 100 300 Td (1000000) Tj ET "
+_IMAGE = b" BI /W 1 /H 1 /BPC 8 /CS /G ID \xff EI "
+HIDDEN: tuple[tuple[str, bytes], ...] = (
+    ("covered text", _TEXT + b"1 g 90 290 200 40 re f"),
+    ("covered text", _TEXT + b"1 g 120 290 100 40 re f"),  # its last figures only
+    ("covered text", _TEXT + b"1 g 80 300 m 80 400 320 400 320 300 c 320 200 80 200 80 300 c f"),
+    ("covered text", _TEXT + b"q 90 290 m 300 290 l 300 330 l 90 340 l h W n 300 0 0 90 80 270 cm" + _IMAGE + b"Q"),
+    ("covered text", _TEXT + b"q 90 290 200 40 re W n /White sh Q"),
+    ("covered text", _TEXT + b"q 2 0 0 2 40 140 cm /Form Do Q"),
+    ("covered text", b"1 g BT /Plain 6 Tf 104 302 Td (100) Tj ET 0 g " + _TEXT),
+    ("unseen text", b"1 g " + _TEXT),
+    ("unseen text", b"0.97 g " + _TEXT),
+    ("unseen text", b"0.2 0.4 0.6 rg 90 290 200 40 re f " + _TEXT),
+    ("unseen text", b"q 0 0 10 10 re W n " + _TEXT + b"Q"),
+    ("unseen text", b"/Clear gs " + _TEXT),
+    ("unseen text", b"q 1 0 0 1 30 40 cm /WhiteText Do Q"),
+    ("invisible text", b"3 Tr " + _TEXT),
+    ("text too small", b"BT /Plain 0.2 Tf 100 300 Td (hidden) Tj ET"),
+    ("text too small", b"BT /Plain 12 Tf 0.001 0 0 0.001 100 300 Tm (hidden) Tj ET"),
+    ("text too small", b"BT /Plain 0 Tf 100 300 Td (hidden) Tj ET"),
+    ("text off the page", b"BT /Plain 12 Tf 100 -300 Td (hidden) Tj ET"),
+    ("picture off the page", b"q 50 0 0 50 700 300 cm" + _IMAGE + b"Q"),
+)
+SHOWN: tuple[bytes, ...] = (
+    b"0 g 90 290 200 40 re f 1 g " + _TEXT,  # white on black
+    b"0.85 g " + _TEXT,
+    _TEXT + _TEXT,  # bold by double strike
+    b"BT /Plain 12 Tf 100 300 Td (100) Tj 0.2 0 Td (100) Tj ET",
+    b"q 300 0 0 90 80 270 cm" + _IMAGE + b"Q " + _TEXT,  # on a picture
+    b"/Clear gs 1 g 90 290 200 40 re f /Opaque gs 0 g " + _TEXT,
+    _TEXT + b"1 g 300 290 100 40 re f",
+    _TEXT + b"0.5 w 90 295 m 200 295 l S",  # underlined
+    b"BT /Plain 12 Tf 100 300 Td (   ) Tj ET",
+    b"BT /Plain 2 Tf 100 300 Td (microprinting) Tj ET",
+)
+RESOURCES: dict[str, Any] = {
+    "/ExtGState": Dictionary(Clear=Dictionary(ca=0, CA=0), Opaque=Dictionary(ca=1, CA=1)),
+    "/Shading": Dictionary(
+        White=Dictionary(
+            ShadingType=2, ColorSpace=Name.DeviceGray, Coords=[0, 0, 600, 0], Extend=[True, True],
+            Function=Dictionary(FunctionType=2, Domain=[0, 1], C0=[1], C1=[1], N=1),
+        )
+    ),
+}  # fmt: skip
+OFFICE_PAGE = """<!doctype html><meta charset="utf-8"><title>公告</title><style>
+body { font: 12pt "Noto Sans CJK SC", sans-serif; background: #f6f8fa }
+h1 { color: #fff; background: #a00; padding: 8px; border-radius: 12px; text-shadow: 1px 1px 2px #000 }
+td { border: 1px solid #888; padding: 4px } tr:nth-child(even) { background: #eee }
+.box { overflow: hidden; height: 2.2em; border-radius: 9px; background: linear-gradient(90deg, #fff, #cde) }
+em { color: #767676; font-size: 8pt } b { -webkit-text-stroke: 0.3px } .o { opacity: 0.7 }
+</style><h1>演示市人民政府公告</h1><p>经审查，<b>符合条件</b>，<u>准予许可</u>。<em>（二〇二六年）</em></p>
+<div class="box">申请人：演示市美味食品有限公司</div><table><tr><td>项目<td>金额<tr><td>许可费<td>0.00
+<tr><td>合计<td class="o">0.00</table><ul><li>一<li>二</ul><p style="break-before: page">第二页 office</p>"""
+
+
 def encrypted(user: str) -> bytes:
     """Encrypt with a user password; an empty one opens for everybody."""
     return changed(lambda _: None, typeset(1, "1.7"), encryption=pikepdf.Encryption(owner="owner", user=user))
@@ -77,6 +132,15 @@ def painted(operators: bytes, resources: dict[str, Any] | None = None) -> bytes:
         fonts = page.obj.Resources.get("/Font", Dictionary())
         fonts["/Plain"] = Dictionary(Type=Name.Font, Subtype=Name.Type1, BaseFont=Name.Helvetica)
         page.obj.Resources["/Font"] = fonts
+        white = {"Type": Name.XObject, "Subtype": Name.Form, "BBox": [0, 0, 600, 600]}
+        cover = pikepdf.Stream(pdf, b"1 g 20 70 150 40 re f", **white)
+        text = pikepdf.Stream(
+            pdf, b"1 g BT /Plain 12 Tf 70 260 Td (1000000) Tj ET", Resources=Dictionary(Font=fonts), **white
+        )
+        drawings = {b"/Form": cover, b"/WhiteText": text}
+        used = {key.decode(): pdf.make_indirect(form) for key, form in drawings.items() if key in operators}
+        if used:
+            page.obj.Resources["/XObject"] = Dictionary(used)
         for key, value in (resources or {}).items():
             page.obj.Resources[key] = value
 
