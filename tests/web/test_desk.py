@@ -89,8 +89,8 @@ async def test_an_approval_is_sealed_where_the_officer_put_it(
     await download.save_as(sealed)
 
     await page.goto(f"{city.url}/v")
-    await page.get_by_label("PDF 文件").set_input_files(sealed)
-    await page.get_by_role("button", name="核验文件").click()
+    await page.get_by_label("照片或文件").set_input_files(sealed)
+    await page.locator("#pdf-form button").last.click()
     await expect(page.get_by_role("heading", name="有效", exact=True)).to_be_visible()
     await expect(page.get_by_role("heading", name=LI_MING.organisation.name)).to_be_visible()
     await page.goto(f"{city.url}/desk/uses")

@@ -7,6 +7,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 from playwright.async_api import expect
 
 from api.examples import ISSUE
@@ -50,11 +51,22 @@ async def test_a_dropped_licence_is_valid_and_its_receipt_checks(
 ) -> None:
     page = await context.new_page()
     await drop(page, city, await licence_pdf(city))
-    await expect(page.get_by_role("heading", name="有效", exact=True)).to_be_visible()
+    await expect(page.get_by_role("heading", name="有效", exact=True)).to_be_visible(timeout=20_000)
     async with page.expect_download() as downloading:
-        await page.get_by_role("button", name="下载回执").click()
+        await page.get_by_role("button", name="下载回执（签名文本）").click()
     file = tmp_path / "receipt.jws"
     await (await downloading.value).save_as(file)
+    # What the seal covers is shown, and the technical report is at hand.
+    await expect(page.get_by_alt_text("第 1 页，盖章时的样子")).to_be_visible()
+    await expect(page.get_by_role("link", name="下载技术报告")).to_be_visible()
+    async with page.expect_download() as sealing:
+        await page.get_by_role("button", name="下载回执（盖章的 PDF）").click()
+    paper = tmp_path / "receipt.pdf"
+    await (await sealing.value).save_as(paper)
+    await page.goto(f"{city.url}/v")
+    await page.get_by_label("照片或文件").set_input_files(paper)
+    await page.locator("#pdf-form button").last.click()
+    await expect(page.get_by_role("heading", name="有效", exact=True)).to_be_visible()
     await page.goto(f"{city.url}/v")
     await page.get_by_label("回执文字").fill(file.read_text())
     await page.get_by_role("button", name="核验回执").click()
@@ -87,14 +99,31 @@ async def test_what_cannot_be_examined_says_why(
     await expect(page.get_by_text(sentence)).to_be_visible()
 
 
+async def test_a_photo_of_the_code_is_enough(context: BrowserContext, city: City, tmp_path: Path) -> None:
+    headers = await city.headers()
+    issued = await city.http.post(
+        "/api/v1/licences", json=ISSUE, headers=headers | {"idempotency-key": uuid.uuid4().hex}
+    )
+    picture = await city.http.get(f"/api/v1/licences/{issued.json()['identifier']}/qr.png", headers=headers)
+    file, blank = tmp_path / "code.png", tmp_path / "blank.png"
+    file.write_bytes(picture.content)
+    Image.new("L", (200, 200), 255).save(blank)
+    page = await context.new_page()
+    for chosen, said in ((file, "有效"), (blank, "图片里没有认出证照上的二维码")):
+        await page.goto(f"{city.url}/v")
+        await page.get_by_label("照片或文件").set_input_files(chosen)
+        await page.locator("#pdf-form button").last.click()
+        await expect(page.get_by_text(said).first).to_be_visible()
+
+
 async def test_it_works_without_script_on_a_phone(browser: Browser, city: City, tmp_path: Path) -> None:
     context = await browser.new_context(viewport=PHONE, locale="zh-CN", java_script_enabled=False)
     page = await context.new_page()
     file = tmp_path / "licence.pdf"
     file.write_bytes(await licence_pdf(city))
     await page.goto(f"{city.url}/v")
-    await page.get_by_label("PDF 文件").set_input_files(file)
-    await page.get_by_role("button", name="核验文件").click()
+    await page.get_by_label("照片或文件").set_input_files(file)
+    await page.locator("#pdf-form button").last.click()
     await expect(page.get_by_role("heading", name="有效", exact=True)).to_be_visible()
     await context.close()
 

@@ -52,7 +52,11 @@ LIBRARY_ERRORS = (
     EOFError,
     RuntimeError,
 )
-"""What the three libraries raise over broken input; MemoryError is the sandbox's."""
+"""What the three libraries raise over broken input, seen under the fuzzer; MemoryError is the sandbox's.
+
+The list is long because pyHanko and its parser of ASN.1 let Python's own errors out. A mistake of ours among them is
+never better than the truth either: whoever catches them answers FORMAT_FAILURE.
+"""
 
 SUBFILTERS = frozenset(member.value for member in SigSeedSubFilter)
 Finding = tuple[Check, Reason]
