@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from verification.ports import LicenceRecord
 
 _STANDARD = "GB/T 36903"
+COPY_TERM = "JZJYXQJZSJ"
+"""The short name of the day a purpose-bound copy ends."""
 
 
 def judge_known_document(
@@ -46,7 +48,7 @@ def judge_known_document(
 def _state(record: LicenceRecord, attached: Mapping[str, str] | None, at: datetime) -> tuple[Reason, tuple[Check, ...]]:
     """Judge the licence's state, and the term of a purpose-bound copy of it (JZJYXQJZSJ)."""
     reason, made = judge_state(record, at)
-    term = None if attached is None else attached.get("JZJYXQJZSJ")
+    term = None if attached is None else attached.get(COPY_TERM)
     if term is None:
         return reason, made
     try:
@@ -121,7 +123,7 @@ def judge_with_record(report: Report, record: LicenceRecord, *, at: datetime) ->
 
 def is_copy(report: Report) -> bool:
     """Tell whether a document says that it is a purpose-bound copy, whose face carries more than the record."""
-    return "JZJYXQJZSJ" in (report.attached or {})
+    return COPY_TERM in (report.attached or {})
 
 
 def judge_rendering(report: Report, differences: tuple[PageDifference, ...] | None) -> Report:

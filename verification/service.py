@@ -18,7 +18,14 @@ from verification.identifier import Parts, read_identifier
 from verification.licences import compare_holder, comparison_check, facts_of, judge_state, verdict_of
 from verification.model import Check, Outcome, Reason, Report, Sentence, Subject, Verdict
 from verification.offline import judge_document_by_code
-from verification.own_documents import is_copy, judge_known_document, judge_rendering, judge_with_record, without_state
+from verification.own_documents import (
+    COPY_TERM,
+    is_copy,
+    judge_known_document,
+    judge_rendering,
+    judge_with_record,
+    without_state,
+)
 from verification.pdf.attachment import attached_to
 from verification.receipt_papers import judge_receipt_paper, paper_of
 from verification.receipts import (
@@ -51,6 +58,7 @@ if TYPE_CHECKING:
 
 
 CLOCK_SKEW = timedelta(minutes=1)
+TERMS_KEPT = 10_000
 GUESSES, GUESS_WINDOW_SECONDS = 10, 3600
 
 
@@ -100,6 +108,7 @@ class VerificationService:
         self._log = log
         self._faces = faces
         self._papers = papers
+        self._terms: dict[bytes, Mapping[str, str]] = {}
 
     async def by_identifier(
         self,
@@ -230,14 +239,25 @@ class VerificationService:
             record = None if known is None else await self._licences.find(connection, known, at=at)
         if record is not None and not examine:
             # Byte for byte our own, so it is read here: nothing in it is a stranger's.
-            attached = await asyncio.to_thread(attached_to, document)
-            report = judge_known_document(record, sha256, attached, at=at or now, now=now)
+            term = await self._term_of(document, sha256)
+            report = judge_known_document(record, sha256, term, at=at or now, now=now)
         else:
             judged = await self._sandbox.validate(document, await self._trust.material(), at=at or now)
             judged = judge_receipt_paper(judged, self._receipts.jwks())
             report = replace(await self._with_record(judged, at, None if record else document), checked_at=now)
         verified = await self._conclude(principal, replace(report, judged_at=at))
         return replace(verified, previews=await self._previews(document, report) if previews else None)
+
+    async def _term_of(self, document: bytes, sha256: bytes) -> Mapping[str, str]:
+        """Return the term of a purpose-bound copy of ours, read once: the same digest has the same term."""
+        found = self._terms.get(sha256)
+        if found is None:
+            attached = await asyncio.to_thread(attached_to, document) or {}
+            found = {name: text for name, text in attached.items() if name == COPY_TERM}
+            if len(self._terms) >= TERMS_KEPT:
+                self._terms.pop(next(iter(self._terms)))
+            self._terms[sha256] = found
+        return found
 
     async def _previews(self, document: bytes, report: Report) -> Previews | None:
         """Draw the revision the last sound seal covers beside the file; nothing is kept of it."""
