@@ -40,8 +40,9 @@ async def op(
     walk: Walk,
     settings: Settings,
     application: object,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Op]:
     application.state.services = SimpleNamespace(provider=provider, settings=settings, clients=clients)  # type: ignore[attr-defined]
     transport = httpx2.ASGITransport(app=application)  # type: ignore[arg-type]
     async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:
-        yield Op(provider, clients, clock, chen, http, walk)
+        yield Op(provider, clients, clock, chen, http, walk, monkeypatch)

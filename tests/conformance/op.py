@@ -71,6 +71,7 @@ class Op:
     person: Principal
     http: httpx2.AsyncClient
     walk: Walk
+    monkeypatch: pytest.MonkeyPatch
 
     async def client(self, **changes: Any) -> Walk:  # noqa: ANN401 - any field
         return Walk(self.provider, await register(self.clients, registration(**changes)))

@@ -9,10 +9,11 @@ from tests.conformance.test_config_dynamic_logout import ASSURANCE, CONFIG, DYNA
 from tests.conformance.test_fapi2_flow import FAPI
 from tests.conformance.test_fapi2_requests import REQUESTS
 from tests.conformance.test_fapi2_tokens import TOKENS
+from tests.conformance.test_fapi2_variants import FRONT, MORE, MTLS, PING
 from tests.conformance.test_fapi_ciba import CIBA
 from tests.conformance.test_oidc_basic import BASIC
 
-PLANS = (BASIC, CONFIG, DYNAMIC, LOGOUT, FAPI, REQUESTS, TOKENS, CIBA, ASSURANCE)
+PLANS = (BASIC, CONFIG, DYNAMIC, LOGOUT, FAPI, REQUESTS, TOKENS, CIBA, ASSURANCE, MTLS, MORE, PING, FRONT)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "conformance.md"
 
 
