@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -117,11 +118,12 @@ async def _main() -> None:
     handed = json.loads(os.environ["OIDC_TEST_PROCESS"])
     settings = Settings(**handed["settings"], data_directory=Path(handed["data_directory"]))
     async with served(settings, SystemClock()) as app:
-        server = uvicorn.Server(
-            uvicorn.Config(app, fd=handed["fd"], log_level="warning", lifespan="off", access_log=False)
-        )
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False))
         parent = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-        serving = asyncio.create_task(server.serve())
+        # As a socket and not as `fd`: that uvicorn takes for a Unix socket, without TCP_NODELAY, and each answer of two
+        # writes then waits 40 ms for the client's acknowledgement.
+        listener = socket.socket(fileno=handed["fd"])
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
         await asyncio.wait({serving, parent}, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
         await serving
