@@ -61,6 +61,8 @@ SCAN = {
 
 BATCH = {"rows": [{"ref": "A-1", "identifier": BY_IDENTIFIER["identifier"]}]}
 
+CONFIRM = {"document_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}
+
 EXAMPLES: dict[tuple[str, str], tuple[Any, Any]] = {
     ("POST", "/api/v1/licences"): (ISSUE, None),
     ("POST", "/api/v1/licences/{identifier}/states"): (CHANGE, None),
@@ -72,5 +74,6 @@ EXAMPLES: dict[tuple[str, str], tuple[Any, Any]] = {
     ("POST", "/api/v1/verifications/receipt"): (BY_RECEIPT, None),
     ("POST", "/api/v1/verifications/receipt/document"): (BY_RECEIPT, None),
     ("POST", "/api/v1/verification-batches"): (BATCH, None),
+    ("POST", "/api/v1/document-confirmations"): (CONFIRM, None),
 }
 """By method and path: what to send, what comes back."""
