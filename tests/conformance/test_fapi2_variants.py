@@ -59,7 +59,7 @@ class TlsClient:
     def __init__(self, op: Op, client_id: str) -> None:
         self.op, self.client_id = op, client_id
 
-    def request(self, path: str, certificate_der: bytes | None = OWN, **given: str) -> EndpointRequest:
+    def request(self, path: str, certificate_der: bytes | None = OWN, /, **given: str) -> EndpointRequest:
         parameters = tuple({"client_id": self.client_id, **given}.items())
         return EndpointRequest(parameters, url=ISSUER + path, certificate_der=certificate_der)
 
