@@ -114,7 +114,17 @@ class SignerServer:
         self.connections: set[_Connection] = set()
 
     async def start(self) -> None:
-        """Listen; a socket left by a process that died is taken over. Raises ProviderUnavailable, KeystoreLocked."""
+        """Listen; a socket left by a process that died is taken over. Raises ProviderUnavailable, KeystoreLocked.
+
+        A start that fails leaves neither keys nor a token session open behind it.
+        """
+        try:
+            await self._listen()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _listen(self) -> None:
         await self._signer.load()
         self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         await self._clear()

@@ -316,11 +316,11 @@ async def test_a_web_process_has_no_certificate_made_for_a_seal_nobody_approved(
 async def test_a_second_signer_does_not_take_the_socket(
     behind_socket: Keys, separate: Settings, database: Database, cipher: FieldCipher
 ) -> None:
-    second = SignerServer(
-        assemble_signer(separate, database, SystemClock(), cipher, None), Path(separate.signer_socket)
-    )
+    signer = assemble_signer(separate, database, SystemClock(), cipher, None)
     with pytest.raises(ProviderUnavailable):
-        await second.start()
+        await SignerServer(signer, Path(separate.signer_socket)).start()
+    with pytest.raises(KeystoreLocked):
+        signer._ring.kek  # noqa: B018 - what the start had opened is closed again
     assert await behind_socket.tsa.timestamp(digest_of("the first still answers"))
 
 
