@@ -146,6 +146,7 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("GET", "/api/v1/seals/{seal_id}/uses"): bearer("seal:apply"),
     ("POST", "/api/v1/sealed-documents"): bearer("seal:apply"),
     ("GET", "/api/v1/sealed-documents/{document_id}"): bearer("seal:apply"),
+    ("POST", "/api/v1/sealed-digests"): bearer("seal:apply"),
     ("GET", "/"): open_to_all(),
     ("GET", "/help"): open_to_all(),
     ("GET", "/v"): open_to_all(),

@@ -12,7 +12,20 @@ from api.access import rows_missing
 from api.dependencies import guard
 from api.metrics import Metrics
 from api.middleware import BodyLimit, LastResort, Observe, SecurityHeaders
-from api.routes import batches, confirmations, health, licences, log, oauth, offline, pki, seals, shows, verification
+from api.routes import (
+    batches,
+    confirmations,
+    health,
+    licences,
+    log,
+    oauth,
+    offline,
+    pki,
+    sealed_digests,
+    seals,
+    shows,
+    verification,
+)
 from api.routes import witness as witness_routes
 from api.web.guard import page_guard
 from api.web.pages import (
@@ -74,6 +87,7 @@ def json_routers() -> list[APIRouter]:
         licences.router,
         licences.catalogue_router,
         seals.router,
+        sealed_digests.router,
         shows.router,
         confirmations.router,
         pki.router,

@@ -63,6 +63,13 @@ BATCH = {"rows": [{"ref": "A-1", "identifier": BY_IDENTIFIER["identifier"]}]}
 
 CONFIRM = {"document_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}
 
+SEAL_DIGEST = {
+    "seal_id": "sea_06f2k8m4n1p7q3r9s5t0v2c4d8",
+    "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "matter_code": "500100-0131-001",
+    "level": "B-T",
+}
+
 EXAMPLES: dict[tuple[str, str], tuple[Any, Any]] = {
     ("POST", "/api/v1/licences"): (ISSUE, None),
     ("POST", "/api/v1/licences/{identifier}/states"): (CHANGE, None),
@@ -75,5 +82,6 @@ EXAMPLES: dict[tuple[str, str], tuple[Any, Any]] = {
     ("POST", "/api/v1/verifications/receipt/document"): (BY_RECEIPT, None),
     ("POST", "/api/v1/verification-batches"): (BATCH, None),
     ("POST", "/api/v1/document-confirmations"): (CONFIRM, None),
+    ("POST", "/api/v1/sealed-digests"): (SEAL_DIGEST, None),
 }
 """By method and path: what to send, what comes back."""

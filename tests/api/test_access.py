@@ -14,7 +14,7 @@ import pytest
 
 from api.access import ACCESS, Way, methods_and_paths
 from api.app import build
-from api.examples import BATCH, CHANGE, ISSUE, REVISE, SCAN, SEARCH
+from api.examples import BATCH, CHANGE, ISSUE, REVISE, SCAN, SEAL_DIGEST, SEARCH
 from foundation.principal import Channel
 from hufu import demo_city
 from tests.api.documents import blank_pdf
@@ -83,6 +83,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/api/v1/seals/{seal_id}/uses"): Row((403, 404)),
     ("POST", "/api/v1/sealed-documents"): Row((403, 404), document=True),
     ("GET", "/api/v1/sealed-documents/{document_id}"): Row((404,)),
+    ("POST", "/api/v1/sealed-digests"): Row((404,), json=SEAL_DIGEST),
     ("GET", "/licences/{identifier}"): Row((404,)),
     ("GET", "/licences/{identifier}/pdf"): Row((404,)),
     ("GET", "/licences/{identifier}/qr.png"): Row((404,)),
@@ -305,10 +306,11 @@ async def send(
     data = dict(row.data or {})
     if row.document:
         data["seal_id"] = objects.address("{seal_id}")
+    json = dict(row.json, seal_id=objects.address("{seal_id}")) if row.json and "seal_id" in row.json else row.json
     if ACCESS[route].way is Way.PAGE and method == "POST":
         data["form_token"] = await form_token(http, "/v")
     answer = await http.request(
-        method, objects.address(path), json=row.json, data=data or None, files=files, headers=extra, auth=auth
+        method, objects.address(path), json=json, data=data or None, files=files, headers=extra, auth=auth
     )
     return answer.status_code
 
