@@ -138,7 +138,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             signer=keys.tokens,
             clients=clients,
             subjects=AccountSubjects(people.accounts),
-            mandates=RegisteredMandates(database, clock, cipher, people.mandates),
+            mandates=RegisteredMandates(database, cipher, people.mandates),
         )
         stack.push_async_callback(provider.close)
         signing = assemble_signing(

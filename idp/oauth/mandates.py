@@ -8,7 +8,8 @@ from foundation.principal import Principal, PrincipalKind
 from idp.oauth.delegation import Delegation
 from idp.people.account import AccountState
 from idp.people.account_repository import Accounts, Persons
-from idp.people.mandate import Act, Mandate, MandateState, PartyKind
+from idp.people.errors import MandateRefused
+from idp.people.mandate import Act, PartyKind
 from idp.people.mandate_repository import Mandates
 
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from foundation.clock import Clock
     from foundation.database import Database
     from foundation.encryption import FieldCipher
+    from idp.people.mandate import Mandate
     from idp.people.mandates import MandateService
 
 KINDS = {PartyKind.PERSON: PrincipalKind.PERSON, PartyKind.ENTERPRISE: PrincipalKind.ENTERPRISE}
@@ -27,10 +28,9 @@ KINDS = {PartyKind.PERSON: PrincipalKind.PERSON, PartyKind.ENTERPRISE: Principal
 class RegisteredMandates:
     """`idp.oauth.ports.MandateRegister` over the rows of the register; nothing is cached."""
 
-    def __init__(self, database: Database, clock: Clock, cipher: FieldCipher, service: MandateService) -> None:
-        """Take the collaborators; uses are counted by the register's own service."""
+    def __init__(self, database: Database, cipher: FieldCipher, service: MandateService) -> None:
+        """Take the collaborators; what is in force, and what a use counts, the register's own service decides."""
         self._database = database
-        self._clock = clock
         self._cipher = cipher
         self._service = service
 
@@ -39,7 +39,7 @@ class RegisteredMandates:
         async with self._database.read() as connection:
             mandate = await Mandates(connection, self._cipher).by_id(mandate_id)
             person_id = await self._person(connection, agent_account_id)
-            if mandate is None or person_id is None or not self._in_force(mandate, person_id):
+            if mandate is None or person_id is None or not await self._in_force(connection, mandate, person_id):
                 return None
             return await self._delegation(connection, mandate)
 
@@ -48,9 +48,10 @@ class RegisteredMandates:
         async with self._database.read() as connection:
             person_id = await self._person(connection, agent_account_id)
             giver = {await self._person(connection, subject_id), subject_id}
-            held = () if person_id is None else await Mandates(connection, self._cipher).of_agent(person_id)
-            for mandate in held:
-                if mandate.principal_id in giver and self._in_force(mandate, person_id):
+            if person_id is None:
+                return None
+            for mandate in await Mandates(connection, self._cipher).of_agent(person_id):
+                if mandate.principal_id in giver and await self._in_force(connection, mandate, person_id):
                     return await self._delegation(connection, mandate)
         return None
 
@@ -58,7 +59,8 @@ class RegisteredMandates:
         """Tell whether a mandate is in force now, asked of the register itself."""
         async with self._database.read() as connection:
             mandate = await Mandates(connection, self._cipher).by_id(mandate_id)
-        return mandate is not None and self._in_force(mandate, mandate.agent_person_id)
+            agent = None if mandate is None else mandate.agent_person_id
+            return mandate is not None and agent is not None and await self._in_force(connection, mandate, agent)
 
     async def use(
         self, connection: AsyncConnection, principal: Principal, mandate_id: str, detail: Mapping[str, Any], kind: str
@@ -85,11 +87,13 @@ class RegisteredMandates:
             person = None if found else await Persons(connection, self._cipher).by_id(account_id)
         return person.person_id if person else found
 
-    def _in_force(self, mandate: Mandate, agent_person_id: str | None) -> bool:
-        now, terms = self._clock.now(), mandate.terms
-        left = terms.uses_allowed is None or mandate.uses < terms.uses_allowed
-        within = mandate.state is MandateState.ACTIVE and terms.valid_from <= now < terms.valid_until
-        return within and left and mandate.agent_person_id == agent_person_id
+    async def _in_force(self, connection: AsyncConnection, mandate: Mandate, agent_person_id: str) -> bool:
+        """Tell whether the register lets the agent act now: by this mandate, and by the one it was passed on from."""
+        try:
+            await self._service.standing(connection, mandate.mandate_id, agent_person_id)
+        except MandateRefused:
+            return False
+        return True
 
     async def _delegation(self, connection: AsyncConnection, mandate: Mandate) -> Delegation:
         subject_id = mandate.principal_id

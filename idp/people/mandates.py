@@ -114,11 +114,10 @@ class MandateService:
         mandate = await repository.by_id(mandate_id)
         if mandate is None:
             raise MandateRefused("The mandate does not cover this act.", reason=Refusal.NOT_ACTIVE)
-        refusal = mandate.refusal(act or Act(""), agent_person_id, now) or await self._refusal_above(
-            repository, mandate, act, now
-        )
-        if refusal is not None and (act is not None or refusal not in SCOPE):
-            raise MandateRefused("The mandate does not cover this act.", reason=refusal)
+        own = mandate.refusal(act or Act(""), agent_person_id, now)
+        for refusal in (own, await self._refusal_above(repository, mandate, act, now)):
+            if refusal is not None and (act is not None or refusal not in SCOPE):
+                raise MandateRefused("The mandate does not cover this act.", reason=refusal)
         return mandate
 
     @staticmethod

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from foundation.settings import Settings
     from idp.people.assembly import People
     from keys.assembly import Keys
+    from licence_vault.ports import AllowedActs
     from licence_vault.rendering import FaceRenderer
     from signing.assembly import Signing
     from signing.model import Seal
@@ -69,6 +70,12 @@ __all__ = [
 LI_MING = CITIZENS[1]
 CASE = Purpose(MATTER, "CASE-7", "代办延续")
 WINDOW_CASE = Purpose(MATTER, "CASE-8", "窗口代办", "staff-3")
+
+
+@pytest.fixture
+def acts(cipher: FieldCipher) -> AllowedActs:
+    """No token allows an act here; tests/hufu/test_delegated_reading.py joins the provider."""
+    return NoActs(cipher)
 
 
 @pytest.fixture
@@ -85,6 +92,7 @@ async def vault(
     seal: Seal,
     people: People,
     renderer: FaceRenderer,
+    acts: AllowedActs,
 ) -> Vault:
     del seal
     vault = assemble_vault(
@@ -102,7 +110,7 @@ async def vault(
         officers=VaultOfficers(people.officers),
         roles=VaultRoles(people.legal_persons),
         mandates=VaultMandates(people),
-        acts=NoActs(cipher),
+        acts=acts,
         renderer=renderer,
     )
     await publish(vault.catalogue)

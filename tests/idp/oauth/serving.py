@@ -88,7 +88,7 @@ async def served(settings: Settings, clock: Clock) -> AsyncIterator[FastAPI]:
         signer=keys.tokens,
         clients=clients,
         subjects=AccountSubjects(people.accounts),
-        mandates=RegisteredMandates(database, clock, cipher, people.mandates),
+        mandates=RegisteredMandates(database, cipher, people.mandates),
     )
     app = build()
     app.state.services = SimpleNamespace(
