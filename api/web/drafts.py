@@ -35,9 +35,9 @@ class Draft:
     organisation_name: str
     matter_code: str | None = None
     page: int | None = None
-    x: float = 0.0
-    y: float = 0.0
-    size: float = 0.0
+    """The page to look at first; None while nothing is placed, and for a seal without a picture."""
+    place: dict[str, str] | None = None
+    """What the form of the place held."""
     intention_id: str = ""
     preview_ref: str = ""
     digest: str = ""

@@ -35,6 +35,7 @@ FIELD_RULES: Mapping[str, str] = {
     "x": N_("请填毫米数，例如 120 或 120.5。"),
     "y": N_("请填毫米数，例如 60 或 60.5。"),
     "size": N_("直径在 3 到 500 毫米之间。"),
+    "keyword": N_("请填写文件里的几个字，例如“盖章处”，最多 60 个字。"),
 }
 
 SENTENCES: Mapping[type[base.TrustServiceError], str] = {
@@ -76,6 +77,9 @@ SENTENCES: Mapping[type[base.TrustServiceError], str] = {
     signing.CertifiedAgainstChange: N_("这个 PDF 已被锁定，不允许再盖章。"),
     signing.PdfTooLarge: N_("文件太大、页数太多或结构太复杂。最大 50 MB。"),
     signing.ActiveContent: N_("文件里有盖章后仍可能变化的内容（如表单、脚本、图层）。请“打印成 PDF”后再上传。"),
+    signing.KeywordNotFound: N_(
+        "文件里没有找到这个关键字。请照文件原文填写；扫描件的字是图片，找不到，请改为指定位置。"
+    ),
     signing.BadPlacement: N_("印章放不到这个位置。请把它完整地放在纸面以内。"),
     signing.FourEyesRequired: N_("申请人不能批准自己的申请，请另一位操作员批准。"),
     signing.SealStateConflict: N_("印章当前的状态不允许这一步，请刷新后再看。"),

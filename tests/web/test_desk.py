@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 from playwright.async_api import expect
 
 from hufu import demo_city
 from tests.api.documents import blank_pdf
+from tests.signing.documents import typeset
 from tests.web.browser import add_authenticator
 
 if TYPE_CHECKING:
@@ -95,6 +98,77 @@ async def test_an_approval_is_sealed_where_the_officer_put_it(
     await expect(page.get_by_role("heading", name=LI_MING.organisation.name)).to_be_visible()
     await page.goto(f"{city.url}/desk/uses")
     await expect(page.get_by_role("heading", name=LI_MING.organisation.name)).to_be_visible()
+
+
+async def red_on(page: Page, number: int) -> tuple[float, float, float, float] | None:
+    """Return left, top, right and bottom of what is red on a page of the confirmation, as shares of the page."""
+    address = page.url.partition("?")[0]
+    answer = await page.request.get(f"{address}/preview.png?page={number}")
+    picture = Image.open(io.BytesIO(await answer.body())).convert("RGB")
+    red, green, _ = picture.split()
+    strong, weak = red.point(lambda value: 255 * (value > 150)), green.point(lambda value: 255 * (value < 110))
+    box = Image.composite(strong, Image.new("L", picture.size), weak).getbbox()
+    if box is None:
+        return None
+    width, height = picture.size
+    return box[0] / width, box[1] / height, box[2] / width, box[3] / height
+
+
+async def test_a_seal_goes_on_a_keyword_on_every_page_or_across_the_edges(
+    context: BrowserContext, city: City, tmp_path: Path
+) -> None:
+    file = tmp_path / "许可证附页.pdf"
+    file.write_bytes(typeset(3))
+    page = await context.new_page()
+    await sign_in(page, city, LI_MING, "/desk/seal")
+    await upload(page, file)
+    further = page.get_by_role("button", name="下一步：核对并确认")
+
+    await page.get_by_label("关键字上，例如“盖章处”").check()
+    await expect(page.get_by_label("距左边")).to_be_hidden()
+    await page.get_by_label("关键字", exact=True).fill("没有的字")
+    await further.click()
+    await expect(page.locator("#keyword-error")).to_contain_text("文件里没有找到这个关键字")
+    await page.get_by_label("关键字", exact=True).fill("盖章处")
+    await further.click()
+    await expect(page.get_by_text("第 1 页，盖在“盖章处”上 （全文最后一处）")).to_be_visible()
+    at_word = await red_on(page, 1)
+    assert at_word is not None
+    assert at_word[2] < 0.5
+    assert await red_on(page, 3) is None
+
+    await page.get_by_role("link", name="返回调整位置").click()
+    assert await page.get_by_label("关键字", exact=True).input_value() == "盖章处"
+    await page.get_by_label("每一页，同一位置").check()
+    await page.get_by_role("link", name="2", exact=True).click()
+    await expect(page.get_by_label("每一页，同一位置")).to_be_checked()
+    await further.click()
+    await expect(page.get_by_text("每一页的同一位置，共 3 页")).to_be_visible()
+    places = [await red_on(page, number) for number in (1, 2, 3)]
+    assert places[0] is not None
+    assert places[0] == pytest.approx(places[1], abs=0.01)
+    assert places[0] == pytest.approx(places[2], abs=0.01)
+
+    await page.get_by_role("link", name="返回调整位置").click()
+    await page.get_by_label("骑缝章，跨各页的边").check()
+    await page.get_by_label("哪一边").select_option("left")
+    await page.get_by_label("高低").select_option("upper")
+    strip = await page.locator("#seal").bounding_box()
+    sheet = await page.locator("#sheet").bounding_box()
+    assert strip is not None
+    assert sheet is not None
+    # The middle page carries the middle third: the whole picture hangs over the paper's edge by a third.
+    assert strip["x"] == pytest.approx(sheet["x"] - strip["width"] / 3, abs=2)
+    await further.click()
+    await expect(page.get_by_text("骑缝章，跨第 1 页到第 3 页的左边，偏上")).to_be_visible()
+    for number in (1, 2, 3):
+        seam = await red_on(page, number)
+        assert seam is not None
+        assert seam[2] < 0.08
+        assert (seam[1] + seam[3]) / 2 == pytest.approx(0.25, abs=0.03)
+    await page.get_by_label("6 位动态码").fill(await city.one_time_code(LI_MING))
+    await page.get_by_role("button", name="确认盖章").click()
+    await expect(page.get_by_text("已盖章并登记。")).to_be_visible()
 
 
 async def test_a_document_that_could_change_is_not_sealed(context: BrowserContext, city: City, tmp_path: Path) -> None:

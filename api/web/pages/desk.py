@@ -1,33 +1,36 @@
 """The officer's desk: seal a document in three steps, and what was sealed and issued."""
 
 from pathlib import PurePath
-from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 
 from api.context import services_of
 from api.dependencies import principal_of
 from api.web.csrf import checked_form, text_of
 from api.web.drafts import Draft, Drafts
 from api.web.messages import FIELD_RULES, told
-from api.web.preview import Preview, preview
+from api.web.pages.desk_places import (
+    FIELDS,
+    SEAM_SHEETS,
+    default_place,
+    place_in,
+    place_in_address,
+    placement_of,
+)
+from api.web.preview import preview
 from api.web.rendering import page, say, see_other
-from foundation.errors import InvalidInput, NotFound, TrustServiceError
+from foundation.errors import NotFound, TrustServiceError
+from signing.errors import KeywordNotFound
 from signing.model import Seal, SealRequest, SecondFactor
-from signing.placement import ROUND_SEAL_POINTS, Invisible, Placement, Rectangle
 
 router = APIRouter(include_in_schema=False)
 
-POINTS_PER_MM = 72 / 25.4
-MARGIN_MM = 25.0
-MAX_MM = 5000.0
 MAX_CREDENTIAL_CHARS = 20_000
 PNG_HEADERS = {"cache-control": "private, no-store"}
 UPLOAD_FIELDS = frozenset({"document", "matter_code"})
-PLACE_FIELDS = frozenset({"x", "y", "size"})
 
 
 def drafts_of(request: Request) -> Drafts:
@@ -112,7 +115,8 @@ async def _usable(request: Request, seal_id: str, matter_code: str) -> Seal:
 async def place_page(request: Request, draft_id: str) -> Response:
     """Step two: where the seal goes."""
     draft = await draft_of(request, draft_id)
-    return await _place_page(request, draft, _page_number(request.query_params.get("page"), draft))
+    number = _page_number(request.query_params.get("page"), draft)
+    return await _place_page(request, draft, number, values=place_in_address(request.query_params))
 
 
 async def _place_page(
@@ -129,7 +133,8 @@ async def _place_page(
         "shown_pages": page_links(number, draft.page_count),
         "size": size,
         "errors": errors or {},
-        "values": values or _default_place(draft, size),
+        "values": default_place(size) | (draft.place or {}) | (values or {}),
+        "seam_sheets": SEAM_SHEETS,
     }
     return await page(request, "desk_place.html", shown, status=422 if errors else 200)
 
@@ -143,17 +148,6 @@ def page_links(current: int, count: int) -> list[int]:
             found.append(0)
         found.append(number)
     return found
-
-
-def _default_place(draft: Draft, size: Preview) -> dict[str, str]:
-    if draft.size:
-        return {"x": _mm(draft.x), "y": _mm(draft.y), "size": _mm(draft.size)}
-    x = max(0.0, size.width - ROUND_SEAL_POINTS - MARGIN_MM * POINTS_PER_MM)
-    return {"x": _mm(x), "y": _mm(MARGIN_MM * 2 * POINTS_PER_MM), "size": _mm(ROUND_SEAL_POINTS)}
-
-
-def _mm(points: float) -> str:
-    return f"{points / POINTS_PER_MM:.1f}".removesuffix(".0")
 
 
 def _page_number(unverified: str | None, draft: Draft) -> int:
@@ -182,51 +176,35 @@ async def place(request: Request, draft_id: str) -> Response:
     form = await checked_form(request)
     draft = await draft_of(request, draft_id)
     number = _page_number(text_of(form, "page"), draft)
-    values = {name: text_of(form, name, limit=10) for name in ("x", "y", "size")}
+    values = place_in(form)
     try:
-        placement = _placement(form, number, values)
         order = SealRequest(
             seal_id=draft.seal_id,
             document=await drafts_of(request).document(draft),
-            placement=placement,
+            placement=placement_of(values, number),
             matter_code=draft.matter_code,
         )
         prepared = await services_of(request).sealing.prepare(principal_of(request), order)
     except TrustServiceError as error:
-        found = told(error, PLACE_FIELDS)
-        wrong = {found.field or "_form": say(request, found.text)}
-        return await _place_page(request, draft, number, wrong, values)
+        return await _place_page(request, draft, number, _wrong_place(request, error), values)
     drafts = drafts_of(request)
-    facts: dict[str, Any] = {"page": None}
-    if isinstance(placement, Rectangle):
-        facts = {"page": number, "x": placement.x, "y": placement.y, "size": placement.width}
     await drafts.change(
         draft,
         intention_id=prepared.intention_id,
         preview_ref=await drafts.put(prepared.preview),
         digest=prepared.document_digest.hex(),
         challenge=prepared.challenge.hex(),
-        **facts,
+        # A keyword alone decides its page; the others are looked at where the officer was.
+        page=number if number in prepared.pages else next(iter(prepared.pages), None),
+        place=values,
     )
     return see_other(f"/desk/confirm/{draft_id}")
 
 
-def _placement(form: FormData, number: int, values: dict[str, str]) -> Placement:
-    if text_of(form, "invisible") == "yes":
-        return Invisible()
-    size = _points(values["size"], "size")
-    return Rectangle(number, _points(values["x"], "x"), _points(values["y"], "y"), size, size)
-
-
-def _points(unverified: str, field: str) -> float:
-    text = unverified.replace("，", ".").replace(",", ".")
-    try:
-        millimetres = float(text) if text.isascii() else -1.0
-    except ValueError:
-        millimetres = -1.0
-    if not 0 <= millimetres <= MAX_MM:
-        raise InvalidInput("A length is given in millimetres.", field=field)
-    return millimetres * POINTS_PER_MM
+def _wrong_place(request: Request, error: TrustServiceError) -> dict[str, str]:
+    found = told(error, FIELDS)
+    field = "keyword" if isinstance(error, KeywordNotFound) else found.field
+    return {field or "_form": say(request, found.text)}
 
 
 @router.get("/desk/confirm/{draft_id}")
@@ -240,7 +218,15 @@ async def _confirm_page(request: Request, draft: Draft, errors: dict[str, str] |
         return see_other(f"/desk/done/{draft.draft_id}")
     if not draft.intention_id:
         return see_other(f"/desk/seal/{draft.draft_id}")
-    shown = {"prepared": draft, "passkey_options": await _passkey_options(request, draft), "errors": errors or {}}
+    number = _page_number(request.query_params.get("page") or str(draft.page or 1), draft)
+    shown = {
+        "prepared": draft,
+        "page_number": number,
+        "shown_pages": page_links(number, draft.page_count),
+        "seam_sheets": SEAM_SHEETS,
+        "passkey_options": await _passkey_options(request, draft),
+        "errors": errors or {},
+    }
     return await page(request, "desk_confirm.html", shown, status=422 if errors else 200)
 
 
@@ -254,11 +240,12 @@ async def _passkey_options(request: Request, draft: Draft) -> str:
 
 @router.get("/desk/confirm/{draft_id}/preview.png")
 async def confirm_picture(request: Request, draft_id: str) -> Response:
-    """Return the page with the seal as it will be."""
+    """Return a page with the seal as it will be."""
     draft = await draft_of(request, draft_id)
     if not draft.preview_ref or draft.sealed:
         raise NotFound("There is no preview.")
-    made = await preview(await drafts_of(request).read(draft.preview_ref), draft.page or 1)
+    number = _page_number(request.query_params.get("page") or str(draft.page or 1), draft)
+    made = await preview(await drafts_of(request).read(draft.preview_ref), number)
     return Response(made.png, media_type="image/png", headers=PNG_HEADERS)
 
 

@@ -1,12 +1,13 @@
-// Placing the seal: by mouse, finger or arrow keys; the number fields are the truth and work alone.
+// Placing the seal: by mouse, finger or arrow keys; the form's fields are the truth and work alone.
 const POINTS_PER_MM = 72 / 25.4;
 const STEP_MM = 1;
 const LARGE_STEP_MM = 10;
+const SEAM_HEIGHTS = { upper: 0.75, middle: 0.5, lower: 0.25 };
 
 const sheet = document.getElementById("sheet");
 const seal = document.getElementById("seal");
 const fields = { x: document.getElementById("x"), y: document.getElementById("y"), size: document.getElementById("size") };
-const invisible = document.querySelector('input[name="invisible"]');
+const form = document.getElementById("place");
 const page = { width: Number(sheet.dataset.width) / POINTS_PER_MM, height: Number(sheet.dataset.height) / POINTS_PER_MM };
 
 function read() {
@@ -21,15 +22,58 @@ function write(place) {
   draw();
 }
 
+// The strip of the seal that this page carries: groups of sheets as equal as can be.
+function strip() {
+  const [page, pages, sheets] = ["page", "pages", "seamSheets"].map((name) => Number(sheet.dataset[name]));
+  const groups = Math.ceil(pages / sheets);
+  let before = 0;
+  for (let group = 0; ; group += 1) {
+    const count = Math.floor(pages / groups) + (group < pages % groups ? 1 : 0);
+    if (page <= before + count) return { index: page - 1 - before, count };
+    before += count;
+  }
+}
+
+// The whole picture, hung over the edge so that its own strip lies on the paper; the rest is cut away.
+function onSeam(size) {
+  const right = form.elements.edge.value === "right";
+  const { index: turn, count } = strip();
+  const index = right ? turn : count - 1 - turn;
+  const middle = SEAM_HEIGHTS[form.elements.height.value] * page.height;
+  return {
+    x: right ? page.width - ((index + 1) * size) / count : (-index * size) / count,
+    y: Math.min(Math.max(middle - size / 2, 0), page.height - size),
+    size,
+    clip: `inset(0 ${(100 * (count - 1 - index)) / count}% 0 ${(100 * index) / count}%)`,
+  };
+}
+
 function draw() {
-  const place = read();
-  const shown = !invisible.checked && [place.x, place.y, place.size].every(Number.isFinite) && place.size > 0;
+  const kind = form.elements.kind.value;
+  const typed = read();
+  const place = kind === "seam" ? onSeam(typed.size) : { ...typed, clip: "none" };
+  const placed = ["page", "every", "seam"].includes(kind);
+  const shown = placed && [place.x, place.y, place.size].every(Number.isFinite) && place.size > 0;
   seal.hidden = !shown;
+  seal.disabled = kind === "seam";
+  carryAlong();
   if (!shown) return;
   seal.style.setProperty("left", `${(100 * place.x) / page.width}%`);
   seal.style.setProperty("bottom", `${(100 * place.y) / page.height}%`);
   seal.style.setProperty("width", `${(100 * place.size) / page.width}%`);
   seal.style.setProperty("height", `${(100 * place.size) / page.height}%`);
+  seal.style.setProperty("clip-path", place.clip);
+}
+
+// Looking at another page keeps what was chosen; the keyword stays out of addresses.
+function carryAlong() {
+  for (const link of document.querySelectorAll(".pages a")) {
+    const address = new URL(link.href);
+    for (const name of ["kind", "x", "y", "size", "which", "edge", "height"]) {
+      address.searchParams.set(name, form.elements[name].value);
+    }
+    link.href = address.href;
+  }
 }
 
 let held = null;
@@ -56,5 +100,5 @@ seal.addEventListener("keydown", (event) => {
   write({ x: x + move[0] * step, y: y + move[1] * step, size });
 });
 
-for (const field of [...Object.values(fields), invisible]) field.addEventListener("input", draw);
+form.addEventListener("input", draw);
 draw();
