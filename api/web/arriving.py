@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api.context import source_of
+from api.context import services_of, source_of
 from api.web import cookies, sessions
 from api.web.device import channel_of, device_label
 from api.web.rendering import continue_to, safe_next, see_other, with_next
+from foundation.principal import Channel
 from idp.people.account import AccountKind
 from idp.people.session import Arrival
 
@@ -18,15 +19,20 @@ if TYPE_CHECKING:
     from idp.people.session import Session
 
 HOMES = {AccountKind.OFFICER: "/desk", AccountKind.OPERATOR: "/operate"}
-PROTOCOL = "/oauth/"
+PROTOCOL, CONTINUED = "/oauth/", "/oauth/continue/"
 """A sign-in a department's system waits for goes on there."""
 
 
-def arrival_of(request: Request) -> Arrival:
-    """Return where the browser signs in from."""
-    return Arrival(
-        source_of(request), channel_of(request), cookies.read(request, cookies.DEVICE), device_label(request)
-    )
+async def arrival_of(request: Request, following: str | None = None) -> Arrival:
+    """Return where the browser signs in from: a kiosk when the sign-in is for a kiosk's own request.
+
+    `following` is the page that asked for the sign-in where the address does not say it.
+    """
+    asked = following_of(request) if following is None else following
+    interaction = asked.removeprefix(CONTINUED)
+    at_kiosk = interaction != asked and await services_of(request).provider.kiosk(interaction)
+    channel = Channel.KIOSK if at_kiosk else channel_of(request)
+    return Arrival(source_of(request), channel, cookies.read(request, cookies.DEVICE), device_label(request))
 
 
 def following_of(request: Request) -> str:

@@ -14,7 +14,7 @@ from foundation.database import Database
 from foundation.errors import InvalidInput
 from foundation.principal import Channel, Principal, PrincipalKind
 from hufu.surroundings import surroundings
-from idp.oauth.client_metadata import SIGNING_ALGORITHMS
+from idp.oauth.client_metadata import CHANNELS, SIGNING_ALGORITHMS
 from idp.oauth.clients import AuthenticationMethod, ClientRegistration, ClientService, GrantType
 from idp.oauth.model import CLIENT_SCOPES
 
@@ -59,6 +59,7 @@ def _add_registration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jwks", type=Path, metavar="FILE", help="the system's public keys, a JWK set")
     parser.add_argument("--sector", metavar="HOST", help="needed when redirect URIs lie on several hosts")
     parser.add_argument("--pre-approved", action="store_true", help="the city's own system: no consent page")
+    parser.add_argument("--channel", choices=CHANNELS, help="people meet the system there, and acts are recorded so")
     parser.add_argument("--id-token-algorithm", default="ES256", choices=SIGNING_ALGORITHMS)
 
 
@@ -110,6 +111,7 @@ def registration_of(arguments: argparse.Namespace) -> ClientRegistration:
         sector_identifier=arguments.sector,
         pre_approved=arguments.pre_approved,
         id_token_algorithm=arguments.id_token_algorithm,
+        metadata={"channel": arguments.channel} if arguments.channel else {},
     )
 
 

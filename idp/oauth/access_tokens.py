@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from foundation.clock import Clock
     from foundation.database import Database
+    from idp.oauth.client import Client
     from idp.oauth.clients import ClientService
     from idp.oauth.mint import Mint
     from idp.oauth.model import SenderProof
@@ -76,7 +77,7 @@ class AccessTokens:
         if client is None:
             raise InvalidAccessToken("The client of the access token is not active.")
         if "gid" in claims:
-            return await self._user(claims, client.organisation_code)
+            return await self._user(claims, client)
         return Principal(
             kind=PrincipalKind.CLIENT,
             subject_id=client.client_id,
@@ -84,6 +85,7 @@ class AccessTokens:
             client_id=client.client_id,
             scopes=frozenset(claims["scope"].split()) & client.scopes,
             sender_constrained="cnf" in claims,
+            channel=client.channel,
             proof=proof.dpop[0] if proof is not None and proof.dpop else None,
         )
 
@@ -121,7 +123,7 @@ class AccessTokens:
         if not await self._hot.use_once(checked.use_hash, checked.expires_at):
             raise InvalidAccessToken("The DPoP proof was used before.")
 
-    async def _user(self, claims: dict[str, Any], organisation_code: str) -> Principal:
+    async def _user(self, claims: dict[str, Any], client: Client) -> Principal:
         async with self._database.read() as connection:
             grant = await Grants(connection).find(claims["gid"])
         if grant is None or not grant.live(self._clock.now()):
@@ -131,7 +133,7 @@ class AccessTokens:
             kind=grant.subject_kind,
             subject_id=grant.account_id,
             person_id=await self._mandates.person_of(grant.account_id) if details else None,
-            organisation_code=organisation_code,
+            organisation_code=client.organisation_code,
             client_id=grant.client_id,
             actor_id=grant.actor_id,
             scopes=frozenset(claims["scope"].split()),
@@ -139,6 +141,7 @@ class AccessTokens:
             amr=grant.amr,
             auth_time=datetime.fromtimestamp(claims["auth_time"], UTC),
             session_id=grant.session_id,
+            channel=client.channel,
             sender_constrained="cnf" in claims,
             grant_id=grant.grant_id,
             authorization=details[0] if details else None,

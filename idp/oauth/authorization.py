@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from foundation.audit import AuditEvent
 from foundation.errors import NotAuthenticated
 from foundation.ids import new_id, new_secret
+from foundation.principal import Channel
 from idp.oauth.authorization_request import AuthorizationRequest, check, client_id_of
 from idp.oauth.claims_request import named_subject
 from idp.oauth.errors import AuthorizationRefused, InteractionExpired, InvalidAccessToken
@@ -108,6 +109,19 @@ class Authorization:
             event = AuditEvent("idp.consent", "client", request.client.client_id, given)
             await self._parts.audit.record(connection, principal, event)
         return await self._issue(request, principal, now)
+
+    async def kiosk(self, interaction_id: str) -> bool:
+        """Tell whether a request in progress is made at a kiosk: its client is one, and pushed the request itself.
+
+        Anybody can open an address with a kiosk's `client_id`; only the kiosk's system can push.
+        """
+        try:
+            received = (await self._load(interaction_id)).received
+        except InteractionExpired:
+            return False
+        client = await self._parts.clients.get(client_id_of(received.parameters))
+        pushed = received.pushed is not None and client is not None and not client.public
+        return pushed and client is not None and client.channel is Channel.KIOSK
 
     async def cancel(self, interaction_id: str) -> AuthorizationResponse:
         """Give up a sign-in: `access_denied` for the client. Raises InteractionExpired."""

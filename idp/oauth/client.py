@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from foundation.errors import InvalidInput
+from foundation.principal import Channel, Principal, PrincipalKind
 from idp.oauth.client_metadata import (
     FAPI_ALGORITHMS,
     SIGNING_ALGORITHMS,
@@ -108,6 +109,15 @@ class Client:
     def active(self) -> bool:
         """Tell whether the client may act at all."""
         return self.status is ClientStatus.ACTIVE
+
+    @property
+    def channel(self) -> Channel:
+        """Return where acts through the client come in."""
+        return Channel(self.metadata.channel or Channel.API)
+
+    def principal(self) -> Principal:
+        """Return the client as the actor of what it does at the endpoints."""
+        return Principal(PrincipalKind.CLIENT, self.client_id, client_id=self.client_id, channel=self.channel)
 
     @property
     def own_scopes(self) -> frozenset[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from foundation.errors import InvalidInput
+from foundation.principal import Channel
 from idp.oauth.authorization_details import DETAIL_TYPES
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ ENCRYPTION_ALGORITHMS = ("ECDH-ES", "ECDH-ES+A256KW", "RSA-OAEP-256")
 ENCRYPTION_METHODS = ("A256GCM", "A128GCM", "A128CBC-HS256")
 POLL, PING = "poll", "ping"
 DELIVERY_MODES = (POLL, PING)
+CHANNELS = (Channel.KIOSK.value, Channel.HOTLINE.value)
 
 _LISTS = ("post_logout_redirect_uris",)
 _URI = ("backchannel_logout_uri", "frontchannel_logout_uri", "backchannel_client_notification_endpoint")
@@ -34,6 +36,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "userinfo_encrypted_response_alg": ENCRYPTION_ALGORITHMS,
     "userinfo_encrypted_response_enc": ENCRYPTION_METHODS,
     "backchannel_token_delivery_mode": DELIVERY_MODES,
+    "channel": CHANNELS,
 }
 
 
@@ -43,7 +46,8 @@ class ClientMetadata:
 
     `fapi` holds the client to the FAPI 2.0 Security Profile: pushed requests, sender-constrained
     tokens, private_key_jwt or mutual TLS, no RS256. `may_act` names the client that may exchange
-    this one's tokens.
+    this one's tokens. `channel` says where people meet the client, when that is not a browser of
+    their own: what comes through it is recorded so, and an operator has agreed to it.
     """
 
     post_logout_redirect_uris: tuple[str, ...] = ()
@@ -69,6 +73,7 @@ class ClientMetadata:
     authorization_signed_response_alg: str | None = None
     backchannel_token_delivery_mode: str | None = None
     backchannel_client_notification_endpoint: str | None = None
+    channel: str | None = None
 
     @property
     def pushed_only(self) -> bool:

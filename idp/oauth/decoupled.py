@@ -15,6 +15,7 @@ from foundation.audit import AuditEvent
 from foundation.errors import InvalidInput, NotFound, StepUpRequired, TooManyRequests, UpstreamUnavailable
 from foundation.ids import new_id, new_secret
 from foundation.jobs import JobHandler, Jobs
+from foundation.principal import Channel
 from idp.oauth.authorization import new_grant
 from idp.oauth.authorization_details import BadDetails, parse_details
 from idp.oauth.authorization_request import LEVELS
@@ -110,6 +111,9 @@ class Decoupled:
         )
         async with self._parts.database.transaction() as connection:
             await WaitingRequests(connection).add(waiting, new_id("que"), None)
+            # The same row whether or not the hint fits somebody.
+            event = AuditEvent("idp.ciba_ask", "client", client.client_id)
+            await self._parts.audit.record(connection, client.principal(), event)
         expires_in = (waiting.expires_at - waiting.created_at).seconds
         return EndpointResponse(
             {"auth_req_id": auth_req_id, "expires_in": expires_in, "interval": POLL_INTERVAL.seconds}
@@ -145,6 +149,7 @@ class Decoupled:
         waiting = await self._open(question_id, principal)
         if approved and waiting.acr is not None and principal.acr < waiting.acr:
             raise StepUpRequired("A stronger proof of identity is asked for.", acr_values=waiting.acr)
+        principal = await self._through(waiting, principal)
         now = self._parts.clock.now()
         grant = new_grant(waiting.client_id, principal, waiting.scope, now) if approved else None
         if grant is not None:
@@ -221,6 +226,13 @@ class Decoupled:
         if waiting is None or foreign:
             raise NotFound("There is no such open question.")
         return waiting
+
+    async def _through(self, waiting: Waiting, principal: Principal) -> Principal:
+        """Return the person as acting where the request was begun: at a kiosk, on the hotline."""
+        client = await self._parts.clients.get(waiting.client_id)
+        if client is None:
+            raise NotFound("There is no such open question.")
+        return principal if client.channel is Channel.API else replace(principal, channel=client.channel)
 
     async def _question(self, question_id: str, waiting: Waiting) -> Question:
         client = await self._parts.clients.get(waiting.client_id)

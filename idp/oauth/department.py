@@ -225,9 +225,10 @@ def widens(present: Client, wanted: ClientRegistration) -> bool:
     looser = any(getattr(present.metadata, name) and not told.get(name) for name in BINDINGS)
     more = any(set(told.get(name) or ()) - set(getattr(present.metadata, name) or ()) for name in PRIVILEGES[:1])
     acts = told.get("may_act") not in {None, present.metadata.may_act}
+    elsewhere = told.get("channel") != present.metadata.channel
     beyond = not (wanted.scopes <= present.scopes and wanted.grant_types <= present.grant_types)
     weaker = wanted.authentication is not present.authentication
-    return beyond or looser or more or acts or weaker
+    return beyond or looser or more or acts or elsewhere or weaker
 
 
 async def _apply(connection: AsyncConnection, client_id: str, wanted: ClientRegistration, now: datetime) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from foundation.audit import AuditEvent
 from foundation.ids import new_id
-from foundation.principal import Principal, PrincipalKind
+from foundation.principal import PrincipalKind
 from idp.oauth.authorization_details import LICENCE_ACCESS, BadDetails, parse_details
 from idp.oauth.client import GrantType
 from idp.oauth.errors import InvalidAccessToken, OAuthError
@@ -192,12 +192,11 @@ class TokenExchange:
             lifetime=int((grant.expires_at - facts.now).total_seconds()),
             rests_on=tuple(dict.fromkeys(name for each in behind if each is not None for name in each.rests_on)),
         )
-        client = Principal(PrincipalKind.CLIENT, facts.client.client_id, client_id=facts.client.client_id)
         detail = {"subject": f"{grant.subject_kind}:{grant.account_id}", "actors": list(grant.chain)}
         async with self._parts.database.transaction() as connection:
             await Grants(connection).add(grant, code_hash=None, now=facts.now)
             event = AuditEvent("idp.token_exchange", "grant", grant.grant_id, {**detail, "mandate": grant.mandate_id})
-            await self._parts.audit.record(connection, client, event)
+            await self._parts.audit.record(connection, facts.client.principal(), event)
         return {**answer, "issued_token_type": ACCESS_TOKEN}
 
 

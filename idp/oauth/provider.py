@@ -134,6 +134,10 @@ class OpenIdProvider:
         """Take the person's answer, once; raises InteractionExpired, AuthorizationRefused."""
         return await self._authorization.decide(interaction_id, principal, approved=approved)
 
+    async def kiosk(self, interaction_id: str) -> bool:
+        """Tell whether a request in progress is made at a kiosk."""
+        return await self._authorization.kiosk(interaction_id)
+
     async def cancel(self, interaction_id: str) -> AuthorizationResponse:
         """Give up a sign-in the person declined: `access_denied` to the client. Raises InteractionExpired."""
         return await self._authorization.cancel(interaction_id)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from idp.oauth.parts import Parts
 
 SECRET_METHODS = frozenset({AuthenticationMethod.SECRET_BASIC, AuthenticationMethod.SECRET_POST})
-POLICY_REFUSED = frozenset({"fapi"})
+POLICY_REFUSED = frozenset({"fapi", "channel"})
 _STANDARD = {"subject_type": "pairwise", "response_types": ["code"]}
 
 

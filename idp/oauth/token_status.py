@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from foundation.audit import AuditEvent
-from foundation.principal import Principal, PrincipalKind
 from idp.oauth.errors import InvalidAccessToken, OAuthError
 from idp.oauth.grant import digest
 from idp.oauth.model import EndpointResponse
@@ -61,7 +60,7 @@ class TokenStatus:
         """
         client, token = await self._asked(endpoint_request)
         now = self._parts.clock.now()
-        actor = Principal(PrincipalKind.CLIENT, client.client_id, client_id=client.client_id)
+        actor = client.principal()
         claims = self._own_claims(client, token)
         async with self._parts.database.transaction() as connection:
             grants = Grants(connection)

@@ -8,13 +8,15 @@ import uuid
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
 from playwright.async_api import expect
+from sqlalchemy import select
 
 from api.examples import ISSUE
 from foundation.principal import SYSTEM, Channel
+from foundation.tables import audit_log
 from hufu import demo_city
 from idp.oauth.clients import ClientRegistration
 from tests.idp.oauth.support import Pkce
@@ -230,3 +232,35 @@ async def test_a_wrong_request_says_what_is_wrong_and_goes_nowhere(
         assert sentence in answer.text
         assert "location" not in answer.headers
         assert "evil.example" not in answer.text
+
+
+async def test_a_phone_signs_a_kiosk_in_and_the_kiosk_is_on_record(city: City, context: BrowserContext) -> None:
+    services, pkce = city.application.services, Pkce.new()
+    with department() as system:
+        kiosk = await registered(city, system, metadata={"channel": "kiosk"}, client_name="自助终端")
+        asked = dict(parse_qsl(urlsplit(authorize(city, kiosk, system, pkce)).query))
+        secret = (kiosk.client_id, kiosk.client_secret or "")
+        pushed = (await city.http.post("/oauth/par", data=asked, auth=secret)).json()
+        query = urlencode({"client_id": kiosk.client_id, "request_uri": pushed["request_uri"]})
+        screen = await context.new_page()
+        await screen.goto(f"{city.url}/oauth/authorize?{query}")
+        await screen.get_by_role("link", name="用已登录的手机扫码登录").click()
+        ticket = await screen.locator('#qr-sign-in input[name="ticket"]').get_attribute("value") or ""
+        phone = await services.sessions.sign_in(
+            "chenwei", demo_city.CITIZEN_PASSWORD, source="test", channel=Channel.MOBILE
+        )
+        asking = await city.application.people.qr_sign_in.look(phone.principal(), ticket)
+        assert asking.channel == Channel.KIOSK
+        await city.application.people.qr_sign_in.approve(phone.principal(), ticket)
+        await screen.get_by_role("button", name="同意并登录").click()
+        await screen.wait_for_url(re.compile(r"/callback"))
+        await expect(screen.get_by_text("department")).to_be_visible()
+        async with services.database.read() as connection:
+            rows = await connection.execute(select(audit_log).order_by(audit_log.c.audit_id.desc()).limit(20))
+            channels = {row.action: row.channel for row in reversed(rows.all())}
+        await screen.close()
+    assert {name: channels[name] for name in ("people.qr_approve", "people.sign_in", "idp.consent")} == {
+        "people.qr_approve": "mobile",
+        "people.sign_in": "kiosk",
+        "idp.consent": "kiosk",
+    }

@@ -45,7 +45,7 @@ async def register(request: Request) -> Response:
     if password != password_of(form, "password_again"):
         differ = Wrong({"password_again": say(request, PASSWORDS_DIFFER)})
         return await _register(request, errors=differ, values=values)
-    services, arrival = services_of(request), arrival_of(request)
+    services, arrival = services_of(request), await arrival_of(request)
     try:
         await services.accounts.register(
             username, password, values["mobile"] or None, source=source_of(request), channel=arrival.channel

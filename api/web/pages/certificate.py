@@ -9,6 +9,7 @@ from api.dependencies import principal_of
 from api.web.arriving import arrival_of, following_of, go_on
 from api.web.csrf import checked_form, text_of
 from api.web.i18n import N_
+from api.web.pages.sign_in import step_query
 from api.web.rendering import page, say, see_other
 from api.web.wrong import Wrong, wrong
 from foundation.errors import TrustServiceError
@@ -57,7 +58,8 @@ async def sign_in_form(request: Request) -> Response:
 
 async def _sign_in(request: Request, errors: Wrong | None = None) -> Response:
     ceremony = await services_of(request).people.certificates.begin_sign_in(source=source_of(request))
-    shown = {"ceremony": ceremony, "action": "/sign-in/certificate", "signing_in": True, "errors": errors or {}}
+    action = f"/sign-in/certificate{step_query(request)}"
+    shown = {"ceremony": ceremony, "action": action, "signing_in": True, "errors": errors or {}}
     return await page(request, "certificate.html", shown)
 
 
@@ -67,7 +69,7 @@ async def sign_in(request: Request) -> Response:
     form = await checked_form(request)
     service = services_of(request).people.certificates
     try:
-        session = await service.sign_in(*_given(form), arrival_of(request))
+        session = await service.sign_in(*_given(form), await arrival_of(request))
     except TrustServiceError as error:
         return await _sign_in(request, wrong(request, error))
     return await go_on(request, session, following_of(request))

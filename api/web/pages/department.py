@@ -11,9 +11,11 @@ from starlette.datastructures import FormData
 from api.context import services_of
 from api.dependencies import principal_of
 from api.web.csrf import checked_form, text_of
+from api.web.i18n import N_
 from api.web.messages import told
 from api.web.rendering import page, say, see_other
 from foundation.errors import InvalidInput, TrustServiceError
+from foundation.principal import Channel
 from idp.oauth.authorization_details import DETAIL_TYPES
 from idp.oauth.client import AuthenticationMethod, Client, ClientRegistration, GrantType
 from idp.oauth.client_metadata import SIGNING_ALGORITHMS
@@ -23,6 +25,7 @@ router = APIRouter(include_in_schema=False)
 
 LONG = 12_000
 ADDRESSES = ("backchannel_logout_uri", "frontchannel_logout_uri")
+CHANNEL_NAMES = {"": N_("各自的浏览器或手机"), Channel.KIOSK: N_("自助终端"), Channel.HOTLINE: N_("热线")}
 
 
 @router.get("/department/clients")
@@ -101,7 +104,8 @@ async def _requests(request: Request, problem: str = "") -> Response:
     services = services_of(request)
     waiting = await services.departments.waiting(principal_of(request))
     names = {one.credit_code: one.name for one in await services.directory.organisations()}
-    shown = {"waiting": waiting, "organisations": names, "errors": {"_form": problem} if problem else {}}
+    errors = {"_form": problem} if problem else {}
+    shown = {"waiting": waiting, "organisations": names, "channels": CHANNEL_NAMES, "errors": errors}
     return await page(request, "operate_client_requests.html", shown, status=422 if problem else 200)
 
 
@@ -128,6 +132,7 @@ async def _form(
         "methods": [method.value for method in AuthenticationMethod],
         "algorithms": SIGNING_ALGORITHMS,
         "details": DETAIL_TYPES,
+        "channels": CHANNEL_NAMES,
     }
     return await page(request, "department_client.html", shown, status=422 if errors else 200)
 
@@ -142,6 +147,7 @@ def typed(form: FormData) -> dict[str, Any]:
         "authentication": text_of(form, "authentication") or AuthenticationMethod.PRIVATE_KEY_JWT.value,
         "id_token_algorithm": text_of(form, "id_token_algorithm") or "ES256",
         "bound": text_of(form, "bound") == "yes",
+        "channel": text_of(form, "channel"),
     }
     # A form takes no name twice, so each box has one of its own.
     lists = {name: _chosen(form, f"{name}.") for name in ("scopes", "grant_types", "details")}
@@ -159,6 +165,7 @@ def registration_of(form: FormData) -> ClientRegistration:
     metadata["post_logout_redirect_uris"] = given["post_logout_redirect_uris"].split()
     metadata["authorization_details_types"] = given["details"]
     metadata["dpop_bound_access_tokens"] = given["bound"]
+    metadata["channel"] = given["channel"] or None
     try:
         method = AuthenticationMethod(given["authentication"])
         jwks = json.loads(given["jwks"]) if given["jwks"] else None
@@ -190,6 +197,7 @@ def values_of(found: Client) -> dict[str, Any]:
         "authentication": found.authentication.value,
         "id_token_algorithm": found.id_token_algorithm,
         "bound": found.metadata.dpop_bound_access_tokens,
+        "channel": found.metadata.channel or "",
         "scopes": sorted(found.scopes),
         "grant_types": sorted(found.grant_types),
         "details": list(found.metadata.authorization_details_types),

@@ -37,7 +37,7 @@ def check_number(ticket: str) -> str:
 async def qr_page(request: Request) -> Response:
     """Show a fresh code; it lives two minutes."""
     try:
-        ticket = await services_of(request).people.qr_sign_in.begin(arrival_of(request))
+        ticket = await services_of(request).people.qr_sign_in.begin(await arrival_of(request))
     except TrustServiceError as error:
         return await _screen(request, None, error)
     return await _screen(request, ticket)
@@ -68,7 +68,7 @@ async def collect(request: Request) -> Response:
     script = "application/json" in request.headers.get("accept", "")
     try:
         session = await services_of(request).people.qr_sign_in.collect(
-            ticket.ticket, ticket.collector, arrival_of(request)
+            ticket.ticket, ticket.collector, await arrival_of(request)
         )
     except NotFound:
         return _json({"state": "gone"}) if script else see_other(f"/sign-in/qr{step_query(request)}")

@@ -194,7 +194,9 @@ async def finish_passkey_sign_in(request: Request) -> Response:
     form = await checked_form(request)
     try:
         session = await services_of(request).people.passkeys.finish_sign_in(
-            text_of(form, "ceremony_id"), text_of(form, "response", limit=MAX_CREDENTIAL_CHARS), arrival_of(request)
+            text_of(form, "ceremony_id"),
+            text_of(form, "response", limit=MAX_CREDENTIAL_CHARS),
+            await arrival_of(request),
         )
     except TrustServiceError as error:
         return _refused(wrong(request, error))

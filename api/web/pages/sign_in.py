@@ -52,12 +52,18 @@ async def _sign_in(request: Request, *, errors: Wrong | None = None, username: s
     shown = {
         "passkey_finish": f"/sign-in/passkey/finish{query}",
         "action": f"/sign-in{query}",
-        "ways": {"code": f"/sign-in/code{query}", "qr": f"/sign-in/qr{query}", "recover": f"/recover{query}"},
+        "ways": {
+            "code": f"/sign-in/code{query}",
+            "qr": f"/sign-in/qr{query}",
+            "certificate": f"/sign-in/certificate{query}",
+            "recover": f"/recover{query}",
+        },
         "upstreams": [
             (with_next(f"/sign-in/with/{source}", following), name)
             for source, name in services_of(request).provider.upstreams.names()
         ],
         "messages": services_of(request).people.sms.configured,
+        "certificates": services_of(request).people.certificates.offered,
         "register": with_next("/register", following),
         "why": why,
         "errors": errors or {},
@@ -71,7 +77,7 @@ async def _sign_in(request: Request, *, errors: Wrong | None = None, username: s
 async def sign_in(request: Request) -> Response:
     """Check the password; an account with a second factor is asked for it next."""
     form = await checked_form(request)
-    username, arrival = text_of(form, "username"), arrival_of(request)
+    username, arrival = text_of(form, "username"), await arrival_of(request)
     try:
         session = await services_of(request).sessions.sign_in(
             username,
@@ -118,7 +124,7 @@ async def mobile(request: Request) -> Response:
         if text_of(form, "act") == "send":
             code_id = await codes.send(Purpose.SIGN_IN, values["mobile"], source=source_of(request))
             return await _mobile(request, values=values, code_id=code_id, sent_to=sent_to)
-        session = await codes.sign_in(code_id, text_of(form, "code", limit=20), arrival_of(request))
+        session = await codes.sign_in(code_id, text_of(form, "code", limit=20), await arrival_of(request))
     except TrustServiceError as error:
         found = wrong(request, error, MOBILE_FIELDS)
         return await _mobile(request, found, values=values, code_id=code_id, sent_to=sent_to if code_id else "")

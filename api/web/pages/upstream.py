@@ -34,7 +34,7 @@ async def come_back(request: Request, source: str) -> Response:
     services, secret = services_of(request), cookies.read(request, ATTEMPT)
     arrived = await services.provider.upstreams.finish(source, query_parameters(request), secret)
     if arrived.account_id is not None:
-        session = await services.sessions.open_by(arrived.account_id, AMR, arrival_of(request))
+        session = await services.sessions.open_by(arrived.account_id, AMR, await arrival_of(request, arrived.following))
         response = await go_on(request, session, arrived.following)
     else:
         address = f"/sign-in/with/{source}/link"

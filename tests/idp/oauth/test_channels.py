@@ -1,0 +1,128 @@
+"""Where an act came in is on record: at a kiosk, on the hotline."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import select
+
+from foundation.errors import InvalidInput
+from foundation.principal import SYSTEM, Channel
+from foundation.tables import audit_log
+from idp.oauth.client import GrantType
+from idp.oauth.department import widens
+from idp.oauth.model import SignInNeeded
+from idp.oauth.registration import registration_from
+from tests.idp.oauth.support import (
+    FOOD_BUREAU,
+    ISSUER,
+    PUBLIC,
+    Pkce,
+    Walk,
+    authorize_parameters,
+    body,
+    department,
+    register,
+    registration,
+)
+
+if TYPE_CHECKING:
+    from foundation.clock import FixedClock
+    from foundation.database import Database
+    from foundation.principal import Principal
+    from idp.oauth.clients import ClientService
+    from idp.oauth.provider import OpenIdProvider
+
+HOTLINE, KIOSK = {"channel": "hotline"}, {"channel": "kiosk"}
+CIBA, DEVICE = frozenset({GrantType.CIBA}), frozenset({GrantType.DEVICE})
+
+
+async def recorded(database: Database) -> list[tuple[str, str, str]]:
+    """Return action, channel and kind of actor of what was done since the clients were registered."""
+    query = select(audit_log).where(audit_log.c.action != "idp.client_register").order_by(audit_log.c.audit_id)
+    async with database.read() as connection:
+        rows = await connection.execute(query)
+        return [(row.action, row.channel, row.actor.partition(":")[0]) for row in rows]
+
+
+@pytest.mark.parametrize(("metadata", "channel"), [(HOTLINE, "hotline"), ({}, "api")], ids=["hotline", "other"])
+async def test_what_the_hotline_began_is_recorded_as_the_hotlines(
+    provider: OpenIdProvider,
+    clients: ClientService,
+    database: Database,
+    chen: Principal,
+    clock: FixedClock,
+    metadata: dict[str, str],
+    channel: str,
+) -> None:
+    asked = registration(redirect_uris=(), grant_types=CIBA, metadata=metadata)
+    walk = Walk(provider, await register(clients, asked))
+    request = body(await provider.ciba(walk.request(scope="openid", login_hint="chenwei")))
+    chen = replace(chen, channel=Channel.MOBILE)
+    (question,) = await provider.questions(chen)
+    await provider.answer_question(question.question_id, chen, approved=True)
+    answer = "mobile" if channel == "api" else channel
+    assert await recorded(database) == [("idp.ciba_ask", channel, "client"), ("idp.ciba_approved", answer, "person")]
+    clock.advance(timedelta(seconds=6))
+    given = walk.request(grant_type=GrantType.CIBA.value, auth_req_id=request["auth_req_id"])
+    token = body(await provider.token(given))["access_token"]
+    opened = await provider.access_tokens.authenticate(token, audience=f"{ISSUER}/oauth/userinfo")
+    assert (opened.subject_id, opened.channel) == ("acc_chenwei", channel)
+
+
+async def test_a_code_typed_for_a_kiosk_is_the_kiosks(
+    provider: OpenIdProvider, clients: ClientService, database: Database, chen: Principal
+) -> None:
+    asked = registration(**PUBLIC, redirect_uris=(), grant_types=DEVICE, metadata=KIOSK)
+    walk = Walk(provider, await register(clients, asked), public=True)
+    for approved in (True, False):
+        codes = body(await provider.device(walk.request(scope="openid")))
+        question_id = await provider.question_of_code(codes["user_code"], chen)
+        await provider.answer_question(question_id, chen, approved=approved)
+    rows = [("idp.device_approved", "kiosk", "person"), ("idp.device_denied", "kiosk", "person")]
+    assert await recorded(database) == rows
+
+
+async def test_a_kiosks_own_calls_come_from_the_kiosk(provider: OpenIdProvider, clients: ClientService) -> None:
+    walk = Walk(provider, await register(clients, department(metadata=KIOSK)))
+    token = body(await provider.token(walk.request(grant_type="client_credentials")))["access_token"]
+    assert (await provider.access_tokens.authenticate(token, audience=f"{ISSUER}/api")).channel == Channel.KIOSK
+
+
+async def interaction(walk: Walk, *, pushed: bool) -> str:
+    parameters = authorize_parameters(walk.client.client_id, Pkce.new())
+    if pushed:
+        told = body(await walk.provider.push(walk.request(**dict(parameters))))
+        parameters = (("client_id", walk.client.client_id), ("request_uri", told["request_uri"]))
+    outcome = await walk.provider.authorize(parameters, None)
+    assert isinstance(outcome, SignInNeeded)
+    return outcome.interaction_id
+
+
+async def test_a_sign_in_is_at_a_kiosk_when_the_kiosk_pushed_the_request(
+    provider: OpenIdProvider, clients: ClientService, walk: Walk
+) -> None:
+    kiosk = Walk(provider, await register(clients, registration(metadata=KIOSK)))
+    hotline = Walk(provider, await register(clients, registration(metadata=HOTLINE)))
+    public = Walk(provider, await register(clients, registration(**PUBLIC, metadata=KIOSK)), public=True)
+    assert await provider.kiosk(await interaction(kiosk, pushed=True))
+    assert not await provider.kiosk(await interaction(kiosk, pushed=False))
+    assert not await provider.kiosk(await interaction(public, pushed=True))
+    for other in (hotline, walk):
+        assert not await provider.kiosk(await interaction(other, pushed=True))
+    assert not await provider.kiosk("no-such-interaction")
+
+
+async def test_an_operator_says_what_is_a_kiosk(clients: ClientService) -> None:
+    own = registration_from({"client_name": "x", "redirect_uris": ["https://a.example/"], **KIOSK}, FOOD_BUREAU)
+    assert "channel" not in own.metadata
+    present = await clients.get((await register(clients)).client_id)
+    assert present is not None
+    assert widens(present, registration(metadata=KIOSK))
+    assert not widens(present, registration(metadata={"channel": None}))
+    for unknown in ("counter", "web", 7):
+        with pytest.raises(InvalidInput):
+            await clients.register(SYSTEM, registration(metadata={"channel": unknown}))
