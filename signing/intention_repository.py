@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, DateTime, LargeBinary, Text, bindparam, insert, literal, select, text, update
+from sqlalchemy import BigInteger, DateTime, LargeBinary, Text, bindparam, func, insert, literal, select, text, update
 
 from signing.intention import Intention, Layout
 from signing.model import BaselineLevel, IntentionState
@@ -126,9 +126,9 @@ class IntentionRepository:
         return None if row is None else (_intention(row), IntentionState(row.state))
 
     async def confirm(
-        self, intention: Intention, officer_id: str, *, method: str, reference: str, at: datetime
+        self, intention: Intention, officer_id: str | None, *, method: str | None, reference: str | None, at: datetime
     ) -> bool:
-        """Move a prepared intention on on in time and while the seal may be used; tell whether it moved."""
+        """Move a prepared intention on in time and while the seal may be used; tell whether it moved."""
         allowed = may_be_used(intention.seal_id, intention.key_id, officer_id, intention.matter_code, at)
         statement = (
             update(_table)
@@ -173,6 +173,20 @@ class IntentionRepository:
     async def expired(self, now: datetime, limit: int) -> tuple[Intention, ...]:
         """Return prepared intentions whose time is over."""
         return await self._some(_table.c.state == IntentionState.PREPARED, _table.c.expires_at <= now, limit=limit)
+
+    async def unconfirmed(self, requested_by: str, now: datetime) -> int:
+        """Return how many prepared intentions of one requester wait for their confirmation."""
+        statement = select(func.count()).where(
+            _table.c.state == IntentionState.PREPARED,
+            _table.c.requested_by == requested_by,
+            _table.c.expires_at > now,
+        )
+        return (await self._connection.execute(statement)).scalar_one()
+
+    async def document_of(self, intention_id: str) -> str | None:
+        """Return the identifier of the sealed document an intention led to."""
+        statement = select(sealed_documents.c.document_id).where(sealed_documents.c.intention_id == intention_id)
+        return (await self._connection.execute(statement)).scalar_one_or_none()
 
     async def _some(self, *conditions: ColumnElement[bool], limit: int) -> tuple[Intention, ...]:
         statement = select(_table).where(*conditions).order_by(_table.c.created_at).limit(limit)

@@ -223,6 +223,17 @@ class PreparedSealing:
 
 
 @dataclass(frozen=True, slots=True)
+class PreparedState:
+    """Where a prepared sealing stands; `document_id` once it is sealed."""
+
+    intention_id: str
+    state: IntentionState
+    document_digest: bytes
+    expires_at: datetime
+    document_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SealedDocument:
     """A document that left with its seal."""
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from foundation.audit import AuditEvent
-from foundation.errors import InvalidInput
+from foundation.errors import InvalidInput, TooManyRequests
 from foundation.ids import new_id
 from foundation.principal import PrincipalKind
 from keys.seal_proofs import ConfirmerKind, keep_client_proof, record_proof
@@ -25,7 +25,7 @@ from signing.hot_statements import intend
 from signing.intention import Intention, Layout
 from signing.intention_repository import IntentionRepository
 from signing.levels import LONG_TERM
-from signing.model import BaselineLevel, IntentionState, PreparedSealing, SealRequest, SealState
+from signing.model import BaselineLevel, IntentionState, PreparedSealing, PreparedState, SealRequest, SealState
 from signing.off_loop import off_loop
 from signing.placement import Remote
 from signing.preparation import Order, make_ready
@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from signing.preparation import Ready
     from signing.seals import SealService
     from signing.workshop import Workshop
+
+MAX_UNCONFIRMED = 200
+"""Prepared sealings of one officer or system that may wait at a time; each keeps a document for a while."""
 
 
 class SealingService:
@@ -121,12 +124,16 @@ class SealingService:
         return await self._execution.seal_digest(principal, intention, loaded)
 
     async def prepare(self, principal: Principal, request: SealRequest) -> PreparedSealing:
-        """First half for the desk: show an officer exactly what would be sealed.
+        """First half: show an officer, or a department system, exactly what would be sealed.
 
-        Raises: as `seal` does up to the signature.
+        Raises: as `seal` does up to the signature; TooManyRequests.
         """
-        seal, loaded = await self.usable(principal, request, frozenset(), human=True)
+        seal, loaded = await self.usable(principal, request, frozenset({SCOPE_SEAL}), human=True)
         now = self._clock.now()
+        async with self._database.read() as connection:
+            waiting = await IntentionRepository(connection).unconfirmed(principal.audit_name, now)
+        if waiting >= MAX_UNCONFIRMED:
+            raise TooManyRequests(f"{waiting} prepared sealings wait already; confirm them or give them up.")
         ready = await self.ready(loaded, request, now)
         prepared = ready.prepared
         document = (ready.source or request.document) + prepared.update
@@ -134,7 +141,7 @@ class SealingService:
         intention = new_intention(principal, request, seal, loaded, prepared, now, prepared_blob=str(blob))
         async with self._database.transaction() as connection:
             added = await IntentionRepository(connection).add(
-                intention, IntentionState.PREPARED, officer_id=principal.subject_id
+                intention, IntentionState.PREPARED, officer_id=_officer_id(principal)
             )
             if not added:
                 raise not_usable(await self._seals.get(seal.seal_id))
@@ -149,27 +156,58 @@ class SealingService:
             expires_at=intention.expires_at,
         )
 
-    async def confirm(self, principal: Principal, intention_id: str, factor: SecondFactor) -> SealedDocument:
-        """Second half: check the second factor and seal what was prepared.
+    async def confirm(
+        self, principal: Principal, intention_id: str, factor: SecondFactor | None = None
+    ) -> SealedDocument:
+        """Second half: seal what was prepared, for an officer with a second factor.
 
+        A department system needs scope `seal:apply` still, and its organisation the seal.
         Raises: IntentionNotFound, IntentionExpired, IntentionSpent, SealNotActive, SealUseNotGranted,
-            NotAuthenticated (wrong factor), SealKeyUnusable, SealingFailed.
+            SecondFactorRequired, NotAuthenticated (wrong factor), SealKeyUnusable, SealingFailed.
         """
         intention = await self._own_intention(principal, intention_id)
         seal = await self._seals.get(intention.seal_id)
+        require_reader(principal, seal)
+        if principal.kind is PrincipalKind.CLIENT and SCOPE_SEAL not in principal.scopes:
+            raise SealUseNotGranted("The client's scopes do not let it apply seals.")
+        if principal.kind is PrincipalKind.OFFICER and factor is None:
+            raise SecondFactorRequired("An officer seals with a second factor.", field="second_factor")
         loaded = await self._loaded.get(seal)
-        now = self._clock.now()
+        method = await self._confirm(principal, intention, factor if _officer_id(principal) else None)
+        return await self.carry_on(principal, replace(intention, second_factor_method=method), loaded)
+
+    async def _confirm(self, principal: Principal, intention: Intention, factor: SecondFactor | None) -> str | None:
+        """Confirm once and for all, with what the signer wants to see; return the second factor's method."""
+        now, method, reference = self._clock.now(), None, None
         async with self._database.transaction() as connection:
-            reference = await self._second_factors.verify(connection, principal, factor, intention.challenge)
+            if factor is not None:
+                method = factor.method
+                reference = await self._second_factors.verify(connection, principal, factor, intention.challenge)
             confirmed = await IntentionRepository(connection).confirm(
-                intention, principal.subject_id, method=factor.method, reference=reference, at=now
+                intention, _officer_id(principal), method=method, reference=reference, at=now
             )
             if not confirmed:
                 # Rolls the second factor back too: it was not used for anything.
                 raise await self._why_not_confirmed(intention, now)
-            if factor.method == ConfirmerKind.PASSKEY:
-                await record_proof(connection, intention_id, ConfirmerKind.PASSKEY, factor.response)
-        return await self.carry_on(principal, replace(intention, second_factor_method=factor.method), loaded)
+            if factor is not None and factor.method == ConfirmerKind.PASSKEY:
+                await record_proof(connection, intention.intention_id, ConfirmerKind.PASSKEY, factor.response)
+            elif factor is None and principal.proof is not None:
+                await record_proof(connection, intention.intention_id, ConfirmerKind.CLIENT, principal.proof)
+        return method
+
+    async def prepared_state(self, principal: Principal, intention_id: str) -> PreparedState:
+        """Return where a sealing stands that the caller prepared; raises IntentionNotFound."""
+        intention, state = await self._requested(principal, intention_id)
+        async with self._database.read() as connection:
+            document_id = await IntentionRepository(connection).document_of(intention_id)
+        return PreparedState(intention_id, state, intention.document_digest, intention.expires_at, document_id)
+
+    async def preview(self, principal: Principal, intention_id: str) -> bytes:
+        """Return the document as `prepare` made it; raises IntentionNotFound, IntentionSpent."""
+        intention = await self._own_intention(principal, intention_id)
+        if intention.prepared_blob is None:
+            raise IntentionSpent("The sealing has no stored document.")
+        return await self._blobs.get(intention.prepared_blob)
 
     async def withdraw(self, principal: Principal, intention_id: str) -> None:
         """Give a prepared sealing up; raises IntentionNotFound, IntentionSpent."""
@@ -281,14 +319,17 @@ class SealingService:
         return await self._execution.carry_out(principal, intention, loaded, prepared, stored[:length])
 
     async def _own_intention(self, principal: Principal, intention_id: str) -> Intention:
+        intention, state = await self._requested(principal, intention_id)
+        if state is not IntentionState.PREPARED:
+            raise IntentionSpent("The sealing was confirmed or given up already.")
+        return intention
+
+    async def _requested(self, principal: Principal, intention_id: str) -> tuple[Intention, IntentionState]:
         async with self._database.read() as connection:
             found = await IntentionRepository(connection).find(intention_id)
         if found is None or found[0].requested_by != principal.audit_name:
             raise IntentionNotFound("There is no such prepared sealing.")
-        intention, state = found
-        if state is not IntentionState.PREPARED:
-            raise IntentionSpent("The sealing was confirmed or given up already.")
-        return intention
+        return found
 
     async def _why_not_confirmed(self, intention: Intention, now: datetime) -> Exception:
         if now >= intention.expires_at:
@@ -298,6 +339,11 @@ class SealingService:
         if found is None or found[1] is not IntentionState.PREPARED:
             return IntentionSpent("The sealing was confirmed or given up already.")
         return not_usable(await self._seals.get(intention.seal_id))
+
+
+def _officer_id(principal: Principal) -> str | None:
+    """Return whose grant must stand; a department system needs none."""
+    return principal.subject_id if principal.kind is PrincipalKind.OFFICER else None
 
 
 def new_intention(

@@ -18,6 +18,11 @@ from signing.placement import Invisible, Placement
 router = APIRouter(route_class=StrictRoute, tags=["seals"])
 
 ObjectId = Annotated[str, Path(min_length=1, max_length=64)]
+DocumentFile = Annotated[UploadFile, File(description="A PDF, at most 50 MB.")]
+SealIdField = Annotated[str, Form(min_length=1, max_length=64)]
+PlacementField = Annotated[str, Form(max_length=2000, description="JSON, by `kind`; invisible when absent.")]
+MatterField = Annotated[str | None, Form(max_length=64)]
+LevelField = Annotated[BaselineLevel, Form()]
 
 
 @router.get("/api/v1/seals", summary="Seals the caller may use", responses=problems(401, 403, 422))
@@ -43,17 +48,17 @@ async def uses(
 )
 async def seal(
     request: Request,
-    document: Annotated[UploadFile, File(description="A PDF, at most 50 MB.")],
-    seal_id: Annotated[str, Form(min_length=1, max_length=64)],
-    placement: Annotated[str, Form(max_length=2000, description="JSON, by `kind`; invisible when absent.")] = "",
-    matter_code: Annotated[str | None, Form(max_length=64)] = None,
-    level: Annotated[BaselineLevel, Form()] = BaselineLevel.B_T,
+    document: DocumentFile,
+    seal_id: SealIdField,
+    placement: PlacementField = "",
+    matter_code: MatterField = None,
+    level: LevelField = BaselineLevel.B_T,
 ) -> SealedAnswer:
     """Apply the organisation's seal (PAdES); every use is recorded for good."""
     order = SealRequest(
         seal_id=seal_id,
         document=await document.read(),
-        placement=_placement(placement),
+        placement=placement_from(placement),
         matter_code=matter_code,
         level=level,
     )
@@ -72,7 +77,8 @@ async def document(request: Request, document_id: ObjectId) -> Response:
     return Response(data, media_type="application/pdf", headers={"cache-control": "no-store"})
 
 
-def _placement(unverified: str) -> Placement:
+def placement_from(unverified: str) -> Placement:
+    """Return the placement of a form's field; raises RequestValidationError naming the member."""
     if not unverified:
         return Invisible()
     try:

@@ -50,6 +50,8 @@ PROOF_ALGORITHMS = ["ES256", "ES384", "Ed25519", "EdDSA", "PS256"]
 MAX_PROOF = 16_384
 SEALING_PATHS = ("/api/v1/sealed-documents", "/api/v1/sealed-digests", "/api/v1/licences")
 """A proof made for anything else is no wish for a seal."""
+CONFIRMING_PATH = "/api/v1/prepared-sealings/{}/confirmation"
+"""Preparing is no wish yet; confirming is one, for what was prepared under this name alone."""
 KEPT_ORGANISATIONS = 10_000
 
 
@@ -113,7 +115,7 @@ class Confirmations:
         if kind is ConfirmerKind.PASSKEY:
             confirmer = await self._passkey(repository, proof, evidence)
         elif kind is ConfirmerKind.CLIENT:
-            confirmer = await self._client(repository, proof, digest)
+            confirmer = await self._client(repository, proof, digest, evidence.intention_id)
         else:
             raise IntentionMissing("This is no confirmation.")
         if confirmer.subject != evidence.requested_by:
@@ -152,26 +154,30 @@ class Confirmations:
             raise IntentionMissing("The officer's passkey did not sign this intention.") from error
         return confirmer
 
-    async def _client(self, repository: SealProofRepository, proof: str, digest: bytes) -> Confirmer:
+    async def _client(
+        self, repository: SealProofRepository, proof: str, digest: bytes, intention_id: str
+    ) -> Confirmer:
         """Check the DPoP proof of the request that asked, and spend it on this digest."""
         claims, thumbprint = _verified(proof)
         confirmer = await self._pinned(repository, ConfirmerKind.CLIENT, thumbprint)
         if confirmer is None:
             raise IntentionMissing("This client's key is not pinned in the signer.")
         now = self._clock.now()
-        if not self._asks_for_a_seal(claims) or not now - PROOF_AGE <= _moment(claims.get("iat")) <= now + PROOF_AHEAD:
+        asks = self._asks_for_a_seal(claims, intention_id)
+        if not asks or not now - PROOF_AGE <= _moment(claims.get("iat")) <= now + PROOF_AHEAD:
             raise IntentionMissing("The client's proof is for another request, or stale.")
         await self._spend(hashlib.sha256(f"{thumbprint} {claims.get('jti')}".encode()).digest(), digest, now)
         return confirmer
 
-    def _asks_for_a_seal(self, claims: dict[str, Any]) -> bool:
+    def _asks_for_a_seal(self, claims: dict[str, Any], intention_id: str) -> bool:
         address = claims.get("htu")
         jti = claims.get("jti")
         paths = tuple(self._origin + path for path in SEALING_PATHS)
+        confirming = self._origin + CONFIRMING_PATH.format(intention_id)
         return (
             claims.get("htm") == "POST"
             and isinstance(address, str)
-            and any(address == path or address.startswith(path + "/") for path in paths)
+            and (address == confirming or any(address == path or address.startswith(path + "/") for path in paths))
             and isinstance(jti, str)
             and bool(jti)
         )

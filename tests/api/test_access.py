@@ -84,6 +84,11 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/api/v1/sealed-documents"): Row((403, 404), document=True),
     ("GET", "/api/v1/sealed-documents/{document_id}"): Row((404,)),
     ("POST", "/api/v1/sealed-digests"): Row((404,), json=SEAL_DIGEST),
+    ("POST", "/api/v1/prepared-sealings"): Row((404,), document=True),
+    ("GET", "/api/v1/prepared-sealings/{intention_id}"): Row((404,)),
+    ("GET", "/api/v1/prepared-sealings/{intention_id}/pdf"): Row((404,)),
+    ("POST", "/api/v1/prepared-sealings/{intention_id}/confirmation"): Row((404,)),
+    ("DELETE", "/api/v1/prepared-sealings/{intention_id}"): Row((404,)),
     ("GET", "/licences/{identifier}"): Row((404,)),
     ("GET", "/licences/{identifier}/pdf"): Row((404,)),
     ("GET", "/licences/{identifier}/qr.png"): Row((404,)),
@@ -91,6 +96,9 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/desk/seal/{draft_id}"): Row((404,), data={"x": "1", "y": "1", "size": "42"}),
     ("GET", "/desk/seal/{draft_id}/pages/{number}.png"): Row((404,)),
     ("GET", "/desk/seals/{seal_id}.png"): Row((404,)),
+    ("GET", "/desk/seals"): Row(opened="shows the session's own organisation"),
+    ("POST", "/desk/seals"): Row(opened="applies for the session's own organisation", data={"kind": "x"}),
+    ("POST", "/desk/seals/{seal_id}"): Row((403, 404), data={"step": "suspend", "text": "x"}),
     ("GET", "/desk/confirm/{draft_id}"): Row((404,)),
     ("POST", "/desk/confirm/{draft_id}"): Row((404,), data={"code": "123456"}),
     ("GET", "/desk/confirm/{draft_id}/preview.png"): Row((404,)),
@@ -217,12 +225,22 @@ async def test_every_route_has_a_row_and_every_row_a_route() -> None:
 class Objects:
     """Objects of one department and one citizen, to be tried by others."""
 
-    def __init__(self, licence: str, seal: str, document: str, draft: str, session: str = "x", show: str = "x") -> None:
+    def __init__(
+        self,
+        licence: str,
+        seal: str,
+        document: str,
+        draft: str,
+        session: str = "x",
+        show: str = "x",
+        intention: str = "x",
+    ) -> None:
         self._values = {
             "identifier": licence,
             "seal_id": seal,
             "document_id": document,
             "draft_id": draft,
+            "intention_id": intention,
             "interaction_id": "int_unknown",
             "number": "1",
             "method": "bank_card",
@@ -281,7 +299,10 @@ async def market_objects(city: City) -> Objects:
     )
     seal = (await city.http.get("/api/v1/seals", auth=city.sealing())).json()["seals"][0]["seal_id"]
     files = {"document": ("a.pdf", blank_pdf())}
-    sealed = await city.http.post("/api/v1/sealed-documents", files=files, data={"seal_id": seal}, auth=city.sealing())
+    sealed, prepared = [
+        await city.http.post(f"/api/v1/{kind}", files=files, data={"seal_id": seal}, auth=city.sealing())
+        for kind in ("sealed-documents", "prepared-sealings")
+    ]
     async with await officer_client(city, demo_city.OFFICERS[0]) as officer:
         data = {"form_token": await form_token(officer, "/desk/seal"), "seal_id": seal}
         begun = await officer.post("/desk/seal", files=files, data=data)
@@ -289,7 +310,12 @@ async def market_objects(city: City) -> Objects:
     assert begun.status_code == 303, begun.text
     draft = begun.headers["location"].split("/")[3].split("?")[0]
     return Objects(
-        issued.json()["identifier"], seal, sealed.json()["document_id"], draft, held.session_id if held else ""
+        issued.json()["identifier"],
+        seal,
+        sealed.json()["document_id"],
+        draft,
+        held.session_id if held else "",
+        intention=prepared.json()["intention_id"],
     )
 
 

@@ -6,15 +6,17 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 
+from api.app import create_app
 from api.examples import SEAL_DIGEST
+from hufu.wiring import open_application
+from tests.api.documents import blank_pdf
 from tests.signing.peers import run
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import httpx2
 
     from tests.api.city import City
 
@@ -77,3 +79,89 @@ async def test_digests_are_sealed_for_the_own_organisation_with_the_key_alone(ci
     assert foreign.status_code == 404
     bare = await city.http.post("/api/v1/sealed-digests", json=body, headers=await stolen_token(city))
     assert bare.status_code == 401
+
+
+PREPARED = "/api/v1/prepared-sealings"
+PLACE = '{"kind": "rectangle", "page": 1, "x": 300, "y": 120}'
+
+
+async def prepare(city: City, document: bytes | None = None) -> dict[str, Any]:
+    answer = await city.http.post(
+        PREPARED,
+        files={"document": ("a.pdf", document or blank_pdf())},
+        data={"seal_id": await seal_of(city), "placement": PLACE},
+        auth=city.sealing(),
+    )
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def state(city: City, prepared: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = (await city.http.get(prepared["location"], auth=city.sealing())).json()
+    return found
+
+
+async def test_what_was_prepared_is_sealed_after_a_restart(city: City) -> None:
+    document = blank_pdf()
+    prepared = await prepare(city, document)
+    assert prepared["pages"] == [1]
+    assert prepared["document_sha256"] == hashlib.sha256(document).hexdigest()
+    assert (await state(city, prepared))["state"] == "prepared"
+    shown = await city.http.get(prepared["preview"], auth=city.sealing())
+    assert shown.content.startswith(document)
+    # Another process: nothing in common with the first but database, files and keystore.
+    async with open_application(city.application.settings) as restarted:
+        transport = httpx2.ASGITransport(app=create_app(restarted.services))
+        async with httpx2.AsyncClient(transport=transport, base_url=city.url) as http:
+            answer = await http.post(f"{prepared['location']}/confirmation", auth=city.sealing())
+    assert answer.status_code == 201, answer.text
+    sealed = answer.json()
+    file = await city.http.get(sealed["location"], auth=city.sealing())
+    assert hashlib.sha256(file.content).hexdigest() == sealed["sha256"]
+    # What was shown, with the room of its signature filled in.
+    assert len(file.content) == len(shown.content)
+    assert (await state(city, prepared)).items() >= {"state": "completed", "location": sealed["location"]}.items()
+    again = await city.http.post(f"{prepared['location']}/confirmation", auth=city.sealing())
+    assert (again.status_code, again.json()["type"].rpartition("/")[2]) == (409, "intention-spent")
+
+
+async def test_a_prepared_sealing_is_given_up_once(city: City) -> None:
+    prepared = await prepare(city)
+    assert (await city.http.delete(prepared["location"], auth=city.sealing())).status_code == 204
+    assert (await state(city, prepared))["state"] == "withdrawn"
+    for method, path in (("DELETE", ""), ("POST", "/confirmation"), ("GET", "/pdf")):
+        late = await city.http.request(method, prepared["location"] + path, auth=city.sealing())
+        assert late.status_code == 409, (method, path)
+
+
+async def test_prepared_sealings_wait_up_to_a_number(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = await prepare(city)
+    monkeypatch.setattr("signing.sealing.MAX_UNCONFIRMED", 1)
+    data, files = {"seal_id": await seal_of(city)}, {"document": ("a.pdf", blank_pdf())}
+    full = await city.http.post(PREPARED, files=files, data=data, auth=city.sealing())
+    assert (full.status_code, "retry-after" in full.headers) == (429, True)
+    assert (await city.http.delete(prepared["location"], auth=city.sealing())).status_code == 204
+
+
+async def test_a_prepared_sealing_is_its_own_systems_alone(city: City) -> None:
+    prepared = await prepare(city)
+    bare = await stolen_token(city)
+    for method, path in (("GET", ""), ("GET", "/pdf"), ("POST", "/confirmation"), ("DELETE", "")):
+        foreign = await city.http.request(method, prepared["location"] + path, auth=city.sealing(FOREIGN))
+        assert foreign.status_code == 404, (method, path)
+        unproven = await city.http.request(method, prepared["location"] + path, headers=bare)
+        assert unproven.status_code == 401, (method, path)
+    assert (await state(city, prepared))["state"] == "prepared"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("seal_id", ""), ("level", "B-X"), ("placement", '{"kind": "rectangle", "page": 0, "x": 1, "y": 1}'), ("pin", "")],
+    ids=["no seal", "level", "placement", "unknown field"],
+)
+async def test_a_bad_preparation_names_its_field(city: City, field: str, value: str) -> None:
+    data = {"seal_id": await seal_of(city), field: value}
+    files = {"document": ("a.pdf", blank_pdf())}
+    status, named = refused(await city.http.post(PREPARED, files=files, data=data, auth=city.sealing()))
+    assert (status, named.split(".")[0]) == (422, field)

@@ -211,7 +211,7 @@ async def test_who_may_not_use_a_seal(
     with pytest.raises(SealUseNotGranted):
         await sealing.seal(officer, replace(request, matter_code=None, second_factor=CODE))
     with pytest.raises(SealUseNotGranted):
-        await sealing.prepare(client, request)
+        await sealing.prepare(replace(client, scopes=frozenset({"licence:issue"})), request)
     with pytest.raises(SealUseNotGranted):
         await sealing.seal(replace(client, scopes=frozenset({"licence:issue"})), request)
     with pytest.raises(SealUseNotGranted):

@@ -405,6 +405,33 @@ async def test_a_client_seals_with_its_own_key_once_a_request(
         await signing.sealing.seal(replace(client, subject_id="another-client", proof=device.proof()), request)
 
 
+async def test_a_client_confirms_what_it_prepared_and_nothing_else(
+    signing: Signing,
+    keys: Keys,
+    client: Principal,
+    seal: Seal,
+    licence: bytes,
+    clock: FixedClock,
+    operator: Principal,
+    second_operator: Principal,
+) -> None:
+    device = Client(clock)
+    await pin(keys, operator, second_operator, device.confirmer(client.audit_name))
+    request = SealRequest(seal.seal_id, licence, matter_code=MATTER)
+    preparing = f"{ISSUER}/api/v1/prepared-sealings"
+    prepared = [await signing.sealing.prepare(client, request) for _ in range(4)]
+
+    def confirming(number: int) -> str:
+        return f"{preparing}/{prepared[number].intention_id}/confirmation"
+
+    wrong = (None, device.proof(htu=preparing), device.proof(htu=confirming(3)))
+    for number, proof in enumerate(wrong):
+        with pytest.raises(SealKeyUnusable):
+            await signing.sealing.confirm(replace(client, proof=proof), prepared[number].intention_id)
+    own = replace(client, proof=device.proof(htu=confirming(3)))
+    assert (await signing.sealing.confirm(own, prepared[3].intention_id)).use_number == 1
+
+
 async def test_a_seal_may_be_declared_to_need_no_proof_by_two_operators(
     signing: Signing,
     keys: Keys,
