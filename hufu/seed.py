@@ -136,9 +136,10 @@ async def _officers(application: Application) -> dict[str, str]:
 
 async def _workstation(application: Application) -> None:
     """Register a counter of the service hall, where two officers verify people."""
-    hall, counter = demo_city.WEST_HALL, application.people.counter
-    if not await counter.workstations(Principal(PrincipalKind.SYSTEM, "seed", organisation_code=hall.credit_code)):
-        await counter.register_workstation(
+    hall, workstations = demo_city.WEST_HALL, application.people.workstations
+    asker = Principal(PrincipalKind.SYSTEM, "seed", organisation_code=hall.credit_code)
+    if not await workstations.of_organisation(asker):
+        await workstations.register(
             SYSTEM, organisation_code=hall.credit_code, district_code=hall.district_code, name="一号窗口"
         )
 

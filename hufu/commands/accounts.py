@@ -78,7 +78,7 @@ async def _import(settings: Settings, arguments: argparse.Namespace) -> ImportPr
 
 async def _workstation(settings: Settings, arguments: argparse.Namespace) -> str:
     async with open_application(settings) as application:
-        return await application.people.counter.register_workstation(
+        return await application.people.workstations.register(
             SYSTEM, organisation_code=arguments.organisation, district_code=arguments.district, name=arguments.name
         )
 

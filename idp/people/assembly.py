@@ -34,6 +34,7 @@ from idp.people.sms import SmsGateway
 from idp.people.throttle import Throttle, ThrottlePolicy
 from idp.people.tools import Tools
 from idp.people.upkeep import Upkeep
+from idp.people.workstations import WorkstationService
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +65,7 @@ class People:
     real_name: RealNameService
     officers: OfficerService
     counter: CounterService
+    workstations: WorkstationService
     upkeep: Upkeep
     mandates: MandateService
     assisted: AssistedMandates
@@ -155,6 +157,7 @@ def assemble(
         real_name=real_name,
         officers=officers,
         counter=CounterService(tools, directory, officers),
+        workstations=WorkstationService(tools, directory),
         upkeep=Upkeep(tools, real_name),
         mandates=MandateService(tools, legal_persons),
         assisted=AssistedMandates(tools, officers),

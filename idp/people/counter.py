@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 PRESENCE_LIFE = timedelta(minutes=5)
 CHECK_LIFE = timedelta(hours=4)
 MOST_EVIDENCE = 10
-LONGEST_NAME = 60
 _REFERENCE = re.compile(r"[A-Za-z0-9_\-:.]{8,128}\Z")
 _EVIDENCE = re.compile(r"[^\x00-\x1f]{2,60}\Z")
 
@@ -97,16 +96,6 @@ class CounterCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Workstation:
-    """A counter's registered machine."""
-
-    workstation_id: str
-    organisation_code: str
-    district_code: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class WaitingCheck:
     """An examination as the second officer sees it; `own` ones are for somebody else to confirm."""
 
@@ -132,55 +121,6 @@ class CounterService:
         self._directory = directory
         self._officers = officers
         self._policy = policy or CounterPolicy()
-
-    async def register_workstation(
-        self, principal: Principal, *, organisation_code: str, district_code: str, name: str
-    ) -> str:
-        """Register a counter's machine and return its id; raises NotPermitted, InvalidInput."""
-        _only_operators(principal)
-        if not 1 <= len(name.strip()) <= LONGEST_NAME:
-            raise InvalidInput(f"A workstation has a name of 1 to {LONGEST_NAME} characters.", field="name")
-        await self._directory.organisation(organisation_code)
-        await self._directory.district(district_code)
-        workstation_id = new_id("wks")
-        async with self._tools.database.transaction() as connection:
-            values = {
-                "workstation_id": workstation_id,
-                "organisation_code": organisation_code,
-                "district_code": district_code,
-                "name": name.strip(),
-                "registered_at": self._tools.clock.now(),
-                "registered_by": principal.audit_name,
-            }
-            await CounterChecks(connection, self._tools.cipher).add_workstation(values)
-            detail = {"organisation_code": organisation_code, "district_code": district_code}
-            event = AuditEvent("people.workstation_register", "workstation", workstation_id, detail)
-            await self._tools.audit.record(connection, principal, event)
-        return workstation_id
-
-    async def workstations(self, principal: Principal) -> tuple[tuple[str, str], ...]:
-        """Return id and name of the workstations of the officer's organisation."""
-        async with self._tools.database.read() as connection:
-            return await CounterChecks(connection, self._tools.cipher).workstations(principal.organisation_code or "")
-
-    async def all_workstations(self, principal: Principal) -> tuple[Workstation, ...]:
-        """Return every workstation in use, for operators; raises NotPermitted."""
-        _only_operators(principal)
-        async with self._tools.database.read() as connection:
-            rows = await CounterChecks(connection, self._tools.cipher).all_workstations()
-        return tuple(
-            Workstation(row.workstation_id, row.organisation_code, row.district_code, row.name) for row in rows
-        )
-
-    async def retire_workstation(self, principal: Principal, workstation_id: str) -> None:
-        """Take a workstation out of use: nobody is verified there from now on; raises NotFound, NotPermitted."""
-        _only_operators(principal)
-        async with self._tools.database.transaction() as connection:
-            now = self._tools.clock.now()
-            if not await CounterChecks(connection, self._tools.cipher).retire(workstation_id, now):
-                raise NotFound("There is no such workstation in use.")
-            event = AuditEvent("people.workstation_retire", "workstation", workstation_id)
-            await self._tools.audit.record(connection, principal, event)
 
     async def presence_code(self, principal: Principal) -> str:
         """Return eight digits that the applicant reads out at the counter; valid five minutes, once."""
@@ -361,11 +301,6 @@ class CounterService:
 def at_counter(principal: Principal) -> Principal:
     """Return the officer as everything done at a counter is recorded, whatever browser the desk uses."""
     return replace(principal, channel=Channel.COUNTER)
-
-
-def _only_operators(principal: Principal) -> None:
-    if principal.kind not in {PrincipalKind.OPERATOR, PrincipalKind.SYSTEM}:
-        raise NotPermitted("Only an operator registers workstations.")
 
 
 def _result(conclusion: Conclusion, outcome: Outcome, evidence_id: str) -> ProofResult:

@@ -55,7 +55,7 @@ async def _counter(
 ) -> Response:
     service, principal = services_of(request).people.counter, principal_of(request)
     shown = {
-        "workstations": await service.workstations(principal),
+        "workstations": await services_of(request).people.workstations.of_organisation(principal),
         "waiting": await service.awaiting(principal),
         "drafts": await services_of(request).people.assisted.drafts(principal),
         "document_types": list(DocumentType),

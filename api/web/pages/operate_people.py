@@ -28,7 +28,7 @@ async def _people(request: Request, errors: Wrong | None = None) -> Response:
     organisations = await services.directory.organisations()
     shown = {
         "conflicts": await services.people.conflicts.waiting(principal),
-        "workstations": await services.people.counter.all_workstations(principal),
+        "workstations": await services.people.workstations.all(principal),
         "organisations": organisations,
         "names": {one.credit_code: one.name for one in organisations},
         "districts": await services.directory.districts(),
@@ -56,7 +56,7 @@ async def register(request: Request) -> Response:
     """Register a counter's machine."""
     form = await checked_form(request)
     try:
-        await services_of(request).people.counter.register_workstation(
+        await services_of(request).people.workstations.register(
             principal_of(request),
             organisation_code=text_of(form, "organisation"),
             district_code=text_of(form, "district"),
@@ -71,5 +71,5 @@ async def register(request: Request) -> Response:
 async def retire(request: Request, workstation_id: str) -> Response:
     """Take a machine out of use: nobody is verified there from now on."""
     await checked_form(request)
-    await services_of(request).people.counter.retire_workstation(principal_of(request), workstation_id)
+    await services_of(request).people.workstations.retire(principal_of(request), workstation_id)
     return see_other("/operate/people")

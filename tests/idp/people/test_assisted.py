@@ -46,7 +46,7 @@ def _terms(clock: FixedClock) -> Terms:
 
 
 async def _verified(people: People, first: Principal, second: Principal) -> str:
-    workstation = await people.counter.register_workstation(
+    workstation = await people.workstations.register(
         SYSTEM, organisation_code=BUREAU, district_code=DISTRICT, name="一号窗口"
     )
     visit = Visit(ELDER.name, ELDER.citizen_id_number, ("居民身份证原件",), "chip_read", "READER-0001")

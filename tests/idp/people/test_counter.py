@@ -66,7 +66,7 @@ async def _officer(
 
 
 async def _workstation(people: People, organisation: str = BUREAU, district: str = DISTRICT) -> str:
-    return await people.counter.register_workstation(
+    return await people.workstations.register(
         SYSTEM, organisation_code=organisation, district_code=district, name="一号窗口"
     )
 
@@ -141,7 +141,7 @@ async def test_without_the_authority_or_at_another_counter_nothing_is_verified(
     with pytest.raises(NotPermitted):
         await people.counter.examine((await join.citizen()).principal(), here, VISIT)
     with pytest.raises(NotPermitted):
-        await people.counter.register_workstation(
+        await people.workstations.register(
             with_authority, organisation_code=BUREAU, district_code=DISTRICT, name="自己的"
         )
 

@@ -46,7 +46,7 @@ async def _counter(people: People, join: Join, clock: FixedClock) -> tuple[Princ
         matter_code=ANY,
         valid_until=clock.now().replace(year=2030),
     )
-    workstation = await people.counter.register_workstation(
+    workstation = await people.workstations.register(
         SYSTEM, organisation_code=BUREAU, district_code=DISTRICT, name="一号窗口"
     )
     return await join.officer_principal("officer.li", secret, clock), workstation
