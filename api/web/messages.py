@@ -35,6 +35,9 @@ FIELD_RULES: Mapping[str, str] = {
     "x": N_("请填毫米数，例如 120 或 120.5。"),
     "y": N_("请填毫米数，例如 60 或 60.5。"),
     "size": N_("直径在 3 到 500 毫米之间。"),
+    "lower_text": N_("内设机构章、分支机构章和业务专用章填 1 到 16 个字；法定名称章和个人名章不填。"),
+    "holder_name": N_("个人名章填 1 到 6 个字的姓名；其他印章不填。"),
+    "filing_number": N_("备案号由 1 到 32 位字母和数字组成。"),
     "keyword": N_("请填写文件里的几个字，例如“盖章处”，最多 60 个字。"),
 }
 
@@ -81,6 +84,7 @@ SENTENCES: Mapping[type[base.TrustServiceError], str] = {
         "文件里没有找到这个关键字。请照文件原文填写；扫描件的字是图片，找不到，请改为指定位置。"
     ),
     signing.BadPlacement: N_("印章放不到这个位置。请把它完整地放在纸面以内。"),
+    signing.GlyphMissing: N_("有字库里没有的字，印章画不出来。请联系管理员补字。"),
     signing.FourEyesRequired: N_("申请人不能批准自己的申请，请另一位操作员批准。"),
     signing.SealStateConflict: N_("印章当前的状态不允许这一步，请刷新后再看。"),
     signing.SealNotActive: N_("这枚印章现在不能使用（未启用、停用或已注销）。"),

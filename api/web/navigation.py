@@ -49,6 +49,7 @@ LINKS: Mapping[AccountKind, tuple[Link, ...]] = {
         Link("/desk/officers", N_("人员与授信")),
         Link("/desk/issued", N_("签发记录")),
         Link("/desk/uses", N_("用章记录")),
+        Link("/desk/seals", N_("印章管理")),
         SECURITY,
         VERIFY,
     ),

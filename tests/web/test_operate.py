@@ -30,8 +30,8 @@ async def test_a_seal_needs_two_operators_from_application_to_use(
     await page.goto(f"{city.url}/operate/seals")
     hall = page.locator("section", has_text=demo_city.EAST_APPROVAL.name)
     await hall.get_by_role("button", name="申请法定名称章").click()
-    await hall.get_by_role("button", name="批准").click()
-    await expect(page.get_by_text("请另一位操作员批准")).to_be_visible()
+    await expect(hall.get_by_text("这是您申请的，请另一位操作员批准。")).to_be_visible()
+    await expect(hall.get_by_role("button", name="批准")).to_have_count(0)
 
     other = await browser.new_context(locale="zh-CN")
     second = await other.new_page()
@@ -43,7 +43,53 @@ async def test_a_seal_needs_two_operators_from_application_to_use(
     await hall.get_by_role("button", name="备案").click()
     await hall.get_by_role("button", name="启用").click()
     await expect(hall.get_by_text("启用", exact=True)).to_be_visible()
+    await hall.get_by_label("理由").first.fill("盘点")
+    await hall.get_by_role("button", name="停用").click()
+    await expect(hall.get_by_text("停用期间不能盖章")).to_be_visible()
+    await hall.get_by_role("button", name="恢复启用").click()
+    await hall.locator("summary", has_text="注销").click()
+    await expect(hall.get_by_text("注销后不能恢复")).to_be_visible()
+    await hall.locator("details").get_by_label("理由").fill("机构撤并")
+    await hall.get_by_role("button", name="注销这枚印章").click()
+    await expect(hall.get_by_text("已注销，不能再用")).to_be_visible()
+    await expect(hall.get_by_role("button")).to_have_count(0)
     await other.close()
+
+
+async def test_an_officer_applies_for_a_seal_and_stops_one_but_does_not_approve(
+    context: BrowserContext, browser: Browser, city: City
+) -> None:
+    page = await context.new_page()
+    await sign_in(page, city, demo_city.OFFICERS[2], "/desk/seals")
+    await page.locator("summary", has_text="申请印章").click()
+    await page.get_by_label("印章种类").select_option("业务专用章")
+    await page.get_by_role("button", name="申请", exact=True).click()
+    await expect(page.locator("#lower_text-error")).to_be_visible()
+    await page.get_by_label("星下面的一行字").fill("窗口专用章")
+    await page.get_by_role("button", name="申请", exact=True).click()
+    row = page.locator("li", has_text="窗口专用章")
+    await expect(row.get_by_text("等待操作员批准")).to_be_visible()
+    await expect(row.get_by_text("申请：您")).to_be_visible()
+    await expect(row.get_by_role("button")).to_have_count(0)
+
+    other = await browser.new_context(locale="zh-CN")
+    second = await other.new_page()
+    await sign_in(second, city, FIRST, "/operate/seals")
+    found = second.locator("li", has_text="窗口专用章")
+    await expect(found.get_by_text(f"申请：{demo_city.OFFICERS[2].name}")).to_be_visible()
+    await found.get_by_role("button", name="批准").click()
+    await found.get_by_role("button", name="制作").click()
+    await found.get_by_label("备案号").first.fill("5001020000078")
+    await found.get_by_role("button", name="备案").click()
+    await found.get_by_role("button", name="启用").click()
+    await expect(found.get_by_text("得到授权的人员可以盖章。")).to_be_visible()
+    await other.close()
+
+    await page.reload()
+    await row.get_by_label("理由").fill("印章管理员休假")
+    await row.get_by_role("button", name="停用").click()
+    await expect(row.get_by_text("理由：印章管理员休假")).to_be_visible()
+    await expect(row.get_by_role("button")).to_have_count(0)
 
 
 async def test_a_new_secret_works_and_is_shown_once(context: BrowserContext, city: City) -> None:

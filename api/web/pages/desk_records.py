@@ -59,11 +59,11 @@ async def uses(request: Request) -> Response:
     services, principal = services_of(request), principal_of(request)
     seals = await services.seals.usable_by(principal)
     registers = [(seal, await services.seals.uses(principal, seal.seal_id)) for seal in seals]
-    names = {use.used_by: await _name_of(request, use.used_by) for _, found in registers for use in found}
+    names = {use.used_by: await name_of(request, use.used_by) for _, found in registers for use in found}
     return await page(request, "desk_uses.html", {"registers": registers, "names": names})
 
 
-async def _name_of(request: Request, audit_name: str) -> str:
+async def name_of(request: Request, audit_name: str) -> str:
     """Return the name behind `officer:…` or `client:…`; the bare id when it is gone."""
     kind, _, identifier = audit_name.partition(":")
     services = services_of(request)

@@ -1,4 +1,4 @@
-"""The operator's pages: overview, seals and their life, department systems."""
+"""The operator's pages: overview and department systems."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,31 +12,18 @@ from api.context import services_of
 from api.dependencies import principal_of
 from api.web.csrf import checked_form, text_of
 from api.web.i18n import N_
-from api.web.messages import told
-from api.web.rendering import page, say, see_other
-from foundation.errors import NotFound, ServiceUnavailable, TrustServiceError
+from api.web.rendering import page, see_other
+from foundation.errors import NotFound, ServiceUnavailable
 from foundation.jobs import Jobs
-from foundation.principal import Principal
 from idp.oauth.model import CLIENT_SCOPES
 from keys.model import KeyInfo, KeyPurpose
 from licence_vault.statistics import Statistics
-from signing.model import Seal, SealApplication, SealKind, SealState
-from signing.seals import SealService
 
 router = APIRouter(include_in_schema=False)
 
 Ping = Callable[[], Awaitable[None]]
 CHART_WIDTH, CHART_HEIGHT = 600, 120
 WARN_DAYS = 60
-SEAL_STEPS: dict[SealState, tuple[tuple[str, str], ...]] = {
-    SealState.APPLIED: (("approve", N_("批准")), ("reject", N_("驳回"))),
-    SealState.APPROVED: (("make", N_("制作")),),
-    SealState.MADE: (("file", N_("备案")),),
-    SealState.FILED: (("activate", N_("启用")),),
-    SealState.ACTIVE: (("suspend", N_("停用")),),
-    SealState.SUSPENDED: (("activate", N_("恢复启用")), ("cancel", N_("注销"))),
-}
-NEEDS_REASON = frozenset({"reject", "suspend", "cancel"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,67 +119,6 @@ def bars(figures: Statistics) -> list[Bar]:
             Bar(round(place * step + 1, 1), CHART_HEIGHT - height, round(step - 2, 1), height, day.isoformat(), count)
         )
     return found
-
-
-@router.get("/operate/seals")
-async def seals(request: Request) -> Response:
-    """Show every organisation's seals and the next step of each."""
-    return await _seals(request)
-
-
-async def _seals(request: Request, problem: str = "") -> Response:
-    services = services_of(request)
-    organisations = await services.directory.organisations()
-    found = [(one, await services.seals.of_organisation(one.credit_code)) for one in organisations]
-    shown = {
-        "organisations": found,
-        "steps": SEAL_STEPS,
-        "needs_reason": NEEDS_REASON,
-        "errors": {"_form": problem} if problem else {},
-    }
-    return await page(request, "operate_seals.html", shown, status=422 if problem else 200)
-
-
-@router.post("/operate/seals")
-async def apply(request: Request) -> Response:
-    """Apply for an organisation's statutory seal; another operator approves."""
-    form = await checked_form(request)
-    application = SealApplication(text_of(form, "organisation_code"), SealKind.STATUTORY)
-    try:
-        await services_of(request).seals.apply(principal_of(request), application)
-    except TrustServiceError as error:
-        return await _seals(request, say(request, told(error).text))
-    return see_other("/operate/seals")
-
-
-@router.post("/operate/seals/{seal_id}")
-async def step(request: Request, seal_id: str) -> Response:
-    """Take a seal one step further in its life."""
-    form = await checked_form(request)
-    try:
-        await take_step(
-            services_of(request).seals,
-            principal_of(request),
-            seal_id,
-            text_of(form, "step"),
-            text_of(form, "text", limit=300),
-        )
-    except TrustServiceError as error:
-        return await _seals(request, say(request, told(error).text))
-    return see_other("/operate/seals")
-
-
-async def take_step(seals: SealService, principal: Principal, seal_id: str, name: str, text: str) -> Seal:
-    """Call the use case a button names; raises NotFound for another name."""
-    if name in NEEDS_REASON:
-        acts = {"reject": seals.reject, "suspend": seals.suspend, "cancel": seals.cancel}
-        return await acts[name](principal, seal_id, reason=text)
-    if name == "file":
-        return await seals.file(principal, seal_id, filing_number=text)
-    plain = {"approve": seals.approve, "make": seals.make, "activate": seals.activate}
-    if name not in plain:
-        raise NotFound("There is no such step.")
-    return await plain[name](principal, seal_id)
 
 
 @router.get("/operate/clients")
