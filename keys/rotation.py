@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from foundation.errors import InvalidInput
 from keys.algorithms import for_jws
 from keys.certificates import DELEGATED, Issuer
 from keys.errors import KeyNotUsable
-from keys.model import KeyInfo, KeyPurpose, KeyState
+from keys.model import ONLINE_PURPOSES, KeyInfo, KeyPurpose, KeyState
+from keys.service import WATCH_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     """Has the offline root certify a pending key, by its id: `offline_root.certify_authority` with its file."""
 
 _BY_CEREMONY = (KeyPurpose.ROOT_CA, KeyPurpose.ISSUING_CA)
+SETTLE_SECONDS = 4 * WATCH_SECONDS
+"""Every web process looks for new keys each half second; nobody may meet a signature by a key he has not seen."""
 
 
 async def rotate(
@@ -27,8 +31,9 @@ async def rotate(
 ) -> KeyInfo:
     """Make a key, certify it where its purpose wants that, and use it; the one before it becomes retiring.
 
-    Relying parties that keep a copy of the key set should see a token key before it is
-    used: `create` it, wait for as long as they may keep a copy, then `activate` it.
+    A key of the web processes is published first and used SETTLE_SECONDS later, when all of them know it. Relying
+    parties that keep a copy of the key set should see a token key before it is used: `create` it, wait for as long
+    as they may keep a copy, then `activate` it.
 
     Raises: InvalidInput for CA keys, which only a ceremony makes, and for an OCSP key without `issuer`.
     """
@@ -44,6 +49,8 @@ async def rotate(
         return await keys.ca.issue_tsa(principal, key.key_id)
     if purpose is KeyPurpose.OCSP and issuer is not None:
         return await keys.ca.issue_ocsp(principal, key.key_id, issuer)
+    if purpose in ONLINE_PURPOSES:
+        await asyncio.sleep(SETTLE_SECONDS)
     return await keys.service.activate(principal, key.key_id)
 
 

@@ -117,7 +117,8 @@ async def _main() -> None:
     """Serve on the socket handed over, until the parent closes our standard input."""
     handed = json.loads(os.environ["OIDC_TEST_PROCESS"])
     settings = Settings(**handed["settings"], data_directory=Path(handed["data_directory"]))
-    async with served(settings, SystemClock()) as app:
+    async with served(settings, SystemClock()) as app, asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(app.state.services.keys.watch())  # as every process of the service does
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False))
         parent = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
         # As a socket and not as `fd`: that uvicorn takes for a Unix socket, without TCP_NODELAY, and each answer of two
@@ -127,6 +128,7 @@ async def _main() -> None:
         await asyncio.wait({serving, parent}, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
         await serving
+        watching.cancel()
 
 
 if __name__ == "__main__":
