@@ -99,6 +99,22 @@ _KEEP = Statement(
 )
 
 
+_PROOF = Statement(select(seal_proofs).where(seal_proofs.c.intention_id == bindparam("intention_id")))
+_PIN = Statement(select(seal_confirmers.c.sealed).where(seal_confirmers.c.confirmer_id == bindparam("confirmer_id")))
+
+
+async def proof_of(database: Database, intention_id: str) -> tuple[ConfirmerKind, str] | None:
+    """Return what was kept for an intention."""
+    row = await database.fetch_one(_PROOF, intention_id=intention_id)
+    return None if row is None else (ConfirmerKind(row.kind), row.proof)
+
+
+async def pin_of(database: Database, kind: ConfirmerKind, identifier: str) -> bytes | None:
+    """Return a sealed pin."""
+    row = await database.fetch_one(_PIN, confirmer_id=f"{kind}:{identifier}")
+    return None if row is None else bytes(row.sealed)
+
+
 async def record_proof(connection: AsyncConnection, intention_id: str, kind: ConfirmerKind, proof: str) -> None:
     """Keep the proof of an intention for the signer, in the transaction that confirms it."""
     statement = insert(seal_proofs).values(intention_id=intention_id, kind=kind, proof=proof)
@@ -113,24 +129,11 @@ async def keep_client_proof(database: Database, intention_id: str, principal: Pr
 
 
 class SealProofRepository:
-    """Rows of proofs and pins."""
+    """Rows of pins and of spent proofs."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         """Work on the caller's connection."""
         self._connection = connection
-
-    async def proof_of(self, intention_id: str) -> tuple[ConfirmerKind, str] | None:
-        """Return what was kept for an intention."""
-        row = (
-            await self._connection.execute(select(seal_proofs).where(seal_proofs.c.intention_id == intention_id))
-        ).one_or_none()
-        return None if row is None else (ConfirmerKind(row.kind), row.proof)
-
-    async def pin(self, kind: ConfirmerKind, identifier: str) -> bytes | None:
-        """Return a sealed pin."""
-        query = select(seal_confirmers.c.sealed).where(seal_confirmers.c.confirmer_id == f"{kind}:{identifier}")
-        sealed: bytes | None = (await self._connection.execute(query)).scalar_one_or_none()
-        return sealed
 
     async def add(self, confirmer: Confirmer, sealed: bytes, at: datetime) -> None:
         """Store a pin, or put it in the place of an earlier one of the same name."""

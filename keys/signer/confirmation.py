@@ -29,6 +29,8 @@ from keys.seal_proofs import (
     SealProofRepository,
     credential_id_of,
     open_confirmer,
+    pin_of,
+    proof_of,
     seal_confirmer,
 )
 
@@ -103,19 +105,18 @@ class Confirmations:
     ) -> None:
         await self._audit.record(connection, principal, AuditEvent(action, "confirmer", confirmer_id, detail))
 
-    async def require(self, connection: AsyncConnection, key: KeyInfo, digest: bytes, evidence: SealEvidence) -> None:
+    async def require(self, key: KeyInfo, digest: bytes, evidence: SealEvidence) -> None:
         """Raise IntentionMissing unless somebody pinned wanted this digest sealed by this key."""
-        repository = SealProofRepository(connection)
-        if await self._pinned(repository, ConfirmerKind.RECORDED, key.key_id, key.public_key_der):
+        if await self._pinned(ConfirmerKind.RECORDED, key.key_id, key.public_key_der):
             return
-        kept = await repository.proof_of(evidence.intention_id)
+        kept = await proof_of(self._database, evidence.intention_id)
         if kept is None or len(kept[1]) > MAX_PROOF:
             raise IntentionMissing("Nobody outside the web process confirmed this seal.")
         kind, proof = kept
         if kind is ConfirmerKind.PASSKEY:
-            confirmer = await self._passkey(repository, proof, evidence)
+            confirmer = await self._passkey(proof, evidence)
         elif kind is ConfirmerKind.CLIENT:
-            confirmer = await self._client(repository, proof, digest, evidence.intention_id)
+            confirmer = await self._client(proof, digest, evidence.intention_id)
         else:
             raise IntentionMissing("This is no confirmation.")
         if confirmer.subject != evidence.requested_by:
@@ -123,10 +124,8 @@ class Confirmations:
         if confirmer.organisation_code != self._organisation_of(key):
             raise IntentionMissing("Whoever confirmed this seal is not of its organisation.")
 
-    async def _pinned(
-        self, repository: SealProofRepository, kind: ConfirmerKind, identifier: str, public_key: bytes | None = None
-    ) -> Confirmer | None:
-        sealed = await repository.pin(kind, identifier)
+    async def _pinned(self, kind: ConfirmerKind, identifier: str, public_key: bytes | None = None) -> Confirmer | None:
+        sealed = await pin_of(self._database, kind, identifier)
         if sealed is None:
             return None
         try:
@@ -135,9 +134,9 @@ class Confirmations:
             return None  # a row the signer did not write
         return confirmer if public_key in (None, confirmer.public_key) else None
 
-    async def _passkey(self, repository: SealProofRepository, proof: str, evidence: SealEvidence) -> Confirmer:
+    async def _passkey(self, proof: str, evidence: SealEvidence) -> Confirmer:
         """Check an assertion over the intention's hash, which names document, place, seal and matter."""
-        confirmer = await self._pinned(repository, ConfirmerKind.PASSKEY, credential_id_of(proof))
+        confirmer = await self._pinned(ConfirmerKind.PASSKEY, credential_id_of(proof))
         if confirmer is None:
             raise IntentionMissing("This passkey is not pinned in the signer.")
         try:
@@ -154,12 +153,10 @@ class Confirmations:
             raise IntentionMissing("The officer's passkey did not sign this intention.") from error
         return confirmer
 
-    async def _client(
-        self, repository: SealProofRepository, proof: str, digest: bytes, intention_id: str
-    ) -> Confirmer:
+    async def _client(self, proof: str, digest: bytes, intention_id: str) -> Confirmer:
         """Check the DPoP proof of the request that asked, and spend it on this digest."""
         claims, thumbprint = _verified(proof)
-        confirmer = await self._pinned(repository, ConfirmerKind.CLIENT, thumbprint)
+        confirmer = await self._pinned(ConfirmerKind.CLIENT, thumbprint)
         if confirmer is None:
             raise IntentionMissing("This client's key is not pinned in the signer.")
         now = self._clock.now()

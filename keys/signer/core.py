@@ -174,9 +174,9 @@ class SignerCore:
             raise IntentionMissing("A seal needs a stored intention.")
         async with self._database.read() as connection:
             evidence = await self._intentions.evidence(connection, intention_id=intention_id, key=info, digest=digest)
-            if evidence is None:
-                raise IntentionMissing("The stored intention does not make this digest.")
-            await self._confirmations.require(connection, info, digest, evidence)
+        if evidence is None:
+            raise IntentionMissing("The stored intention does not make this digest.")
+        await self._confirmations.require(info, digest, evidence)
 
     async def try_key(self, key_id: str) -> None:
         """Have a seal's key sign what the signer itself made up, and check it by the certificate.

@@ -12,13 +12,17 @@ from cryptography.x509.oid import ExtensionOID
 
 from keys import issuing
 from keys.ca import Issuer, RevocationReason
+from keys.certificate_repository import CertificateRepository
+from keys.certificates import DELEGATED
 from keys.errors import CertificateNotFound
 from keys.model import KeyPurpose
-from tests.keys.support import make_seal
+from tests.keys.support import digest_of, make_seal
 from tests.keys.test_certificates import lint
 
 if TYPE_CHECKING:
     from foundation.clock import FixedClock
+    from foundation.database import Database
+    from foundation.encryption import FieldCipher
     from foundation.principal import Principal
     from keys.assembly import Keys
 
@@ -121,3 +125,44 @@ async def test_maintenance_publishes_and_renews_in_time(keys: Keys, clock: Fixed
         renewed = x509.load_der_x509_certificate(info.certificate_chain_der[0])
         assert renewed.not_valid_after_utc - clock.now() > timedelta(days=300)
     assert set(keys.periodic_jobs()) == {"keys.maintain"}
+
+
+async def test_lists_are_on_time_while_the_signer_is_busy(
+    keys: Keys, operator: Principal, clock: FixedClock, database: Database, cipher: FieldCipher
+) -> None:
+    """Callers who ask for timestamps and statuses without a pause hold neither lists nor revocations up."""
+    assert keys.maintain is not None
+    seals = [await make_seal(keys, operator, f"sel_{number}") for number in range(3)]
+    clock.advance(timedelta(hours=7))
+    done, answered = asyncio.Event(), 0
+
+    async def ask(caller: int) -> None:
+        nonlocal answered
+        while not done.is_set():
+            await keys.tsa.timestamp(digest_of(f"{caller} {answered}"))
+            await keys.ocsp.response_for(seals[0].certificate_chain_der[0])
+            answered += 1
+            await asyncio.sleep(0)  # as a request's own socket would
+
+    callers = [asyncio.create_task(ask(number)) for number in range(16)]
+    await asyncio.sleep(0)
+    serials = [x509.load_der_x509_certificate(seal.certificate_chain_der[0]).serial_number for seal in seals]
+    async with asyncio.timeout(60):
+        await keys.maintain()
+        kept = [await newest_stored(database, cipher, issuer) for issuer in DELEGATED]
+        await asyncio.gather(*(keys.ca.revoke(operator, serial, RevocationReason.SUPERSEDED) for serial in serials))
+    busy = answered
+    done.set()
+    await asyncio.gather(*callers)
+    assert busy >= len(callers), "nobody asked meanwhile"
+    assert [crl.last_update_utc for crl in kept] == [clock.now()] * len(DELEGATED)
+    listed = await newest_stored(database, cipher, Issuer.SEALS)
+    assert {entry.serial_number for entry in listed} == set(serials)
+
+
+async def newest_stored(database: Database, cipher: FieldCipher, issuer: Issuer) -> x509.CertificateRevocationList:
+    """Read the newest list as it is stored: asking for it would make one that is due."""
+    async with database.read() as connection:
+        found = await CertificateRepository(connection, cipher).newest_list(issuer)
+    assert found is not None
+    return x509.load_der_x509_crl(found[1])

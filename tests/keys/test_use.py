@@ -331,3 +331,17 @@ async def test_an_unknown_algorithm_is_named(keys: Keys, operator: Principal) ->
     for purpose, algorithm in ((KeyPurpose.SEAL, "EdDSA"), (KeyPurpose.QR, "RS256"), (KeyPurpose.SEAL, "nonsense")):
         with pytest.raises(UnsupportedAlgorithm):
             await keys.service.create(operator, purpose, "sel_x", algorithm)
+
+
+async def test_a_key_is_tried_by_the_certificate_it_has(keys: Keys, operator: Principal, database: Database) -> None:
+    """A wrong certificate is noticed before a seal is put to use, and other keys are not tried."""
+    seal, other = await make_seal(keys, operator), await make_seal(keys, operator, "sel_two")
+    await keys.service.try_key(seal.key_id)
+    async with database.transaction() as connection:
+        statement = text("UPDATE keys SET certificate_chain = :chain WHERE key_id = :key_id")
+        await connection.execute(statement, {"chain": list(other.certificate_chain_der), "key_id": seal.key_id})
+    with pytest.raises(KeyNotUsable):
+        await keys.service.try_key(seal.key_id)
+    await keys.service.try_key(other.key_id)
+    with pytest.raises(WrongPurpose):
+        await keys.service.try_key((await keys.service.active(KeyPurpose.TSA)).key_id)
