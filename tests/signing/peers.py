@@ -8,10 +8,11 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from asn1crypto import crl, ocsp, x509
+from asn1crypto import crl, ocsp, pem, x509
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import async_validate_pdf_signature, async_validate_pdf_timestamp
 from pyhanko.sign.validation.ades import (
+    ades_basic_validation,
     ades_lta_validation,
     ades_with_time_validation,
     simulate_future_ades_lta_validation,
@@ -32,8 +33,11 @@ from pyhanko_certvalidator.registry import SimpleTrustManager
 from pyhanko_certvalidator.revinfo.archival import CRLContainer, OCSPContainer
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
     from datetime import datetime
     from pathlib import Path
+
+    from signing.long_term import ValidationData
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
@@ -75,8 +79,8 @@ async def pyhanko_statuses(document: bytes, roots: list[bytes], at: datetime) ->
 
 
 def timestamp_of(document: bytes) -> tuple[bytes, bytes]:
-    """Return the last signature's timestamp token and the signature it is over."""
-    signature = PdfFileReader(io.BytesIO(document)).embedded_signatures[-1]
+    """Return the last seal's timestamp token and the signature it is over."""
+    signature = PdfFileReader(io.BytesIO(document)).embedded_regular_signatures[-1]
     signer_info = signature.signer_info
     for attribute in signer_info["unsigned_attrs"]:
         if attribute["type"].native == "signature_time_stamp_token":
@@ -103,11 +107,11 @@ def ades_spec(root: bytes, knowledge: LocalKnowledge = LocalKnowledge()) -> PdfS
     )
 
 
-async def ades_lta(document: bytes, root: bytes, at: datetime) -> Any:  # noqa: ANN401 - pyHanko's result
-    """Return what EN 319 102-1 clause 5.6.3 says of the first seal at a moment."""
+async def ades_lta(document: bytes, root: bytes, at: datetime, *, number: int = 0) -> Any:  # noqa: ANN401 - pyHanko's result
+    """Return what EN 319 102-1 clause 5.6.3 says of a seal, the first unless told, at a moment."""
     reader = PdfFileReader(io.BytesIO(document))
     timing = ValidationTimingInfo(validation_time=at, best_signature_time=at, point_in_time_validation=True)
-    return await ades_lta_validation(reader.embedded_regular_signatures[0], ades_spec(root), timing_info=timing)
+    return await ades_lta_validation(reader.embedded_regular_signatures[number], ades_spec(root), timing_info=timing)
 
 
 async def ades_lta_in_the_future(document: bytes, root: bytes, timestamp_ca: bytes, now: datetime, at: datetime) -> Any:  # noqa: ANN401 - pyHanko's result
@@ -122,20 +126,65 @@ async def ades_lta_in_the_future(document: bytes, root: bytes, timestamp_ca: byt
     return await simulate_future_ades_lta_validation(reader.embedded_regular_signatures[0], spec, at, now)
 
 
-async def ades_with_time(document: bytes, root: bytes, at: datetime) -> Any:  # noqa: ANN401 - pyHanko's result
-    """Return what EN 319 102-1 clause 5.5 says of the first seal, by the validation data in the document alone."""
-    reader = PdfFileReader(io.BytesIO(document))
-    store = DocumentSecurityStore.read_dss(reader)
-    knowledge = LocalKnowledge(
-        known_certs=[x509.Certificate.load(entry.get_object().data) for entry in store.certs.values()],
+def _known(certificates: Iterable[bytes], responses: Iterable[bytes], lists: Iterable[bytes]) -> LocalKnowledge:
+    return LocalKnowledge(
+        known_certs=[x509.Certificate.load(each) for each in certificates],
         known_ocsps=[
-            container
-            for entry in store.ocsps
-            for container in OCSPContainer.load_multi(ocsp.OCSPResponse.load(entry.get_object().data))
+            container for each in responses for container in OCSPContainer.load_multi(ocsp.OCSPResponse.load(each))
         ],
-        known_crls=[CRLContainer(crl.CertificateList.load(entry.get_object().data)) for entry in store.crls],
+        known_crls=[CRLContainer(crl.CertificateList.load(each)) for each in lists],
     )
-    seal = reader.embedded_regular_signatures[0]
+
+
+def _within(reader: PdfFileReader) -> LocalKnowledge:
+    """Return the validation data that a document holds itself."""
+    store = DocumentSecurityStore.read_dss(reader)
+    held = (entry.get_object().data for entry in store.certs.values())
+    return _known(held, *((entry.get_object().data for entry in kind) for kind in (store.ocsps, store.crls)))
+
+
+async def ades_with_time(
+    document: bytes, root: bytes, at: datetime, *, data: ValidationData | None = None, number: int = 0
+) -> Any:  # noqa: ANN401 - pyHanko's result
+    """Return what EN 319 102-1 clause 5.5 says of a seal, by the validation data in the document or by `data`."""
+    return await _ades(ades_with_time_validation, document, root, at, data, number)
+
+
+async def ades_basic(
+    document: bytes, root: bytes, at: datetime, *, data: ValidationData | None = None, number: int = 0
+) -> Any:  # noqa: ANN401 - pyHanko's result
+    """Return what EN 319 102-1 clause 5.3 says of a seal, which asks for no timestamp."""
+    return await _ades(ades_basic_validation, document, root, at, data, number)
+
+
+async def _ades(
+    procedure: Callable[..., Awaitable[Any]],
+    document: bytes,
+    root: bytes,
+    at: datetime,
+    data: ValidationData | None,
+    number: int,
+) -> Any:  # noqa: ANN401 - pyHanko's result
+    reader = PdfFileReader(io.BytesIO(document))
+    knowledge = _within(reader) if data is None else _known(data.certificates, data.ocsp_responses, data.crls)
+    seal = reader.embedded_regular_signatures[number]
     timing = ValidationTimingInfo(validation_time=at, best_signature_time=at, point_in_time_validation=True)
     spec = ades_spec(root, knowledge).signature_validation_spec
-    return await ades_with_time_validation(seal.signed_data, spec, timing_info=timing, raw_digest=seal.compute_digest())
+    return await procedure(seal.signed_data, spec, timing_info=timing, raw_digest=seal.compute_digest())
+
+
+def openssl_accepts_timestamp(
+    document: bytes, root: bytes, untrusted: bytes, at: datetime, directory: Path
+) -> subprocess.CompletedProcess[str]:
+    """Have openssl check the last seal's timestamp; "Verification: OK" is in what it writes."""
+    token, signature = timestamp_of(document)
+    paths = {name: directory / name for name in ("token", "signature", "root.pem", "issuers.pem")}
+    paths["token"].write_bytes(token)
+    paths["signature"].write_bytes(signature)
+    paths["root.pem"].write_bytes(pem.armor("CERTIFICATE", root))
+    paths["issuers.pem"].write_bytes(pem.armor("CERTIFICATE", untrusted))
+    return run(
+        "openssl", "ts", "-verify", "-in", str(paths["token"]), "-token_in", "-data", str(paths["signature"]),
+        "-CAfile", str(paths["root.pem"]), "-untrusted", str(paths["issuers.pem"]),
+        "-attime", str(int(at.timestamp())),
+    )  # fmt: skip

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Literal
 
 import pikepdf
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 
 from foundation.errors import InvalidInput, NotAuthenticated, ServiceUnavailable
@@ -35,7 +33,7 @@ from signing.signature_field import finish
 from signing.tables import seal_intentions, seal_uses
 from tests.signing.conftest import BOTH_PROVIDERS, CODE, MATTER, OTHER, WRONG_CODE, OneCode
 from tests.signing.documents import typeset
-from tests.signing.peers import pdfsig_verdicts, pyhanko_statuses, qpdf_is_content, run, timestamp_of
+from tests.signing.peers import openssl_accepts_timestamp, pdfsig_verdicts, pyhanko_statuses, qpdf_is_content, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,18 +81,8 @@ async def test_openssl_accepts_the_timestamp(
     signing: Signing, seal: Seal, client: Principal, licence: bytes, keys: Keys, tmp_path: Path, clock: FixedClock
 ) -> None:
     sealed = await signing.sealing.seal(client, SealRequest(seal.seal_id, licence))
-    token, signature = timestamp_of(sealed.document)
-    paths = {name: tmp_path / name for name in ("token", "signature", "root.pem", "issuers.pem")}
-    paths["token"].write_bytes(token)
-    paths["signature"].write_bytes(signature)
-    for name, issuer in (("root.pem", Issuer.ROOT), ("issuers.pem", Issuer.INFRASTRUCTURE)):
-        certificate = x509.load_der_x509_certificate(await keys.ca.certificate_der(issuer))
-        paths[name].write_bytes(certificate.public_bytes(Encoding.PEM))
-    result = run(
-        "openssl", "ts", "-verify", "-in", str(paths["token"]), "-token_in", "-data", str(paths["signature"]),
-        "-CAfile", str(paths["root.pem"]), "-untrusted", str(paths["issuers.pem"]),
-        "-attime", str(int(clock.now().timestamp())),
-    )  # fmt: skip
+    root, infrastructure = [await keys.ca.certificate_der(issuer) for issuer in (Issuer.ROOT, Issuer.INFRASTRUCTURE)]
+    result = openssl_accepts_timestamp(sealed.document, root, infrastructure, clock.now(), tmp_path)
     assert "Verification: OK" in result.stdout, result.stderr
 
 
