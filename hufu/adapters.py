@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 class VaultHolders:
     """`licence_vault.ports.HolderIndexes` over the proven persons of `idp`."""
 
-    def __init__(self, persons: PersonService) -> None:
-        """Take the persons."""
+    def __init__(self, persons: PersonService, legal_persons: LegalPersonService) -> None:
+        """Take the natural and the legal persons."""
         self._persons = persons
+        self._legal_persons = legal_persons
 
     async def of_person(self, connection: AsyncConnection, person_id: str) -> tuple[bytes, ...]:  # noqa: ARG002 - the port offers its connection, the person service reads on its own
         """Return the indexes of every document number the person has proven."""
@@ -43,6 +44,10 @@ class VaultHolders:
     async def accounts_of(self, connection: AsyncConnection, holder_index: bytes) -> tuple[str, ...]:
         """Return the active accounts behind an index."""
         return await self._persons.accounts_of_holder(connection, holder_index)
+
+    async def accounts_answering_for(self, connection: AsyncConnection, credit_code: str) -> tuple[str, ...]:
+        """Return the active accounts of who answers for an organisation."""
+        return await self._legal_persons.accounts_answering_for(connection, credit_code)
 
 
 class VaultOfficers:

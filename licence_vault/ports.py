@@ -25,6 +25,9 @@ class HolderIndexes(Protocol):
     async def accounts_of(self, connection: AsyncConnection, holder_index: bytes) -> tuple[str, ...]:
         """Return the ids of the active accounts behind an index."""
 
+    async def accounts_answering_for(self, connection: AsyncConnection, credit_code: str) -> tuple[str, ...]:
+        """Return the active accounts of who answers for an organisation, by its credit code; empty when unknown."""
+
 
 class IssuingOfficers(Protocol):
     """Tells whether an officer may issue for the own organisation; joined to `idp`."""

@@ -18,7 +18,7 @@ from licence_vault.access import (
     works_for,
 )
 from licence_vault.errors import LicenceNotFound
-from licence_vault.holders import code_type_of, normalise_code
+from licence_vault.holders import CREDIT_CODE, code_type_of, normalise_code
 from licence_vault.identifier import parse_identifier
 from licence_vault.model import AccessReceipt, Licence, LicenceDocument, LicenceState, Purpose
 from licence_vault.receipts import Access, Receipts
@@ -271,9 +271,14 @@ class LicenceReader:
             "matter_code": access.purpose.matter_code,
             "reason": access.purpose.reason,
         }
+        told: dict[str, None] = {}
         for index in sorted(access.stored.holder_indexes):
-            for account_id in await self._holders.accounts_of(connection, index):
-                await self._notices.send(connection, account_id, READ_NOTICE, parameters)
+            told |= dict.fromkeys(await self._holders.accounts_of(connection, index))
+        for holder in access.stored.holders:
+            if holder.code_type == CREDIT_CODE:
+                told |= dict.fromkeys(await self._holders.accounts_answering_for(connection, holder.code))
+        for account_id in told:
+            await self._notices.send(connection, account_id, READ_NOTICE, parameters)
 
     async def _list(
         self,

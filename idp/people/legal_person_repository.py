@@ -8,6 +8,7 @@ from sqlalchemy import insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from foundation.ids import new_id
+from idp.people.account import AccountState
 from idp.people.legal_person import Acting, Agency, LegalPerson, Role
 from idp.people.tables import accounts, legal_person_agencies, legal_persons, sessions
 
@@ -94,6 +95,25 @@ class LegalPersons:
             .order_by(table.c.proposed_at, table.c.agency_id)
         )
         return tuple(_agency(row) for row in await self._connection.execute(statement))
+
+    async def accounts_answering_for(self, credit_code: str, now: datetime) -> tuple[str, ...]:
+        """Return the active accounts of the representative and the administrators in force."""
+        table = legal_person_agencies
+        statement = (
+            select(accounts.c.account_id)
+            .join(table, table.c.person_id == accounts.c.person_id)
+            .join(legal_persons, legal_persons.c.legal_person_id == table.c.legal_person_id)
+            .where(
+                legal_persons.c.credit_code == credit_code,
+                table.c.role.in_((Role.REPRESENTATIVE, Role.ADMINISTRATOR)),
+                table.c.state == ACTIVE,
+                or_(table.c.valid_until.is_(None), table.c.valid_until > now),
+                accounts.c.state == AccountState.ACTIVE,
+            )
+            .distinct()
+            .order_by(accounts.c.account_id)
+        )
+        return tuple((await self._connection.execute(statement)).scalars())
 
     async def acting(self, person_id: str, now: datetime) -> tuple[tuple[Agency, LegalPerson], ...]:
         """Return whom a person may act for now, or is asked to, by name."""

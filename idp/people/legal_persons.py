@@ -120,6 +120,10 @@ class LegalPersonService:
         found = await LegalPersons(connection).by_id(legal_person_id)
         return None if found is None else self._tools.cipher.blind_index(found.credit_code, "holder_code")
 
+    async def accounts_answering_for(self, connection: AsyncConnection, credit_code: str) -> tuple[str, ...]:
+        """Return the active accounts of the representative and the administrators; empty when unknown."""
+        return await LegalPersons(connection).accounts_answering_for(credit_code, self._tools.clock.now())
+
     async def agencies(self, principal: Principal, legal_person_id: str) -> tuple[Agency, ...]:
         """Return who acts for a legal person, names masked; for its representative and administrators."""
         async with self._tools.database.read() as connection:

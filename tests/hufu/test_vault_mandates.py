@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from foundation.errors import InvalidInput, NotFound, NotPermitted, StepUpRequired
+from foundation.notices import Notices
 from foundation.principal import SYSTEM, PrincipalKind
 from foundation.tables import audit_log
 from hufu.adapters import VaultHolders, VaultMandates, VaultOfficers, VaultRoles
@@ -25,6 +26,7 @@ from licence_vault.assembly import Vault, assemble_vault
 from licence_vault.errors import LicenceNotFound
 from licence_vault.identifier import parse_identifier
 from licence_vault.model import Holder, PaperMandate, Purpose
+from licence_vault.reading import READ_NOTICE
 from licence_vault.tables import licence_accesses
 from tests.idp.people.conftest import (
     BUREAU as COUNTER_BUREAU,
@@ -106,7 +108,7 @@ async def vault(
         keys=keys.service,
         seals=signing.seals,
         sealing=signing.sealing,
-        holders=VaultHolders(people.persons),
+        holders=VaultHolders(people.persons, people.legal_persons),
         officers=VaultOfficers(people.officers),
         roles=VaultRoles(people.legal_persons),
         mandates=VaultMandates(people),
@@ -334,10 +336,24 @@ async def test_the_paper_code_opens_the_vault_at_a_window(
         await vault.mandated.at_window(STRANGER, paper, FOOD, WINDOW_CASE)
 
 
+async def test_a_paper_code_opens_nothing_once_its_mandate_was_revoked(
+    vault: Vault, people: People, join: Join, clock: FixedClock, database: Database, giver: Principal, licence: str
+) -> None:
+    officer, paper = await _paper(people, join, clock)
+    (read,) = await vault.mandated.at_window(officer, paper, FOOD, WINDOW_CASE)
+    assert read.identifier == licence
+    (mandate,) = await people.mandates.given(giver)
+    await people.mandates.revoke(giver, mandate.mandate_id)
+    with pytest.raises(MandateRefused) as caught:
+        await vault.mandated.at_window(officer, paper, FOOD, WINDOW_CASE)
+    assert caught.value.reason == "code"
+    assert await _count(database, mandate_uses.c.use_id) == 1
+
+
 async def _paper(people: People, join: Join, clock: FixedClock) -> tuple[Principal, PaperMandate]:
     """Have two officers verify Chen Wei and write down that Li Na may act, twice."""
     principals = []
-    workstation = await people.counter.register_workstation(
+    workstation = await people.workstations.register(
         SYSTEM, organisation_code=COUNTER_BUREAU, district_code=DISTRICT, name="一号窗口"
     )
     for name in ("officer.li", "officer.wang"):
@@ -361,6 +377,36 @@ async def _paper(people: People, join: Join, clock: FixedClock) -> tuple[Princip
     draft = await people.assisted.draft(first, check.check_id, named, _terms(clock, uses_allowed=2))
     printed = await people.assisted.confirm(second, draft.mandate_id)
     return second, PaperMandate(printed.code, LI_MING.name, LI_MING.citizen_id_number)
+
+
+async def test_an_enterprise_is_told_of_a_reading_ex_officio_through_who_answers_for_it(
+    vault: Vault, people: People, join: Join, database: Database, clock: FixedClock, cipher: FieldCipher,
+    giver: Principal, agent: Principal,
+) -> None:  # fmt: skip
+    company = COMPANIES[0]
+    found = await people.legal_persons.verify(giver, company.credit_code, company.company_name)
+    assert found is not None
+    third = (await join.proven(CITIZENS[2], "third")).principal()
+    for who, person, role in ((agent, LI_MING, "administrator"), (third, CITIZENS[2], "agent")):
+        name = Named("liming" if who is agent else "third", person.name)
+        await people.legal_persons.accept(
+            who, await people.legal_persons.appoint(giver, found.legal_person_id, name, role)
+        )
+    holder = Holder(company.company_name, "001", company.credit_code)
+    issued = await vault.licences.issue(BUREAU, food_request(holders=(holder,)))
+    reader = replace(STRANGER, sender_constrained=True)
+    seen = await vault.licences.get(reader, issued.identifier, WINDOW_CASE)
+    async with database.read() as connection:
+        kept = Notices(cipher, clock)
+        told = {
+            who.subject_id: [
+                one.parameters["access_id"]
+                for one in await kept.of_account(connection, who.subject_id)
+                if one.kind == READ_NOTICE
+            ]
+            for who in (giver, agent, third)
+        }
+    assert told == {giver.subject_id: [seen.access_id], agent.subject_id: [seen.access_id], third.subject_id: []}
 
 
 async def test_an_enterprises_agent_reads_and_entrusts_in_the_own_matters_only(

@@ -67,6 +67,7 @@ class People:
     issuing: set[str] = field(default_factory=lambda: {"off_zhang"})
     entrusted: dict[str, frozenset[str]] = field(default_factory=dict)
     spent: dict[str, str] = field(default_factory=dict)
+    answering: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     async def of_person(self, connection: AsyncConnection, person_id: str) -> tuple[bytes, ...]:
         del connection
@@ -77,6 +78,10 @@ class People:
         del connection
         indexes = {self.cipher.blind_index(code, "holder_code"): name for name, code in self.codes.items()}
         return (indexes[holder_index].replace("per_", "acc_"),) if holder_index in indexes else ()
+
+    async def accounts_answering_for(self, connection: AsyncConnection, credit_code: str) -> tuple[str, ...]:
+        del connection
+        return self.answering.get(credit_code, ())
 
     async def use_licence_access(
         self, connection: AsyncConnection, principal: Principal, *, licence_identifier: str, licence_type: str
