@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from licence_vault.assembly import Vault
     from licence_vault.catalogue import Catalogue
     from licence_vault.service import LicenceService
+    from signing.batches import SealBatches
     from signing.sealing import SealingService
     from signing.seals import SealService
     from verification.assembly import Verification
@@ -69,6 +70,7 @@ class Services:
 
     seals: SealService
     sealing: SealingService
+    seal_batches: SealBatches
 
     catalogue: Catalogue
     licences: LicenceService

@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from fastapi import UploadFile
 from fastapi.routing import APIRoute
 from starlette._utils import AwaitableOrContextManagerWrapper
 from starlette.exceptions import HTTPException
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 MAX_DEPTH = 32
+MAX_LISTED_FILES = 200
 ALLOWED_CONTROLS = frozenset("\t\n\r")
 
 
@@ -43,6 +45,8 @@ class StrictRequest(Request):
     """A request whose JSON or form may not name a member twice (RFC 8259 section 4 leaves that open)."""
 
     known: frozenset[str] | None = None
+    lists: frozenset[str] = frozenset()
+    """Names of fields that take several files."""
 
     async def json(self) -> Any:  # noqa: ANN401 - any JSON value
         """Return the parsed body; raises InvalidBody naming a repeated member."""
@@ -54,13 +58,21 @@ class StrictRequest(Request):
         self, *, max_files: float = 4, max_fields: float = 64, max_part_size: int = 256 * 1024
     ) -> AwaitableOrContextManagerWrapper[FormData]:
         """Return the parsed form; raises InvalidBody naming a repeated or unknown field."""
-        limits = (min(max_files, 4), min(max_fields, 64), min(max_part_size, 256 * 1024))
+        limits = (
+            MAX_LISTED_FILES if self.lists else min(max_files, 4),
+            min(max_fields, 64),
+            min(max_part_size, 256 * 1024),
+        )
         return AwaitableOrContextManagerWrapper(self._strict_form(*limits))
 
     async def _strict_form(self, max_files: float, max_fields: float, max_part_size: int) -> FormData:
         form = await super().form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
         try:
-            pairs = [(name, value if isinstance(value, str) else "") for name, value in form.multi_items()]
+            pairs = [
+                (name, value if isinstance(value, str) else "")
+                for name, value in form.multi_items()
+                if name not in self.lists or isinstance(value, str)
+            ]
             check_pairs(pairs, self.known)
         except InvalidBody:
             await form.close()
@@ -79,6 +91,9 @@ class StrictRoute(APIRoute):
             check_addresses(request, {field.alias for field in self.dependant.query_params})
             strict = StrictRequest(request.scope, request.receive)
             strict.known = frozenset(field.alias for field in self.dependant.body_params) or None
+            strict.lists = frozenset(
+                field.alias for field in self.dependant.body_params if field.field_info.annotation == list[UploadFile]
+            )
             return await original(strict)
 
         return handler

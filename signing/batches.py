@@ -11,10 +11,12 @@ import hashlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import distinct, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from foundation.audit import AuditEvent
-from foundation.errors import InvalidInput, NotFound
+from foundation.blobs import BlobRef
+from foundation.errors import Conflict, InvalidInput, NotFound, TooManyRequests
 from foundation.ids import new_id
 from foundation.principal import Channel, Principal, PrincipalKind
 from foundation.tables import batch_items
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from foundation.jobs import JobHandler
     from signing.intention import Intention
     from signing.loaded import LoadedSeals
+    from signing.model import Seal
     from signing.ports import SecondFactors
     from signing.sealing import SealingService
     from signing.seals import SealService
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 BATCH_JOB = "signing.batch"
 MAX_DOCUMENTS = 10_000
 CHUNK = 100
+MAX_RUNNING = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +93,19 @@ class SealBatches:
         """Return the queued work."""
         return {BATCH_JOB: self._batches.handler(self._item, concurrency=2)}
 
-    async def start(self, principal: Principal, documents: Sequence[bytes], request: SealRequest) -> str:
+    async def start(
+        self, principal: Principal, documents: Sequence[bytes], request: SealRequest, *, key: str | None = None
+    ) -> str:
         """Queue documents to be sealed alike and return the batch's identifier.
 
         Args:
             principal: a department system with scope `seal:apply`, or an officer with a grant.
             documents: in the order of their numbers, from 0.
             request: everything but the document, with an officer's second factor.
+            key: a department system's own; the same key with the same order is the same batch.
 
-        Raises: as `SealingService.seal` does up to the documents; LimitExceeded, InvalidInput.
+        Raises: as `SealingService.seal` does up to the documents; InvalidInput, TooManyRequests,
+            Conflict (the key was used for another order).
         """
         if not 1 <= len(documents) <= MAX_DOCUMENTS:
             raise InvalidInput(f"A batch has 1 to {MAX_DOCUMENTS} documents.", field="documents")
@@ -105,12 +113,34 @@ class SealBatches:
         officer = principal.kind is PrincipalKind.OFFICER
         if officer and request.second_factor is None:
             raise SecondFactorRequired("An officer seals with a second factor.", field="second_factor")
-        batch_id = new_id("sba")
+        batch_id = new_id("sba") if key is None else _named(principal, key)
+        if key is not None and await self._repeated(batch_id, documents, request):
+            return batch_id
         items = [
             {"batch_id": batch_id, "intention_id": new_id("int"), "source": str(await self._blobs.put(document))}
             for document in documents
         ]
+        try:
+            await self._write(principal, seal, batch_id, items, documents, request)
+        except IntegrityError:
+            # The same key twice at once: whoever came first wrote the batch.
+            if key is None or not await self._repeated(batch_id, documents, request):
+                raise
+        return batch_id
+
+    async def _write(
+        self,
+        principal: Principal,
+        seal: Seal,
+        batch_id: str,
+        items: list[dict[str, str]],
+        documents: Sequence[bytes],
+        request: SealRequest,
+    ) -> None:
+        officer = principal.kind is PrincipalKind.OFFICER
         async with self._database.transaction() as connection:
+            if await _running(connection, seal.organisation_code) >= MAX_RUNNING:
+                raise TooManyRequests(f"{MAX_RUNNING} batches are still running; wait for one to end.")
             method = reference = None
             if officer and request.second_factor is not None:
                 digests = b"".join(hashlib.sha256(document).digest() for document in documents)
@@ -141,7 +171,23 @@ class SealBatches:
             )
             detail = {"batch_id": batch_id, "documents": len(documents), "matter_code": request.matter_code}
             await self._audit.record(connection, principal, AuditEvent("seal.batch", "seal", seal.seal_id, detail))
-        return batch_id
+
+    async def _repeated(self, batch_id: str, documents: Sequence[bytes], request: SealRequest) -> bool:
+        """Tell whether this batch was started before; raises Conflict when it was another order."""
+        async with self._database.read() as connection:
+            order = (
+                await connection.execute(select(seal_batches).where(seal_batches.c.batch_id == batch_id))
+            ).one_or_none()
+            if order is None:
+                return False
+            sources = select(batch_items.c.item["source"].astext).where(batch_items.c.batch_id == order.progress_id)
+            stored = (await connection.execute(sources.order_by(batch_items.c.number))).scalars().all()
+        before = (order.seal_id, order.matter_code, order.level, order.placement)
+        now = (request.seal_id, request.matter_code, request.level, to_json(request.placement))
+        digests = [hashlib.sha256(document).digest() for document in documents]
+        if before != now or [BlobRef.parse(source).sha256 for source in stored] != digests:
+            raise Conflict("The idempotency key was used for another batch.")
+        return True
 
     async def progress(self, principal: Principal, batch_id: str) -> Progress:
         """Return how far an organisation's batch is; raises NotFound."""
@@ -237,6 +283,21 @@ class SealBatches:
         if not added:
             raise not_usable(await self._seals.get(seal.seal_id))
         return intention
+
+
+async def _running(connection: AsyncConnection, organisation_code: str) -> int:
+    """Return how many batches of an organisation have documents waiting."""
+    statement = (
+        select(func.count(distinct(seal_batches.c.batch_id)))
+        .join(batch_items, batch_items.c.batch_id == seal_batches.c.progress_id)
+        .where(seal_batches.c.organisation_code == organisation_code, batch_items.c.state == "waiting")
+    )
+    return (await connection.execute(statement)).scalar_one()
+
+
+def _named(principal: Principal, key: str) -> str:
+    """Return the name of the one batch a requester's key stands for."""
+    return f"sba_{hashlib.sha256(f'{principal.audit_name} {key}'.encode()).hexdigest()[:32]}"
 
 
 def requester_of(requested_by: str, organisation_code: str, channel: str) -> Principal:

@@ -40,6 +40,7 @@ class Row:
     json: Any = None
     data: dict[str, str] | None = None
     document: bool = False
+    field: str = "document"
     opened: str = ""
 
 
@@ -89,6 +90,9 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/api/v1/prepared-sealings/{intention_id}/pdf"): Row((404,)),
     ("POST", "/api/v1/prepared-sealings/{intention_id}/confirmation"): Row((404,)),
     ("DELETE", "/api/v1/prepared-sealings/{intention_id}"): Row((404,)),
+    ("POST", "/api/v1/sealing-batches"): Row((404,), document=True, field="documents"),
+    ("GET", "/api/v1/sealing-batches/{batch_id}"): Row((404,)),
+    ("GET", "/api/v1/sealing-batches/{batch_id}/documents"): Row((404,)),
     ("GET", "/licences/{identifier}"): Row((404,)),
     ("GET", "/licences/{identifier}/pdf"): Row((404,)),
     ("GET", "/licences/{identifier}/qr.png"): Row((404,)),
@@ -328,7 +332,7 @@ async def send(
 ) -> int:
     method, path = route
     row = ROWS[route]
-    files = {"document": ("a.pdf", blank_pdf())} if row.document else None
+    files = {row.field: ("a.pdf", blank_pdf())} if row.document else None
     data = dict(row.data or {})
     if row.document:
         data["seal_id"] = objects.address("{seal_id}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -165,3 +166,55 @@ async def test_a_bad_preparation_names_its_field(city: City, field: str, value: 
     files = {"document": ("a.pdf", blank_pdf())}
     status, named = refused(await city.http.post(PREPARED, files=files, data=data, auth=city.sealing()))
     assert (status, named.split(".")[0]) == (422, field)
+
+
+BATCHES = "/api/v1/sealing-batches"
+
+
+async def start_batch(city: City, key: str, files: list[bytes], **data: str) -> httpx2.Response:
+    return await city.http.post(
+        BATCHES,
+        files=[("documents", (f"{number}.pdf", file)) for number, file in enumerate(files)],
+        data={"seal_id": await seal_of(city)} | data,
+        headers={"idempotency-key": key},
+        auth=city.sealing(),
+    )
+
+
+async def test_a_batch_is_sealed_by_whoever_works_next_and_once(city: City) -> None:
+    key, files = uuid.uuid4().hex, [blank_pdf(), b"no PDF", blank_pdf(2)]
+    started = await start_batch(city, key, files)
+    assert (started.status_code, started.json()["total"]) == (202, 3), started.text
+    location = started.headers["location"]
+    again = await start_batch(city, key, files)
+    assert (again.status_code, again.headers["location"]) == (202, location)
+    assert (await start_batch(city, key, files[:1])).status_code == 409
+    async with open_application(city.application.settings) as restarted:
+        await restarted.worker().drain()
+    progress = (await city.http.get(location, auth=city.sealing())).json()
+    assert (progress["done"], progress["failed"], progress["finished"]) == (2, 1, True)
+    rows = (await city.http.get(f"{location}/documents", auth=city.sealing())).json()["documents"]
+    assert [row["state"] for row in rows] == ["done", "failed", "done"]
+    assert rows[1]["refusal"] == "The file is not a PDF."
+    for number in (0, 2):
+        sealed = await city.http.get(rows[number]["location"], auth=city.sealing())
+        assert sealed.content.startswith(files[number])
+    bare = await stolen_token(city)
+    for path in (location, f"{location}/documents"):
+        assert (await city.http.get(path, auth=city.sealing(FOREIGN))).status_code == 404
+        assert (await city.http.get(path, headers=bare)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("seal_id", ""), ("level", "B-X"), ("placement", '{"kind": "seam", "sheets": 1}'), ("pin", "")],
+    ids=["no seal", "level", "placement", "unknown field"],
+)
+async def test_a_bad_batch_names_its_field(city: City, field: str, value: str) -> None:
+    status, named = refused(await start_batch(city, uuid.uuid4().hex, [blank_pdf()], **{field: value}))
+    assert (status, named.split(".")[0]) == (422, field)
+
+
+async def test_a_batch_has_documents_and_a_key(city: City) -> None:
+    assert refused(await start_batch(city, uuid.uuid4().hex, []))[0] == 422
+    assert refused(await start_batch(city, "", [blank_pdf()])) == (422, "idempotency-key")
