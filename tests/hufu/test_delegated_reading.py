@@ -15,8 +15,6 @@ from idp.oauth.exchange import MANDATE
 from idp.oauth.mandates import RegisteredMandates
 from idp.oauth.subjects import AccountSubjects
 from tests.hufu.test_vault_mandates import (
-    FOOD,
-    MATTER,
     _mandate,
     _terms,
     agent,
@@ -39,6 +37,7 @@ from tests.hufu.test_vault_mandates import (
 from tests.idp.oauth.conftest import clients, provider, signer
 from tests.idp.oauth.support import ISSUER, Walk, body, register, registration
 from tests.idp.oauth.test_exchange import GRANTS, actor_token
+from tests.licence_vault.samples import FOOD, MATTER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
