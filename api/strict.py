@@ -115,8 +115,8 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
-def check_addresses(request: Request, known: set[str]) -> None:
-    """Refuse repeated or unknown query parameters and unprintable path values."""
+def check_addresses(request: Request, known: Collection[str] | None) -> None:
+    """Refuse repeated or unknown query parameters and unprintable path values; None knows every parameter."""
     for value in request.path_params.values():
         if isinstance(value, str) and unusable(value, allowed=frozenset()):
             raise NotFound("There is no such object.")

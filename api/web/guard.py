@@ -8,6 +8,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annota
 
 from api.access import ACCESS, Way
 from api.dependencies import limit_source
+from api.strict import check_addresses
 from api.web import sessions
 from api.web.csrf import close_forms, keep_typed_if_ours
 from foundation.errors import NotAuthenticated
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 async def page_guard(request: Request) -> AsyncIterator[None]:
     """Apply the route's row before a page's handler, and close what it read after it."""
+    check_addresses(request, None)
     access = ACCESS[request.method, request.scope["route"].path]
     if access.way is Way.PAGE:
         try:

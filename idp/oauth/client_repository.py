@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import exists, insert, select, update
 
 from idp.oauth.client import AuthenticationMethod, Client, ClientStatus
 from idp.oauth.client_metadata import read_metadata
@@ -122,6 +122,11 @@ class Clients:
             )
         )
         return (await self._connection.execute(statement)).rowcount == 1
+
+    async def is_sector_of_another(self, sector: str, organisation_code: str) -> bool:
+        """Tell whether another organisation's clients know people by this sector's numbers."""
+        foreign = (table.c.sector_identifier == sector) & (table.c.organisation_code != organisation_code)
+        return bool((await self._connection.execute(select(exists().where(foreign)))).scalar_one())
 
     async def give_first_secret(self, client_id: str, secret_hash: bytes) -> None:
         """Give a client that has none a secret nobody knows, so that it can be rotated into a known one."""

@@ -1,7 +1,8 @@
 """Departments keep their own clients: their administrator asks, an operator who is somebody else approves.
 
-What gives a system nothing new (another address, a new key) holds at once. A new system, another
-scope, another grant or a weaker binding waits for the operator. Secrets are seen by the department alone.
+What gives a system nothing new (another address, a new key) holds at once. A new system, another name,
+another sector, scope or grant, or a weaker binding waits for the operator; the sector of another
+organisation is refused, since both would know a person by one number. Secrets are seen by the department alone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from foundation.audit import AuditEvent
-from foundation.errors import Conflict, NotFound, NotPermitted
+from foundation.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from foundation.ids import new_id, new_secret
 from foundation.principal import PrincipalKind
 from idp.oauth.client import AuthenticationMethod, ClientRegistration, check_registration, hash_secret
@@ -101,9 +102,11 @@ class DepartmentClients:
         organisation = await self._organisation(principal)
         present = None if client_id is None else await self.client(principal, client_id)
         wanted = replace(wanted, organisation_code=organisation, pre_approved=bool(present and present.pre_approved))
-        check_registration(wanted)
+        sector, _ = check_registration(wanted)
         now = self._clock.now()
         async with self._database.transaction() as connection:
+            if sector and await Clients(connection).is_sector_of_another(sector, organisation):
+                raise InvalidInput("Another organisation's systems know people by it.", field="sector_identifier")
             if present is not None and not widens(present, wanted):
                 await _apply(connection, present.client_id, wanted, now)
                 await self._note(connection, principal, "idp.client_change", present.client_id, wanted)
@@ -225,7 +228,12 @@ def widens(present: Client, wanted: ClientRegistration) -> bool:
     looser = any(getattr(present.metadata, name) and not told.get(name) for name in BINDINGS)
     more = any(set(told.get(name) or ()) - set(getattr(present.metadata, name) or ()) for name in PRIVILEGES[:1])
     acts = told.get("may_act") not in {None, present.metadata.may_act}
-    elsewhere = told.get("channel") != present.metadata.channel
+    # What people read on the consent page, and whose number for a person it shares, an operator has seen.
+    elsewhere = (
+        told.get("channel") != present.metadata.channel
+        or wanted.client_name != present.client_name
+        or (check_registration(wanted)[0] or present.client_id) != present.sector_identifier
+    )
     beyond = not (wanted.scopes <= present.scopes and wanted.grant_types <= present.grant_types)
     weaker = wanted.authentication is not present.authentication
     return beyond or looser or more or acts or elsewhere or weaker

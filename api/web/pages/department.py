@@ -91,7 +91,10 @@ async def decide(request: Request, request_id: str) -> Response:
     form = await checked_form(request)
     departments, principal = services_of(request).departments, principal_of(request)
     try:
-        if text_of(form, "act") == "approve":
+        act = text_of(form, "act")
+        if act not in {"approve", "reject"}:
+            raise InvalidInput("Must be approve or reject.", field="act")
+        if act == "approve":
             await departments.approve(principal, request_id)
         else:
             await departments.reject(principal, request_id, text_of(form, "reason", limit=300))

@@ -1,5 +1,6 @@
 """Mandates: giving one, asking for one, signing off, revoking, and what was done in one's name."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -30,7 +31,14 @@ WRONG_CODE = N_("代办码不对、已经用过，或者不是给您的。")
 WRONG_USES = N_("次数是 1 到 10000 的整数；不限次数就不填。")
 TOO_WIDE = N_("转托的内容不能超过原来的授权。原授权限了次数，这里也要填次数，而且不能更多。")
 FIELDS = ("username", "name", "matter", "type", "days", "uses", "may_delegate")
-RULES = {"uses_allowed": ("uses", WRONG_USES), "terms": ("uses", TOO_WIDE)}
+NOT_CHOSEN = N_("请从列表中选择一项。")
+RULES = {
+    "uses_allowed": ("uses", WRONG_USES),
+    "terms": ("uses", TOO_WIDE),
+    "matter": ("matter", NOT_CHOSEN),
+    "type": ("type", NOT_CHOSEN),
+    "days": ("days", NOT_CHOSEN),
+}
 
 
 def _unproven(principal: Principal) -> bool:
@@ -116,7 +124,7 @@ async def propose(request: Request) -> Response:
     values = {name: text_of(form, name) for name in FIELDS}
     named, service = Named(values["username"], values["name"]), services_of(request).people.mandates
     try:
-        terms = _terms(request, form)
+        terms = await _terms(request, form)
         if asking:
             await service.request(principal_of(request), named, terms)
         else:
@@ -155,7 +163,7 @@ async def delegate(request: Request, mandate_id: str) -> Response:
     values = {name: text_of(form, name) for name in FIELDS}
     parent = await _held(request, mandate_id)
     try:
-        terms = _terms(request, form)
+        terms = await _terms(request, form)
         terms = replace(terms, valid_until=min(terms.valid_until, parent.terms.valid_until), fields=parent.terms.fields)
         named = Named(values["username"], values["name"])
         await services_of(request).people.mandates.delegate(principal_of(request), mandate_id, named, terms)
@@ -164,21 +172,31 @@ async def delegate(request: Request, mandate_id: str) -> Response:
     return see_other("/mandates")
 
 
-def _terms(request: Request, form: FormData) -> Terms:
-    now = services_of(request).clock.now()
+async def _terms(request: Request, form: FormData) -> Terms:
+    services = services_of(request)
+    now = services.clock.now()
     uses, days = text_of(form, "uses"), text_of(form, "days")
     if uses and not (uses.isascii() and uses.isdigit()):
         raise InvalidInput("The number of uses is a number.", field="uses_allowed")
-    period = int(days) if days in {str(period) for period in PERIODS} else PERIODS[0]
+    if days not in {str(period) for period in PERIODS}:
+        raise InvalidInput("The period is one of those on the form.", field="days")
     return Terms(
-        matters=(text_of(form, "matter") or ANY,),
-        licence_types=(text_of(form, "type") or ANY,),
+        matters=(_chosen(form, "matter", {matter.matter_code for matter in await services.directory.matters()}),),
+        licence_types=(_chosen(form, "type", await type_names(request)),),
         fields=(ANY,),
         valid_from=now,
-        valid_until=now + timedelta(days=period),
+        valid_until=now + timedelta(days=int(days)),
         uses_allowed=int(uses[:8]) if uses else None,
         may_delegate=text_of(form, "may_delegate") == "yes",
     )
+
+
+def _chosen(form: FormData, field: str, known: Collection[str]) -> str:
+    """Return what was chosen from a list; nothing chosen is not everything. Raises InvalidInput."""
+    value = text_of(form, field)
+    if value != ANY and value not in known:
+        raise InvalidInput("Must be one of those on the form.", field=field)
+    return value
 
 
 @router.post("/mandates/code")

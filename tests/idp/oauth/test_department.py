@@ -170,3 +170,28 @@ async def test_a_bad_registration_is_named_before_anybody_decides(departments: D
         await departments.ask(ADMIN, department(scopes=frozenset({"seal:apply"})))
     assert unbound.value.field == "scopes"
     assert await departments.waiting(OPERATOR) == ()
+
+
+async def test_another_name_or_sector_waits(departments: DepartmentClients) -> None:
+    client_id = await approved(departments)
+    for changed in (
+        replace(WANTED, client_name="演示市公安局统一身份认证中心"),
+        replace(WANTED, sector_identifier="elsewhere.example.gov.cn"),
+        replace(WANTED, redirect_uris=("https://elsewhere.example.gov.cn/callback",)),
+    ):
+        assert await departments.ask(ADMIN, changed, client_id) == "waits"
+        ((request, _),) = await departments.waiting(OPERATOR)
+        await departments.withdraw(ADMIN, request.request_id)
+
+
+async def test_the_sector_of_another_organisation_is_refused(
+    departments: DepartmentClients, clients: ClientService
+) -> None:
+    """Two departments with one sector would know a person by the same number."""
+    client_id = await approved(departments)
+    sector = (await departments.client(ADMIN, client_id)).sector_identifier
+    for taken in (replace(WANTED, sector_identifier=sector), WANTED):
+        with pytest.raises(InvalidInput) as caught:
+            await departments.ask(OTHER_ADMIN, taken)
+        assert caught.value.field == "sector_identifier"
+    assert await clients.get(client_id) is not None
