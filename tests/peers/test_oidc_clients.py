@@ -18,6 +18,7 @@ from tests.peers.oidc_support import CALLBACK, SCOPE, Running, install_node_peer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from foundation.database import Database
     from foundation.settings import Settings
@@ -116,7 +117,8 @@ def _authlib(running: Running, client_id: str, client_secret: str | None) -> dic
         return {"token": dict(token), "userinfo": userinfo, "refreshed": dict(refreshed)}
 
 
-async def test_idpyoidc_signs_in(running: Running) -> None:
+async def test_idpyoidc_signs_in(running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # it writes its keys where it stands
     client = await running.client()
     learned = await asyncio.to_thread(_idpyoidc, running, client.client_id, client.client_secret)
     assert learned["userinfo"]["preferred_username"] == "chenwei"
