@@ -17,6 +17,7 @@ import pypdfium2
 from signing.drawing import COLOUR_SPACE
 from signing.errors import BrokenPdf, EncryptedPdf, PdfTooLarge
 from signing.pdf_file import DAMAGE
+from signing.reader_dependent import remove_substitutes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -42,6 +43,7 @@ def flatten(document: bytes, hidden_on: Collection[int]) -> bytes:
             painted = range(1, len(pdf.pages) + 1) if _hides_layers(pdf.Root) else sorted(hidden_on)
             if len(painted) > MAX_PAINTED_PAGES:
                 raise PdfTooLarge(f"At most {MAX_PAINTED_PAGES} pages can be painted anew.", field="document")
+            remove_substitutes(pdf)
             pdf.generate_appearance_streams()
             pdf.flatten_annotations("screen")
             _paint(pdf, painted)

@@ -1,9 +1,9 @@
 """Looking, before a seal goes on, for what could change a document's meaning afterwards.
 
-Structure is examined here, what the pages paint in `page_content`. A seal covers bytes; these are
-the parts of them that a reader, a script or the next person's click can make look different:
-scripts and actions, fields and annotations, layers, and objects nothing refers to, which a later
-update can bring to light (the shadow attacks of 2021).
+Structure is examined here, what readers draw differently in `reader_dependent`, what the pages
+paint in `page_content`. A seal covers bytes; these are the parts of them that a reader, a script or
+the next person's click can make look different: scripts and actions, fields and annotations, layers,
+and objects nothing refers to, which a later update can bring to light (the shadow attacks of 2021).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pikepdf
 from signing.errors import BrokenPdf
 from signing.model import Finding
 from signing.pdf_file import DAMAGE
+from signing.reader_dependent import examine_streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ MAX_DEPTH = 100
 def examine(file: PdfFile) -> tuple[Finding, ...]:
     """Return what the document's structure holds that must not be sealed; raises BrokenPdf."""
     try:
-        return (*_catalog(file), *_annotations(file), *_objects(file))
+        return (*_catalog(file), *_annotations(file), *_objects(file), *examine_streams(file))
     except (*DAMAGE, AttributeError, IndexError) as error:
         raise BrokenPdf("The document's structure is damaged.", field="document") from error
 

@@ -147,6 +147,78 @@ def painted(operators: bytes, resources: dict[str, Any] | None = None) -> bytes:
     return changed(change, typeset(1, "1.7"))
 
 
+def with_drawing(subtype: str = "Form", resources: dict[str, Any] | None = None, **entries: Any) -> bytes:  # noqa: ANN401
+    """Return a document that draws one XObject, a black square, with more entries in its dictionary."""
+
+    def change(pdf: pikepdf.Pdf) -> None:
+        drawing = pdf.make_stream(b"\0", Type=Name.XObject, Subtype=Name(f"/{subtype}"))
+        if subtype == "Image":
+            drawing.update(Dictionary(Width=1, Height=1, BitsPerComponent=8, ColorSpace=Name.DeviceGray))
+        else:
+            drawing.write(b"0 0 1 1 re f")
+            drawing.BBox = [0, 0, 1, 1]
+        for key, value in entries.items():
+            drawing[f"/{key}"] = value
+        page = pdf.pages[0]
+        page.obj.Resources["/XObject"] = Dictionary({"/Drawing": drawing, **(resources or {})})
+        page.contents_add(pdf.make_stream(b"q 50 0 0 50 300 300 cm /Drawing Do Q"))
+
+    return changed(change, typeset(1, "1.7"))
+
+
+def with_alternate() -> bytes:
+    """Return a document with a picture that is another one on paper."""
+
+    def change(pdf: pikepdf.Pdf) -> None:
+        image = next(each for each in pdf.objects if isinstance(each, pikepdf.Stream) and "/Width" in each)
+        other = pdf.make_stream(b"\xff", image.stream_dict)
+        image.Alternates = Array([Dictionary(Image=other, DefaultForPrinting=True)])
+
+    return changed(change, with_drawing("Image"))
+
+
+def drawing_itself(*contents: bytes, inherited: bool = False) -> bytes:
+    """Return a document with forms /F0, /F1 and so on of these contents; their names are the page's or their own."""
+
+    def change(pdf: pikepdf.Pdf) -> None:
+        box: dict[str, Any] = {"Type": Name.XObject, "Subtype": Name.Form, "BBox": [0, 0, 600, 600]}
+        forms = [pdf.make_stream(b"300 300 50 50 re f " + content, **box) for content in contents]
+        names = pdf.make_indirect(Dictionary(XObject=Dictionary({f"/F{at}": form for at, form in enumerate(forms)})))
+        for form in () if inherited else forms:
+            form.Resources = names
+        page = pdf.pages[0]
+        page.obj.Resources["/XObject"] = names.XObject
+        page.contents_add(pdf.make_stream(b"/F0 Do"))
+
+    return changed(change, typeset(1, "1.7"))
+
+
+def painting_with_itself(resource: str) -> bytes:
+    """Return a document with a pattern, a glyph or a soft mask that is drawn with itself."""
+    box = [0, 0, 600, 600]
+
+    def change(pdf: pikepdf.Pdf) -> None:
+        page = pdf.pages[0]
+        use = {"Pattern": b"/Pattern cs /Own scn", "Font": b"/Own 9 Tf", "ExtGState": b"/Own gs"}[resource]
+        stream = pdf.make_stream(use + b" 0 0 9 9 re f")
+        if resource == "Pattern":
+            stream.update(Dictionary(PatternType=1, PaintType=1, TilingType=1, BBox=box, XStep=9, YStep=9))
+            own: Any = stream
+        elif resource == "Font":
+            own = Dictionary(Type=Name.Font, Subtype=Name.Type3, FontBBox=box, FontMatrix=[1, 0, 0, 1, 0, 0])
+            own.update(Dictionary(FirstChar=65, LastChar=65, Widths=[9], CharProcs=Dictionary(A=stream)))
+            own.Encoding = Dictionary(Differences=[65, Name.A])
+        else:
+            stream.update(Dictionary(Subtype=Name.Form, BBox=box, Group=Dictionary(S=Name.Transparency)))
+            own = Dictionary(SMask=Dictionary(S=Name.Alpha, G=stream))
+        own = pdf.make_indirect(own)
+        (own if resource == "Font" else stream).Resources = Dictionary({f"/{resource}": Dictionary(Own=own)})
+        page.obj.Resources[f"/{resource}"] = Dictionary(Own=own)
+        page.contents_add(pdf.make_stream(b"q " + use + b" 0 0 1 1 re f Q"))
+
+    return changed(change, typeset(1, "1.7"))
+
+
 def with_layer(*, shown: bool) -> bytes:
     """Return a document with a layer, switched on or off."""
 

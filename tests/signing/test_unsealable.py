@@ -121,6 +121,11 @@ ACTIVE = [
     ("optional content", None, lambda: hostile.with_layer(shown=True)),
     ("optional content", None, lambda: hostile.with_layer(shown=False)),
     ("unreferenced object", None, hostile.with_unreferenced_object),
+    ("alternate picture", 1, hostile.with_alternate),
+    ("reference to another file", 1, partial(
+        hostile.with_drawing, Ref=pikepdf.Dictionary(F=pikepdf.String("other.pdf"), Page=0))),
+    ("print substitution", 1, partial(
+        hostile.with_drawing, OPI=pikepdf.Dictionary({"/2.0": pikepdf.Dictionary(F=pikepdf.String("other.tif"))}))),
     *((kind, 1, partial(hostile.painted, operators, hostile.RESOURCES)) for kind, operators in hostile.HIDDEN),
 ]  # fmt: skip
 
@@ -146,6 +151,43 @@ def test_flattening_leaves_what_is_shown_and_nothing_else(kind: str, page: int |
     # Examined again it is clean, and it looks as the original looked.
     assert ready(result.source).findings == ()
     assert differing_pixels(original, result.source) < 0.004
+
+
+OUTSIDE = pikepdf.String("http://example.invalid/other")
+UNFLATTENABLE = {
+    "another file's data": ("data outside the file", partial(hostile.with_drawing, F=OUTSIDE)),
+    "another file's filter": ("data outside the file", partial(hostile.with_drawing, FFilter=pikepdf.Name.FlateDecode)),
+    "another file's parameters": ("data outside the file", partial(
+        hostile.with_drawing, "Image", FDecodeParms=pikepdf.Dictionary())),
+    "postscript": ("postscript", partial(hostile.with_drawing, "PS")),
+    "postscript form": ("postscript", partial(hostile.with_drawing, Subtype2=pikepdf.Name.PS)),
+    "draws itself": ("recursive drawing", partial(hostile.drawing_itself, b"/F0 Do")),
+    "draws itself by page name": ("recursive drawing", partial(hostile.drawing_itself, b"/F0 Do", inherited=True)),
+    "name in disguise": ("recursive drawing", partial(hostile.drawing_itself, b"/F#30%\nDo")),
+    "circle": ("recursive drawing", partial(hostile.drawing_itself, b"/F1 Do", b"/F2 Do", b"/F0 Do")),
+    "pattern": ("recursive drawing", partial(hostile.painting_with_itself, "Pattern")),
+    "glyph": ("recursive drawing", partial(hostile.painting_with_itself, "Font")),
+    "soft mask": ("recursive drawing", partial(hostile.painting_with_itself, "ExtGState")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("policy", ActiveContentPolicy)
+@pytest.mark.parametrize("name", UNFLATTENABLE)
+def test_what_no_two_readers_need_draw_alike_is_refused_by_either_policy(
+    name: str, policy: ActiveContentPolicy
+) -> None:
+    kind, document = UNFLATTENABLE[name]
+    with pytest.raises(ActiveContent) as caught:
+        ready(document(), policy=policy)
+    findings = [finding for finding in caught.value.findings if finding.kind == kind]
+    assert findings, caught.value.findings
+    assert all(finding.page == 1 and finding.object_number for finding in findings)
+
+
+def test_forms_that_share_their_names_and_draw_each_other_in_order_are_harmless() -> None:
+    assert ready(hostile.drawing_itself(b"/F1 Do /F2 Do", b"/F2 Do", b"")).findings == ()
+    assert ready(hostile.drawing_itself(b"(/F0 Do) pop % /F0 Do")).findings == ()
+    assert ready(hostile.with_drawing("Image")).findings == ()
 
 
 def differing_pixels(one: bytes, other: bytes) -> float:

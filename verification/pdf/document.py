@@ -24,6 +24,7 @@ from verification.pdf.agreement import (
 )
 from verification.pdf.attachment import attached_licence, attached_receipt
 from verification.pdf.byte_range import declared_byte_ranges
+from verification.pdf.drawing import differs_by_reader
 from verification.pdf.reader import IndexedReader
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ class OpenDocument:
         try:
             found = (
                 _dynamic_form(self.pdf)
+                or differs_by_reader(self.pdf)
                 or compare_objects(self.reader, self.pdf)
                 or compare_pictures(self.document, self.pdf)
             )
