@@ -161,6 +161,16 @@ def test_no_alteration_passes_that_the_slow_reading_refuses(contents: bytes) -> 
     assert passed < tried / 3
 
 
+def test_a_token_of_another_version_is_not_quick(contents: bytes) -> None:
+    """RFC 5652 section 5.1 asks for 3 around a TSTInfo; the reading by schema takes 1 for PKCS #7."""
+    token = read_message(contents).timestamp_tokens_der[0]
+    version = bytes.fromhex("020103310d")
+    assert token.count(version) == 1
+    altered = contents.replace(version, bytes.fromhex("020101310d"))
+    assert not quick(altered)
+    assert not slow(altered)
+
+
 def test_a_seal_without_timestamp_has_none(pki: Pki) -> None:
     message = read_seal(sealed(pki, "ec", timestamp=False))
     assert message.timestamp_token is None

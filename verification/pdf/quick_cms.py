@@ -124,7 +124,8 @@ def _message(data: bytes, content_type: bytes) -> QuickMessage:
     version, digests, encapsulated, certificates, signers = children(
         data, signed_data, INTEGER, SET, SEQUENCE, CONTEXT_0, SET
     )
-    _require(_of(data, version) in (_ONE, _THREE))
+    # RFC 5652 section 5.1: 1 around plain data, 3 around anything else.
+    _require(_of(data, version) == (_ONE if content_type == _DATA else _THREE))
     _require(data[digests.start : digests.end] in _SHA256)
     content = _content(data, encapsulated, content_type)
     # 2. SignerInfo.
