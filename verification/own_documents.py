@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
+from asn1crypto import x509 as asn1_x509
+
 from verification.licences import civil_day, facts_of, judge_state, verdict_of
 from verification.model import Check, Comparison, Indication, Outcome, Reason, Report, Sentence, Subject, Verdict
 
@@ -119,6 +121,59 @@ def judge_with_record(report: Report, record: LicenceRecord, *, at: datetime) ->
         licence=facts_of(record),
         comparisons=comparisons,
     )
+
+
+def judge_sealer(report: Report, issuer_code: str) -> Report:
+    """Require of a licence that a sound seal on it belongs to its issuer.
+
+    Any department may seal any paper, and its seal vouches for the paper's bytes, not for another's licence
+    (decision 0049). Further seals beside the issuer's do no harm.
+    """
+    sealed = any(
+        facts.kind == "seal"
+        and facts.indication is Indication.TOTAL_PASSED
+        and evidence.path_der
+        and issuer_code in _organisation_codes(evidence.path_der[0])
+        for facts, evidence in zip(report.seals, report.evidence, strict=False)
+    )
+    if sealed:
+        sentence = Sentence("证照由其颁发机构盖章。", "The licence is sealed by its issuer.")
+        check = Check("licence.sealed_by_issuer", _STANDARD, Outcome.PASSED, sentence)
+        return replace(report, checks=(*report.checks, check))
+    sentence = Reason.LICENCE_SEALED_BY_ANOTHER.sentence
+    sound = report.verdict is Verdict.VALID
+    outcome = Outcome.FAILED if sound else Outcome.UNKNOWN
+    check = Check("licence.sealed_by_issuer", _STANDARD, outcome, sentence if sound else _NOBODY)
+    if not sound:
+        return replace(report, checks=(*report.checks, check))
+    return replace(
+        report,
+        verdict=Verdict.INVALID,
+        reason=Reason.LICENCE_SEALED_BY_ANOTHER,
+        checks=(*report.checks, check),
+        advice=(*report.advice, _ASK_THE_ISSUER),
+    )
+
+
+_NOBODY = Sentence("没有可信的印章表明由颁发机构盖章。", "No sound seal shows that the issuer sealed it.")
+_ASK_THE_ISSUER = Sentence(
+    "请勿凭此文件办理；请持证主体出示颁发机构盖章的证照，或按证照标识核验。",
+    "Do not rely on this file; ask for the licence as sealed by its issuer, or verify it by its identifier.",
+)
+
+
+def _organisation_codes(certificate_der: bytes) -> set[str]:
+    """Return the credit codes in a signer's certificate, each behind its scheme (ETSI EN 319 412-1, 5.1.4)."""
+    subject = asn1_x509.Certificate.load(certificate_der).subject
+    return {
+        str(attribute["value"].native)[6:]
+        for name in subject.chosen
+        for attribute in name
+        if attribute["type"].dotted == "2.5.4.97" and str(attribute["value"].native)[:6] in _SCHEMES
+    }
+
+
+_SCHEMES = frozenset({"NTRCN-", "VATCN-", "GOVCN-"})
 
 
 def is_copy(report: Report) -> bool:

@@ -23,6 +23,7 @@ from verification.own_documents import (
     is_copy,
     judge_known_document,
     judge_rendering,
+    judge_sealer,
     judge_with_record,
     without_state,
 )
@@ -291,6 +292,8 @@ class VerificationService:
         async with self._database.read() as connection:
             record = await self._licences.find(connection, parts.text, at=at)
         if record is not None:
+            if document is not None:
+                report = judge_sealer(report, record.issuer_code)
             judged = judge_with_record(report, record, at=at or report.checked_at)
             return judged if document is None else await self._with_rendering(judged, parts.text, document)
         if self._cities is not None and report.code_text is not None:

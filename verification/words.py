@@ -81,6 +81,7 @@ class Reason(StrEnum):
     SEAL_FORGED = "seal_forged"
     DOCUMENT_CHANGED = "document_changed"
     DOCUMENT_DIFFERS_FROM_RECORD = "document_differs_from_record"
+    LICENCE_SEALED_BY_ANOTHER = "licence_sealed_by_another"
     PARSERS_DISAGREE = "parsers_disagree"
     FORMAT_FAILURE = "format_failure"
     CERTIFICATE_REVOKED = "certificate_revoked"
@@ -151,6 +152,10 @@ _REASONS = {
     Reason.DOCUMENT_CHANGED: Sentence("文件在盖章之后被修改。", "The document was changed after it was sealed."),
     Reason.DOCUMENT_DIFFERS_FROM_RECORD: Sentence(
         "文件内容与登记的证照不一致。", "The document differs from the licence on record."
+    ),
+    Reason.LICENCE_SEALED_BY_ANOTHER: Sentence(
+        "文件所附证照并非由其颁发机构盖章：印章属于其他单位。",
+        "The licence in the file is not sealed by its issuer: the seal is another organisation's.",
     ),
     Reason.PARSERS_DISAGREE: Sentence(
         "不同的阅读程序会显示不同内容，文件不可信。",

@@ -48,11 +48,13 @@ class Identity:
         )
 
 
-def name(common_name: str) -> x509.Name:
+def name(common_name: str, organisation: str = "") -> x509.Name:
+    identified = [x509.NameAttribute(NameOID.ORGANIZATION_IDENTIFIER, organisation)] if organisation else []
     return x509.Name(
         [
             x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "演示市"),
+            *identified,
             x509.NameAttribute(NameOID.COMMON_NAME, common_name),
         ]
     )
@@ -75,13 +77,14 @@ def issue(
     crl_url: str | None = None,
     not_before: datetime | None = None,
     not_after: datetime | None = None,
+    organisation: str = "",
 ) -> Identity:
     """Issue a certificate; self-signed without an issuer."""
     key = key or new_key()
     builder = (
         x509.CertificateBuilder()
-        .subject_name(name(common_name))
-        .issuer_name(issuer.certificate.subject if issuer else name(common_name))
+        .subject_name(name(common_name, organisation))
+        .issuer_name(issuer.certificate.subject if issuer else name(common_name, organisation))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(not_before or NOW - timedelta(days=365))

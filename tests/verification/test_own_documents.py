@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.verification.pki import issue
 from tests.verification.records import IDENTIFIER, Record
 from tests.verification.test_codec import REPORT
-from verification.model import Reason, Verdict
-from verification.own_documents import judge_known_document, judge_with_record, without_state
+from verification.evidence import SealEvidence
+from verification.model import Indication, Outcome, Reason, Verdict
+from verification.own_documents import judge_known_document, judge_sealer, judge_with_record, without_state
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 COPY = {"ZZMC": "食品经营许可证", "ZZBS": IDENTIFIER, "JZJYXQJZSJ": "2026-03-05"}
@@ -53,3 +55,37 @@ def test_without_records_only_the_seal_is_vouched_for() -> None:
     report = without_state(replace(REPORT, attached=COPY))
     assert (report.verdict, report.reason) == (Verdict.VALID, Reason.LICENCE_STATE_NOT_CHECKED)
     assert without_state(replace(REPORT, attached=None)) == replace(REPORT, attached=None)
+
+
+ISSUER, OTHER = Record().issuer_code, "11500000009275829L"
+
+
+@pytest.mark.parametrize(
+    ("organisations", "verdict"),
+    [
+        ((f"NTRCN-{ISSUER}",), Verdict.VALID),
+        ((f"GOVCN-{ISSUER}",), Verdict.VALID),
+        ((f"NTRCN-{OTHER}", f"NTRCN-{ISSUER}"), Verdict.VALID),
+        ((f"NTRCN-{OTHER}",), Verdict.INVALID),
+        ((f"NTRCN-{ISSUER}0",), Verdict.INVALID),
+        (("",), Verdict.INVALID),
+    ],
+)
+def test_a_licence_under_another_departments_seal_is_no_licence(
+    organisations: tuple[str, ...], verdict: Verdict
+) -> None:
+    evidence = tuple(SealEvidence("S", path_der=(issue("印章", None, organisation=one).der,)) for one in organisations)
+    seals = REPORT.seals[:1] * len(organisations)
+    report = judge_sealer(replace(REPORT, attached=COPY, seals=seals, evidence=evidence), ISSUER)
+    judged = judge_with_record(report, Record(), at=NOW)
+    assert judged.verdict is verdict
+    found = next(check for check in judged.checks if check.name == "licence.sealed_by_issuer")
+    assert (found.outcome is Outcome.PASSED) == (verdict is Verdict.VALID)
+    assert (judged.reason is Reason.LICENCE_SEALED_BY_ANOTHER) == (verdict is Verdict.INVALID)
+
+
+def test_a_seal_that_does_not_hold_counts_for_nobody() -> None:
+    evidence = (SealEvidence("S", path_der=(issue("印章", None, organisation=f"NTRCN-{ISSUER}").der,)),)
+    failed = (replace(REPORT.seals[0], indication=Indication.INDETERMINATE),)
+    report = judge_sealer(replace(REPORT, attached=COPY, seals=failed, evidence=evidence), ISSUER)
+    assert (report.verdict, report.reason) == (Verdict.INVALID, Reason.LICENCE_SEALED_BY_ANOTHER)

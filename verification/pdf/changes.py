@@ -1,9 +1,9 @@
 """What became of the document after its last seal: long-term updates at most.
 
-pyHanko compares the revisions object by object under its own rules; then pdfium draws the
-sealed revision and the file as it is now, and the pictures have to be equal. Shadow and
-certification attacks change the picture and nothing a lenient rule would notice; updates
-of validation data change no picture.
+pyHanko compares the revisions object by object under its own rules, and `long_term` under
+narrower ones; then pdfium draws the sealed revision and the file as it is now, and the
+pictures have to be equal. Shadow and certification attacks change the picture and nothing
+a lenient rule would notice; updates of validation data change no picture.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from verification.model import Check, Outcome, Reason, Sentence
 from verification.pdf.agreement import same_pictures
 from verification.pdf.byte_range import ends_a_revision, only_padding
 from verification.pdf.document import LIBRARY_ERRORS
+from verification.pdf.long_term import is_long_term_update
 
 if TYPE_CHECKING:
     from pyhanko.sign.fields import FieldMDPSpec
@@ -46,6 +47,10 @@ def changes_after_last_seal(opened: OpenDocument) -> tuple[Finding, ...]:
         allowed = (
             _only_long_term(last)
             and _all_accounted_for(opened, last, end)
+            and all(
+                is_long_term_update(opened.reader, revision)
+                for revision in range(last.signed_revision + 1, opened.reader.xrefs.total_revisions)
+            )
             and same_pictures(opened.document[:end], opened.document)
         )
     except LIBRARY_ERRORS:
