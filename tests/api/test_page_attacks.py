@@ -1,0 +1,97 @@
+"""Attacks on the pages of sign-in: forged answers to the consent page, planted sessions, foreign frames."""
+
+from __future__ import annotations
+
+import re
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import httpx2
+import pytest
+
+from api.access import ACCESS
+from foundation.principal import SYSTEM
+from hufu import demo_city
+from tests.api.test_access import form_token, session_of
+from tests.idp.oauth.support import Pkce, authorize_parameters, registration
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.api.city import City
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+OUTSIDE = "https://evil.example"
+VICTIM, INTRUDER = "chenwei", "zhangxiuying"
+
+
+@asynccontextmanager
+async def signed_in(city: City, username: str) -> AsyncIterator[httpx2.AsyncClient]:
+    cookies = {"hufu-session": await session_of(city, username, demo_city.CITIZEN_PASSWORD)}
+    async with httpx2.AsyncClient(base_url=city.url, cookies=cookies) as browser:
+        yield browser
+
+
+async def test_consent_is_given_by_our_own_page_in_the_same_session_only(city: City) -> None:
+    wanted = registration(pre_approved=False, organisation_code=demo_city.MARKET_BUREAU.credit_code)
+    client = await city.application.services.clients.register(SYSTEM, wanted)
+    async with signed_in(city, VICTIM) as victim, signed_in(city, INTRUDER) as intruder:
+        asked = urlencode(authorize_parameters(client.client_id, Pkce.new()))
+        page = (await victim.get(f"/oauth/authorize?{asked}")).headers["location"]
+        assert urlsplit(page).path.startswith("/consent/")
+        own, foreign = await form_token(victim, page), await form_token(intruder, "/v")
+        for token, origin in ((own, OUTSIDE), (own, "null"), (foreign, city.url), ("", city.url), (None, city.url)):
+            data = {"answer": "yes"} | ({} if token is None else {"form_token": token})
+            answer = await victim.post(page, data=data, headers={"origin": origin})
+            assert 400 <= answer.status_code < 500, (token, origin)
+            assert "code=" not in answer.text
+        assert (await victim.post(page, data={"answer": "yes", "form_token": own})).status_code == 403  # no Origin
+        yes = {"answer": "yes"}
+        at_own = {"origin": city.url}
+        other = await intruder.post(page, data=yes | {"form_token": foreign}, headers=at_own)
+        assert 400 <= other.status_code < 500
+        done = await victim.post(page, data=yes | {"form_token": own}, headers=at_own)
+        assert re.search(r"food\.example\.gov\.cn/callback\?[^\"]*code=", done.text + done.headers.get("location", ""))
+
+
+async def test_a_session_known_before_sign_in_is_not_the_one_after_it(city: City) -> None:
+    """An intruder who can plant cookies knows what he planted: his own session, and a form secret of his choice."""
+    planted = await session_of(city, INTRUDER, demo_city.CITIZEN_PASSWORD)
+    for secret in (planted, "a" * 43):
+        cookies = {"hufu-session": secret, "hufu-form": "b" * 43}
+        async with httpx2.AsyncClient(base_url=city.url, cookies=cookies, headers={"origin": city.url}) as browser:
+            data = {
+                "form_token": await form_token(browser, "/sign-in?forced=1"),
+                "username": VICTIM,
+                "password": demo_city.CITIZEN_PASSWORD,
+            }
+            answer = await browser.post("/sign-in?forced=1", data=data)
+            assert answer.status_code == 303, answer.text
+            given = re.search(r"hufu-session=([^;]+)", answer.headers["set-cookie"])
+            assert given is not None
+            assert given[1] != secret
+        after = await city.application.services.sessions.resolve(given[1])
+        before = await city.application.services.sessions.resolve(secret)
+        assert after is not None
+        assert before is None or before.account_id != after.account_id
+
+
+async def test_no_page_stands_in_a_frame(city: City) -> None:
+    async with signed_in(city, VICTIM) as browser:
+        for method, path in ACCESS:
+            if method != "GET":
+                continue
+            answer = await browser.get(re.sub(r"\{[^}]+\}", "x", path), headers={"accept": "text/html"})
+            assert answer.headers["x-frame-options"] == "DENY", path
+            assert "frame-ancestors 'none'" in answer.headers["content-security-policy"], path
+    client = await city.application.services.clients.register(SYSTEM, registration())
+    asked = authorize_parameters(client.client_id, Pkce.new(), response_mode="form_post")
+    async with signed_in(city, VICTIM) as browser:
+        answer = await browser.get(f"/oauth/authorize?{urlencode(asked)}")
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        asked = authorize_parameters(client.client_id, Pkce.new())
+        back = await browser.get(f"/oauth/authorize?{urlencode(asked)}")
+        assert "code" in dict(parse_qsl(urlsplit(back.headers["location"]).query))
+        assert back.headers["x-frame-options"] == "DENY"
