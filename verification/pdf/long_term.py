@@ -107,7 +107,7 @@ class _Update:
             self._same_place(before.raw_get("/Info"), here)
         else:
             self.allowed.add(self._fresh(here))
-        was = before["/Info"] if "/Info" in before else generic.DictionaryObject()
+        was = before["/Info"] if "/Info" in before else _nothing()
         info = after["/Info"]
         changed = _differing(was, info)
         _require(changed <= _MARKS_OF_WRITERS)
@@ -125,11 +125,15 @@ class _Update:
         if number not in self.numbers:
             return
         # Not through the resolvers of one revision each: they cannot copy a stream of XMP.
-        before, after = (self.reader.get_object(reference, revision=at) for at in (self.revision - 1, self.revision))
+        before = self._packet(reference, self.revision - 1)
+        after = self._packet(reference, self.revision)
         _require(_differing(before, after) <= _STREAM)
         was, now = _described(before.data), _described(after.data)
         _require(was == now)
         self.allowed.add(number)
+
+    def _packet(self, reference: generic.Reference, revision: int) -> Any:  # noqa: ANN401 - any PDF object
+        return self.reader.get_object(reference, revision=revision)  # type: ignore[no-untyped-call] # as below
 
     def _store(self) -> None:
         old_containers, _ = _stored(self.old.root)
@@ -140,7 +144,7 @@ class _Update:
     def _form(self) -> None:
         if "/AcroForm" not in self.new.root:
             return
-        before = self.old.root["/AcroForm"] if "/AcroForm" in self.old.root else generic.DictionaryObject()
+        before = self.old.root["/AcroForm"] if "/AcroForm" in self.old.root else _nothing()
         after = self.new.root["/AcroForm"]
         _require(_differing(before, after) <= {"/Fields", "/SigFlags"})
         _require(after.get("/SigFlags", 0) in (before.get("/SigFlags", 0), 1, 3))
@@ -169,7 +173,7 @@ class _Update:
 
     def _field(self, raw: generic.IndirectObject, fields: set[int]) -> None:
         """Let one invisible field with a document timestamp through, and its place on a page."""
-        field = raw.get_object()
+        field = raw.get_object()  # type: ignore[no-untyped-call] # pyHanko is partly typed
         _require(set(field) <= _FIELD and field.get("/FT") == "/Sig")
         self.allowed.add(raw.idnum)
         left, bottom, right, top = (float(number) for number in field.get("/Rect", (0, 0, 0, 0)))
@@ -192,6 +196,10 @@ class _Update:
 def _require(holds: bool) -> None:  # noqa: FBT001 - an assertion that stays in optimised code
     if not holds:
         raise _Foreign
+
+
+def _nothing() -> generic.DictionaryObject:
+    return generic.DictionaryObject()  # type: ignore[no-untyped-call] # pyHanko is partly typed
 
 
 def _raw(container: generic.DictionaryObject, name: str) -> list[Any]:
@@ -224,7 +232,7 @@ def _extensions(before: generic.DictionaryObject, after: generic.DictionaryObjec
     if "/Extensions" not in after:
         return
     _require("/Extensions" not in before or isinstance(after.raw_get("/Extensions"), generic.DictionaryObject))
-    was = before["/Extensions"] if "/Extensions" in before else generic.DictionaryObject()
+    was = before["/Extensions"] if "/Extensions" in before else _nothing()
     changed = _differing(was, after["/Extensions"])
     _require(changed <= _EXTENSIONS)
     for name in changed:
@@ -264,7 +272,7 @@ class _Store:
         store = self._opened(root, "/DSS", generic.DictionaryObject)
         _require(set(store) <= _STORE)
         self._data(store, "/Certs", "/CRLs", "/OCSPs")
-        of_each = self._opened(store, "/VRI", generic.DictionaryObject) if "/VRI" in store else {}
+        of_each = self._opened(store, "/VRI", generic.DictionaryObject) if "/VRI" in store else _nothing()
         for name in set(of_each) - {"/Type"}:
             entry = self._opened(of_each, name, generic.DictionaryObject)
             _require(set(entry) <= _STORE_OF_ONE)
