@@ -29,7 +29,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 JSON_LIMIT_BYTES = 1024 * 1024
 UPLOAD_LIMIT_BYTES = 50 * 1024 * 1024
 FORM_OVERHEAD_BYTES = 64 * 1024
-UPLOAD_PATHS = re.compile(r"^(/api/v1/(sealed-documents|prepared-sealings|sealing-batches|verifications/pdf|verification-batches)|/v|/desk)(/|$)")
+_UPLOADS = "sealed-documents|prepared-sealings|sealing-batches|verifications/pdf|verification-batches"
+UPLOAD_PATHS = re.compile(rf"^(/api/v1/({_UPLOADS})|/v|/desk)(/|$)")
 SMALL_PATHS = re.compile(r"^/(oauth|ocsp|tsa)(/|$)")
 SMALL_LIMIT_BYTES = 64 * 1024
 
