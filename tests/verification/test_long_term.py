@@ -76,3 +76,15 @@ def test_a_renewed_document_passes(pki: Pki, material: TrustMaterial) -> None:
     assert validate_pdf(again, material, at=NOW).verdict is Verdict.VALID
     changed = update(again, another_title)
     assert validate_pdf(changed, material, at=NOW).reason is Reason.DOCUMENT_CHANGED
+
+
+def test_a_title_written_anew_in_its_own_place_is_found(pki: Pki, material: TrustMaterial) -> None:
+    def written_anew(writer: IncrementalPdfFileWriter) -> None:
+        place = writer.trailer.raw_get("/Info")
+        place.get_object()[pdf_name("/Title")] = generic.TextStringObject("PAY ELSEWHERE")
+        writer.mark_update(place)
+
+    titled = update(blank(), another_title)
+    changed = update(seal(titled, pki), written_anew)
+    assert validate_pdf(seal(titled, pki), material, at=NOW).verdict is Verdict.VALID
+    assert validate_pdf(changed, material, at=NOW).reason is Reason.DOCUMENT_CHANGED

@@ -107,8 +107,9 @@ class _Update:
             self._same_place(before.raw_get("/Info"), here)
         else:
             self.allowed.add(self._fresh(here))
-        was = before["/Info"] if "/Info" in before else _nothing()
-        info = after["/Info"]
+        # A trailer's own references lead to the newest revision, whichever revision's trailer it is.
+        was = _as_of(self.old, before.raw_get("/Info")) if "/Info" in before else _nothing()
+        info = _as_of(self.new, here)
         changed = _differing(was, info)
         _require(changed <= _MARKS_OF_WRITERS)
         if "/ModDate" in changed:
@@ -191,6 +192,11 @@ class _Update:
             _require(_differing(was, page) <= {"/Annots"})
             _require({item.idnum for item in self._appended(was, page, "/Annots")} <= fields)
             self.allowed.add(number)
+
+
+def _as_of(resolver: HistoricalResolver, raw: Any) -> Any:  # noqa: ANN401 - any PDF object
+    """Return what a value of a trailer was in one revision."""
+    return resolver.get_object(raw.reference) if isinstance(raw, generic.IndirectObject) else raw
 
 
 def _require(holds: bool) -> None:  # noqa: FBT001 - an assertion that stays in optimised code
