@@ -141,7 +141,8 @@ async def test_what_is_no_code_is_said_to_be_none(text: str) -> None:
 
 @settings(max_examples=300)
 @given(place=st.integers(0, 10_000), change=st.integers(1, 31))
-def test_no_flipped_character_passes(place: int, change: int) -> None:
+def test_no_flipped_character_changes_what_is_believed(place: int, change: int) -> None:
+    """Deflate can write one content in several ways, so that a flip may leave what was signed as it was."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
     text = GOOD.partition("#HF1")[2]
     place %= len(text)
@@ -150,7 +151,7 @@ def test_no_flipped_character_passes(place: int, change: int) -> None:
         code = read_code("HF1" + text[:place] + changed + text[place + 1 :])
     except MalformedCode:
         return
-    assert not code.signed_by(TRUSTED[0])
+    assert code == read_code(GOOD) or not code.signed_by(TRUSTED[0])
 
 
 GOOD = code_text(CLAIMS)

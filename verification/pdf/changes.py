@@ -45,7 +45,7 @@ def changes_after_last_seal(opened: OpenDocument) -> tuple[Finding, ...]:
         return (_finding(Outcome.PASSED, "最后一个签章之后没有任何修改。", "Nothing follows the last seal."),)
     try:
         allowed = (
-            _only_long_term(last)
+            _allowed_by_the_library(last)
             and _all_accounted_for(opened, last, end)
             and all(
                 is_long_term_update(opened.reader, revision)
@@ -68,13 +68,19 @@ def changes_after_last_seal(opened: OpenDocument) -> tuple[Finding, ...]:
     )
 
 
-def _only_long_term(seal: EmbeddedPdfSignature) -> bool:
+def _allowed_by_the_library(seal: EmbeddedPdfSignature) -> bool:
+    """Tell whether pyHanko sees long-term updates at most, or an appearance of a form's field.
+
+    PDF/A-1 asks for an appearance of every field, also of a document timestamp's that shows
+    nothing, and pyHanko calls any appearance form filling; `long_term` lets an empty one
+    through and no other.
+    """
     if seal.diff_result is None:
         seal.compute_integrity_info(DEFAULT_DIFF_POLICY)  # type: ignore[no-untyped-call] # pyHanko is partly typed
     if seal.coverage < SignatureCoverageLevel.ENTIRE_REVISION:
         return False
     result = seal.diff_result
-    return isinstance(result, DiffResult) and result.modification_level <= ModificationLevel.LTA_UPDATES
+    return isinstance(result, DiffResult) and result.modification_level <= ModificationLevel.FORM_FILLING
 
 
 def _all_accounted_for(opened: OpenDocument, last: EmbeddedPdfSignature, end: int) -> bool:
