@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -62,24 +63,26 @@ def test_other_text_is_clean(text: str) -> None:
     assert personal_data(text) == []
 
 
-QUIET_LOGGER = """
-import logging, sys
-logger = logging.getLogger("mute")
-logger.propagate = False
-logger.setLevel(logging.INFO)
-logger.addHandler(logging.NullHandler())
-logger.warning("seen %s", sys.argv[1])
-logger.warning("fine", extra={"reason": sys.argv[2]})
-logger.warning("fine", extra={"not_written": sys.argv[2]})
-"""
-
-
 def test_messages_and_written_fields_are_looked_at_whatever_the_handlers(kept: Path) -> None:
-    """In a process of its own: what other tests did to this one's loggers is not the question here."""
-    arguments = [sys.executable, "-c", QUIET_LOGGER, PERSON.citizen_id_number, PERSON.name]
-    subprocess.run(arguments, check=True, capture_output=True)  # noqa: S603 - our own code
+    logger = logging.getLogger("mute")
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    logger.addHandler(logging.NullHandler())
+    logger.warning("seen %s", PERSON.citizen_id_number)
+    logger.warning("fine", extra={"reason": PERSON.name})
+    logger.warning("fine", extra={"not_written": PERSON.name})
     assert len(list(findings(kept))) == 2
     assert not list(findings(kept))
+
+
+def test_the_watch_stays_after_the_first_record(kept: Path) -> None:
+    """Also in a process that Python's start-up hook watches before the runner does, as the runner's workers are."""
+    code = (
+        "import logging; from tests.support.watch import install; install(serves=False); "
+        f"[logging.getLogger('child').error('seen {PERSON.citizen_id_number}') for _ in range(3)]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)  # noqa: S603 - our own code
+    assert len(list(findings(kept))) == 3
 
 
 async def test_addresses_of_a_browser_and_places_it_is_sent_to_are_looked_at(kept: Path) -> None:

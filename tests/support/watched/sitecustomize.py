@@ -16,6 +16,9 @@ def _watch(*, serves: bool) -> None:
 
 
 def _watch_first(self: logging.Logger, record: logging.LogRecord) -> None:
+    if logging.Logger.handle is not _watch_first:  # a test runner's worker has put its own watch before this one
+        _handle(self, record)
+        return
     logging.Logger.handle = _handle  # type: ignore[method-assign]
     _watch(serves=False)
     self.handle(record)
