@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keys.certificate_repository import CertificateRecord, CertificateRepository
-from keys.certificates import RECEIPT_NAME, TSA_NAME, Issuer, ocsp_name
+from keys.certificates import PRESENTATION_NAME, RECEIPT_NAME, TSA_NAME, Issuer, ocsp_name
 from keys.errors import CertificateNotFound
 from keys.revocation import RevocationReason
 from keys.signer.port import SubjectFacts
@@ -84,6 +84,12 @@ class CertificateAuthority:
     async def issue_receipt(self, principal: Principal, key_id: str) -> KeyInfo:
         """Certify a receipt key, so that receipts can be sealed as documents; for a certified one this renews."""
         return await self._certify_service(principal, key_id, SubjectFacts("receipt", "receipt", RECEIPT_NAME))
+
+    async def issue_presentation(self, principal: Principal, key_id: str) -> KeyInfo:
+        """Certify a pending presentation key; requests to wallets are signed by it from now on."""
+        return await self._certify_service(
+            principal, key_id, SubjectFacts("presentation", "presentation", PRESENTATION_NAME)
+        )
 
     async def _certify_service(self, principal: Principal, key_id: str, subject: SubjectFacts) -> KeyInfo:
         info = await self._signer.certify(principal, key_id, subject)

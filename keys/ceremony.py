@@ -24,6 +24,7 @@ from keys.algorithms import ED25519, P256_SHA256, for_jws, profile_for
 from keys.certificate_repository import CertificateRepository
 from keys.certificates import (
     DELEGATED,
+    PRESENTATION_NAME,
     PROFILES,
     TSA_NAME,
     Addresses,
@@ -98,7 +99,7 @@ async def initialise(
     """Hold the ceremony: what `hufu init` runs.
 
     Makes the root, the issuing CAs and the TSA, OCSP, token, QR, receipt, status_list,
-    trust_list and checkpoint keys. In production two different operators take part and
+    trust_list, checkpoint and presentation keys. In production two different operators take part and
     the root's passphrase is theirs; elsewhere one is enough, and a passphrase may be
     made up, which then lies beside the export.
 
@@ -176,7 +177,9 @@ class _Ceremony:
         certificate = self._certify_root(root)
         root_facts = IssuerFacts(Issuer.ROOT, certificate, root)
         issuers = {issuer: self._issuing_ca(issuer, root_facts) for issuer in DELEGATED}
-        self._certified(KeyPurpose.TSA, "", "tsa", TSA_NAME, issuers[Issuer.INFRASTRUCTURE])
+        infrastructure = issuers[Issuer.INFRASTRUCTURE]
+        self._certified(KeyPurpose.TSA, "", "tsa", TSA_NAME, infrastructure)
+        self._certified(KeyPurpose.PRESENTATION, "", "presentation", PRESENTATION_NAME, infrastructure)
         for issuer, facts in issuers.items():
             self._certified(KeyPurpose.OCSP, issuer, "ocsp", ocsp_name(issuer), facts)
         for purpose in _PLAIN:

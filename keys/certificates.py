@@ -84,6 +84,7 @@ _CA_NAMES = {
 }
 TSA_NAME = "Hufu Timestamp Authority"
 RECEIPT_NAME = "Hufu Verification Receipts"
+PRESENTATION_NAME = "Hufu Presentation Verifier"
 
 
 def authority_name(issuer: Issuer, city: str) -> x509.Name:
@@ -124,6 +125,8 @@ PROFILES = {
         CertificateProfile("person", 3 * 365, frozenset({"content_commitment"}), policies=(NCP_POLICY,)),
         CertificateProfile("officer", 3 * 365, frozenset({"content_commitment"}), policies=(NCP_POLICY,)),
         CertificateProfile("receipt", 3 * 365, frozenset({"content_commitment"}), policies=(NCP_POLICY,)),
+        # A wallet knows us by this certificate (OpenID4VP, x509_hash).
+        CertificateProfile("presentation", 3 * 365, frozenset({"digital_signature"}), policies=(NCP_POLICY,)),
         CertificateProfile(
             "tsa",
             6 * 365,

@@ -14,6 +14,7 @@ from foundation.audit import AuditEvent
 from foundation.errors import InvalidInput
 from keys.certificate_repository import CertificateRecord, CertificateRepository
 from keys.certificates import (
+    PRESENTATION_NAME,
     PROFILES,
     TSA_NAME,
     Issuer,
@@ -54,6 +55,7 @@ ISSUER_OF = {
     "officer": Issuer.PERSONS,
     "tsa": Issuer.INFRASTRUCTURE,
     "receipt": Issuer.INFRASTRUCTURE,
+    "presentation": Issuer.INFRASTRUCTURE,
     "tls_client": Issuer.INFRASTRUCTURE,
 }
 PURPOSE_OF = {
@@ -63,6 +65,7 @@ PURPOSE_OF = {
     "tsa": KeyPurpose.TSA,
     "ocsp": KeyPurpose.OCSP,
     "receipt": KeyPurpose.RECEIPT,
+    "presentation": KeyPurpose.PRESENTATION,
 }
 SIGNING_STATES = LISTING_STATES | {KeyState.PENDING}
 LIST_LIFETIME = timedelta(hours=24)
@@ -89,7 +92,7 @@ def subject_name(subject: SubjectFacts, city: str) -> x509.Name:
                 organisation_name=subject.organisation_name,
                 credit_code=subject.credit_code,
             )
-        case "tsa" | "ocsp" | "receipt":
+        case "tsa" | "ocsp" | "receipt" | "presentation":
             return common_name("CN", city, subject.name)
         case _:
             raise InvalidInput("There is no such certificate profile.", field="profile")
@@ -384,9 +387,11 @@ class CertificateIssuer:
 
 
 def service_subject(info: KeyInfo) -> SubjectFacts:
-    """Return whom the certificate of a TSA or OCSP key names."""
+    """Return whom the certificate of a TSA, OCSP or presentation key names."""
     if info.purpose is KeyPurpose.TSA:
         return SubjectFacts("tsa", "tsa", TSA_NAME)
+    if info.purpose is KeyPurpose.PRESENTATION:
+        return SubjectFacts("presentation", "presentation", PRESENTATION_NAME)
     return SubjectFacts("ocsp", info.owner, ocsp_name(Issuer(info.owner)))
 
 

@@ -123,10 +123,17 @@ class TokenSigner:
         return jwks(self._keys, self._purpose)
 
 
-async def sign_jws(keys: KeyService, purpose: KeyPurpose, claims: Mapping[str, Any], *, typ: str) -> str:
-    """Return a compact JWS made by the signer's key of a purpose, such as `status_list`."""
+async def sign_jws(
+    keys: KeyService, purpose: KeyPurpose, claims: Mapping[str, Any], *, typ: str, with_chain: bool = False
+) -> str:
+    """Return a compact JWS made by the signer's key of a purpose, such as `status_list`.
+
+    With `with_chain` its certificates stand in the header (`x5c`), the anchor left out.
+    """
     info = await keys.active(purpose)
-    header = {"alg": profile(info.algorithm).jws[0], "kid": info.key_id, "typ": typ}
+    header: dict[str, Any] = {"alg": profile(info.algorithm).jws[0], "kid": info.key_id, "typ": typ}
+    if with_chain:
+        header["x5c"] = [base64.b64encode(der).decode() for der in info.certificate_chain_der]
     signing_input = f"{_compact(header)}.{_compact(claims)}"
     signature = await keys.sign_message(info.key_id, purpose, signing_input.encode())
     return f"{signing_input}.{b64url(raw_signature(info, signature))}"

@@ -28,6 +28,7 @@ class KeyPurpose(StrEnum):
     STATUS_LIST = "status_list"
     TRUST_LIST = "trust_list"
     CHECKPOINT = "checkpoint"
+    PRESENTATION = "presentation"
 
 
 class KeyState(StrEnum):
@@ -60,6 +61,7 @@ DIGEST_PURPOSES = frozenset(
         KeyPurpose.STATUS_LIST,
         KeyPurpose.TRUST_LIST,
         KeyPurpose.CHECKPOINT,
+        KeyPurpose.PRESENTATION,
     }
 )
 """Purposes that sign what a caller prepared. CA, TSA and OCSP keys sign only what the signer itself has built."""
@@ -78,7 +80,14 @@ TRANSITIONS: dict[KeyState, frozenset[KeyState]] = {
 """A compromise is never undone, and a destroyed key has no next state."""
 
 CERTIFIED_PURPOSES = frozenset(
-    {KeyPurpose.ISSUING_CA, KeyPurpose.TSA, KeyPurpose.OCSP, KeyPurpose.SEAL, KeyPurpose.PERSON}
+    {
+        KeyPurpose.ISSUING_CA,
+        KeyPurpose.TSA,
+        KeyPurpose.OCSP,
+        KeyPurpose.SEAL,
+        KeyPurpose.PERSON,
+        KeyPurpose.PRESENTATION,
+    }
 )
 """Purposes whose keys are used under a certificate only."""
 

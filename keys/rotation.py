@@ -47,6 +47,8 @@ async def rotate(
     key = await keys.service.create(principal, purpose, owner, algorithm)
     if purpose is KeyPurpose.TSA:
         return await keys.ca.issue_tsa(principal, key.key_id)
+    if purpose is KeyPurpose.PRESENTATION:
+        return await keys.ca.issue_presentation(principal, key.key_id)
     if purpose is KeyPurpose.OCSP and issuer is not None:
         return await keys.ca.issue_ocsp(principal, key.key_id, issuer)
     if purpose in ONLINE_PURPOSES:

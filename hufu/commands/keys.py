@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("purpose", choices=PLAIN_PURPOSES)
     one.add_argument("--algorithm", default="ES256")
     one = act("rotate", "make a key and use it at once in place of the present one")
-    one.add_argument("purpose", choices=[*PLAIN_PURPOSES, "tsa", "ocsp"])
+    one.add_argument("purpose", choices=[*PLAIN_PURPOSES, "tsa", "ocsp", "presentation"])
     one.add_argument("--algorithm", default="ES256")
     one.add_argument("--issuer", type=Issuer, metavar="CA", help="whose OCSP key: persons, seals, seals-2, …")
     one = act("rotate-ca", "put a new issuing CA in the place of the present one, certified by the offline root")

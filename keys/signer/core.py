@@ -240,7 +240,7 @@ class SignerCore:
             await self._issuer.keep(issuer)
             if self._register.authority(issuer).info.state is KeyState.RETIRING and await self._issuer.spent(issuer):
                 await self._end_authority(issuer)
-        for purpose in (KeyPurpose.OCSP, KeyPurpose.TSA):
+        for purpose in (KeyPurpose.OCSP, KeyPurpose.TSA, KeyPurpose.PRESENTATION):
             for key in self._register.all(purpose):
                 if key.info.state is KeyState.ACTIVE and self._ends_soon(key.info):
                     await self._issuer.certify(SYSTEM, key.info.key_id, service_subject(key.info))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import jwt
 import pytest
 from cryptography import x509
 from cryptography.x509 import ocsp
@@ -17,6 +19,7 @@ from keys.ca import RevocationReason
 from keys.certificates import DELEGATED, Issuer
 from keys.dual_control import Act
 from keys.errors import BackupUnreadable, CertificateNotFound, KeyNotUsable, SecondOperatorRequired
+from keys.jws import sign_jws
 from keys.model import KeyInfo, KeyPurpose, KeyState
 from keys.offline_root import certify_authority
 from keys.rotation import rotate, rotate_authority
@@ -238,3 +241,19 @@ def test_what_names_no_ca_is_refused(name: str) -> None:
 def test_generations_are_numbered() -> None:
     assert (Issuer.SEALS.generation, Issuer.SEALS.following, Issuer("seals-9").following) == (1, "seals-2", "seals-10")
     assert Issuer("persons-12").role == Issuer.PERSONS
+
+
+async def test_requests_to_wallets_are_signed_under_a_chain_without_its_anchor(keys: Keys, operator: Principal) -> None:
+    first = await keys.service.active(KeyPurpose.PRESENTATION)
+    second = await rotate(keys, operator, KeyPurpose.PRESENTATION)
+    assert (await keys.service.active(KeyPurpose.PRESENTATION)).key_id == second.key_id != first.key_id
+    signed = await sign_jws(keys.service, KeyPurpose.PRESENTATION, {"a": 1}, typ="oauth-authz-req+jwt", with_chain=True)
+    leaf, issuing = (
+        x509.load_der_x509_certificate(base64.b64decode(text)) for text in jwt.get_unverified_header(signed)["x5c"]
+    )
+    assert jwt.decode(signed, leaf.public_key(), algorithms=["ES256"]) == {"a": 1}
+    leaf.verify_directly_issued_by(issuing)
+    assert issuing.issuer != issuing.subject
+    usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
+    assert usage.digital_signature
+    assert not usage.content_commitment
