@@ -7,6 +7,7 @@ name, or when something is called valid that nobody signed.
 from __future__ import annotations
 
 import base64
+import re
 import zlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -93,17 +94,18 @@ def rows(data: bytes) -> None:
 
 
 def same_sealed(data: bytes, seed: bytes) -> bool:
-    """Tell whether a document differs from a seed outside what its seal covers: in the signature value's own bytes.
+    """Tell whether a document differs from a seed outside what is sealed: in the bytes of signature values alone.
 
-    Spare certificates and the case of digits in the value are signed by nobody and change nothing that is shown.
+    Spare certificates and the case of digits in a value are signed by nobody and change nothing that is shown; a
+    document timestamp covers the values before it, and its own the same way.
     """
-    if len(data) < len(seed):
-        return False
-    first, second = seed.index(b"/Contents <") + 10, seed.index(b">", seed.index(b"/Contents <"))
-    unsigned = data[:first] == seed[:first] and data[second : len(seed)] == seed[second:]
-    return data.startswith(seed) or (unsigned and not data[len(seed) :].strip(b"\r\n \t\f\0"))
+    unsigned = data[: len(seed)]
+    for value in VALUE.finditer(seed):
+        unsigned = unsigned[: value.start()] + value[0] + unsigned[value.end() :]
+    return data.startswith(seed) or (unsigned == seed and not data[len(seed) :].strip(b"\r\n \t\f\0"))
 
 
+VALUE = re.compile(rb"(?<=/Contents <)[0-9A-Fa-f]*(?=>)")
 RECEIPT_KEYS = {"keys": [ECKey.generate_key("P-256", private=False).as_dict()]}
 PKI = Pki()
 MATERIAL = TrustMaterial((PKI.root.der,), (PKI.issuing.der,), crls_der=PKI.crls())
