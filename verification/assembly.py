@@ -11,10 +11,12 @@ from foundation.jobs import Jobs, PeriodicJob
 from foundation.outbound import OutboundClient
 from verification.batches.service import VerificationBatches
 from verification.cities import UPDATE_EVERY, Cities
+from verification.full_gate import GATE_LIMITS, FullGate
 from verification.log.assembly import assemble_log
 from verification.log.service import SEQUENCE_EVERY
 from verification.log.witnesses import ASK_EVERY
 from verification.pack_builder import PackBuilder
+from verification.record_comparison import RecordComparison
 from verification.sandbox import Sandbox
 from verification.self_check import FastSelfCheck
 from verification.service import VerificationService
@@ -48,6 +50,7 @@ class Verification:
 
     service: VerificationService
     self_check: FastSelfCheck
+    gate: FullGate
     sandbox: Sandbox
     trust: KeysTrust
     statuses: StatusPublisher
@@ -85,6 +88,7 @@ class Verification:
     async def close(self) -> None:
         """Stop the sandbox and close connections to other cities."""
         await self.sandbox.close()
+        await self.gate.close()
         await self.outbound.close()
 
 
@@ -119,21 +123,26 @@ def assemble_verification(
             city_name=settings.city_name,
             issuer=settings.issuer,
         )
+
+    def comparison(readers: Sandbox) -> RecordComparison:
+        return RecordComparison(database, Directory(database), licences, readers, cities=trust.cities, faces=faces)
+
+    gate_sandbox = Sandbox(limits=GATE_LIMITS)
+    gate = FullGate(gate_sandbox, trust, clock, comparison(gate_sandbox))
     parts = assemble_log(settings, database, clock, keys, outbound)
     service = VerificationService(
         database=database,
         clock=clock,
         audit=audit,
         cache=cache,
-        directory=Directory(database),
         licences=licences,
+        comparison=comparison(sandbox),
         trust=trust,
         receipts=keys.receipts,
         sandbox=sandbox,
         issuer=settings.issuer,
         cities=trust.cities,
         log=parts.log,
-        faces=faces,
         papers=papers,
     )
     statuses = StatusPublisher(database, clock, keys.service, licences, base_url=settings.issuer)
@@ -152,6 +161,7 @@ def assemble_verification(
     return Verification(
         service=service,
         self_check=FastSelfCheck(),
+        gate=gate,
         sandbox=sandbox,
         trust=trust,
         statuses=statuses,

@@ -17,16 +17,7 @@ from verification.errors import NoCodeFound
 from verification.identifier import Parts, read_identifier
 from verification.licences import compare_holder, comparison_check, facts_of, judge_state, verdict_of
 from verification.model import Check, Outcome, Reason, Report, Sentence, Subject, Verdict
-from verification.offline import judge_document_by_code
-from verification.own_documents import (
-    COPY_TERM,
-    is_copy,
-    judge_known_document,
-    judge_rendering,
-    judge_sealer,
-    judge_with_record,
-    without_state,
-)
+from verification.own_documents import COPY_TERM, judge_known_document
 from verification.pdf.attachment import attached_to
 from verification.receipt_papers import judge_receipt_paper, paper_of
 from verification.receipts import (
@@ -47,13 +38,13 @@ if TYPE_CHECKING:
     from foundation.cache import Cache
     from foundation.clock import Clock
     from foundation.database import Database
-    from foundation.directory import Directory
     from foundation.principal import Principal
     from keys.jws import TokenSigner
     from verification.cities import Cities
     from verification.log.service import TransparencyLog
     from verification.pages import Previews
-    from verification.ports import FreshFaces, LicenceRecord, LicenceRecords, LicenceStanding, ReceiptPapers
+    from verification.ports import LicenceRecord, LicenceRecords, LicenceStanding, ReceiptPapers
+    from verification.record_comparison import RecordComparison
     from verification.sandbox import Sandbox
     from verification.trust import TrustSource
 
@@ -83,15 +74,14 @@ class VerificationService:
         clock: Clock,
         audit: Audit,
         cache: Cache,
-        directory: Directory,
         licences: LicenceRecords,
+        comparison: RecordComparison,
         trust: TrustSource,
         receipts: TokenSigner,
         sandbox: Sandbox,
         issuer: str,
         cities: Cities | None = None,
         log: TransparencyLog | None = None,
-        faces: FreshFaces | None = None,
         papers: ReceiptPapers | None = None,
     ) -> None:
         """Take the collaborators; nothing is opened."""
@@ -99,15 +89,14 @@ class VerificationService:
         self._clock = clock
         self._audit = CommittedAudit(database, audit)
         self._cache = cache
-        self._directory = directory
         self._licences = licences
+        self._comparison = comparison
         self._trust = trust
         self._receipts = receipts
         self._sandbox = sandbox
         self._issuer = issuer
         self._cities = cities
         self._log = log
-        self._faces = faces
         self._papers = papers
         self._terms: dict[bytes, Mapping[str, str]] = {}
 
@@ -177,7 +166,7 @@ class VerificationService:
     async def _unknown(self, parts: Parts, now: datetime, checks: tuple[Check, ...]) -> Report:
         """Say that there is no such licence, or that it is not for us to say."""
         subject = Subject("identifier", identifier=parts.text)
-        if not await self._is_ours(parts):
+        if not await self._comparison.is_ours(parts):
             reason = Reason.LICENCE_OF_ANOTHER_CITY
             found = Check("licence.record", "GB/T 36904", Outcome.UNKNOWN, reason.sentence)
             return _plain(Verdict.UNDETERMINED, reason, subject, now, (*checks, found))
@@ -245,7 +234,7 @@ class VerificationService:
         else:
             judged = await self._sandbox.validate(document, await self._trust.material(), at=at or now)
             judged = judge_receipt_paper(judged, self._receipts.jwks())
-            report = replace(await self._with_record(judged, at, None if record else document), checked_at=now)
+            report = replace(await self._comparison.compare(judged, at, None if record else document), checked_at=now)
         verified = await self._conclude(principal, replace(report, judged_at=at))
         return replace(verified, previews=await self._previews(document, report) if previews else None)
 
@@ -268,52 +257,6 @@ class VerificationService:
             pairs = zip(report.seals, report.evidence, strict=False)
             covered = max((item.covered_to for facts, item in pairs if facts.kind == "seal"), default=0)
         return await self._sandbox.previews(document, covered_to=covered)
-
-    async def _with_rendering(self, report: Report, identifier: str, document: bytes) -> Report:
-        """Compare a document with a fresh rendering of the licence it claims to be."""
-        if self._faces is None or is_copy(report):
-            return report
-        async with self._database.read() as connection:
-            face = await self._faces.of(connection, identifier)
-        if face is None:
-            return judge_rendering(report, None)
-        return judge_rendering(report, await self._sandbox.compare(document, face.pdf, exactly=face.exact))
-
-    async def _with_record(self, report: Report, at: datetime | None, document: bytes | None) -> Report:
-        """Compare a document that carries licence data with the licence they name.
-
-        `document` is None when its bytes are on record, so that its face needs no comparing.
-        """
-        if report.attached is None:
-            return report
-        parts = read_identifier(report.attached.get("ZZBS", "")).parts
-        if parts is None:
-            return without_state(report)
-        async with self._database.read() as connection:
-            record = await self._licences.find(connection, parts.text, at=at)
-        if record is not None:
-            if document is not None:
-                report = judge_sealer(report, record.issuer_code)
-            judged = judge_with_record(report, record, at=at or report.checked_at)
-            return judged if document is None else await self._with_rendering(judged, parts.text, document)
-        if self._cities is not None and report.code_text is not None:
-            by_code = await self._cities.judge_code(report.code_text, at=at or report.checked_at)
-            if by_code is not None:
-                return judge_document_by_code(report, by_code)
-        if await self._is_ours(parts) and report.verdict is Verdict.VALID:
-            missing = Check("licence.record", "GB/T 36904", Outcome.FAILED, Reason.LICENCE_UNKNOWN.sentence)
-            return replace(
-                report, verdict=Verdict.INVALID, reason=Reason.LICENCE_UNKNOWN, checks=(*report.checks, missing)
-            )
-        return without_state(report)
-
-    async def _is_ours(self, parts: Parts) -> bool:
-        """Tell whether an identifier names an issuer whose records are held here."""
-        try:
-            await self._directory.organisation(parts.issuer_code)
-        except NotFound:
-            return False
-        return True
 
     async def by_receipt(self, unverified_receipt: str) -> Report:
         """Check one of our receipts; the report repeats what the receipt says when it is genuine."""

@@ -48,6 +48,10 @@ class KeysTrust:
         self._kept = (now, material)
         return material
 
+    def forget(self) -> None:
+        """Read the key store anew next time: something may have been issued since."""
+        self._kept = None
+
     async def material(self) -> TrustMaterial:
         """Return what PDFs are judged with now: our own, and that of every trusted city."""
         own = await self.own_material()

@@ -9,7 +9,7 @@ import jwt
 import pytest
 from sqlalchemy import select
 
-from foundation.directory import District, Organisation
+from foundation.directory import Directory, District, Organisation
 from foundation.errors import InvalidInput, NotFound, TooManyRequests
 from foundation.principal import ANONYMOUS, Principal, PrincipalKind
 from foundation.tables import audit_log
@@ -149,7 +149,7 @@ async def test_an_unknown_licence_is_invalid_here_and_undetermined_elsewhere(
     records.record = None
     elsewhere = (await verification.service.by_identifier(ANONYMOUS, IDENTIFIER)).report
     assert (elsewhere.verdict, elsewhere.reason) == (Verdict.UNDETERMINED, Reason.LICENCE_OF_ANOTHER_CITY)
-    directory = verification.service._directory
+    directory = Directory(database)
     async with database.transaction() as connection:
         await directory.add_district(connection, District("500100", "演示市", None))
         await directory.add_organisation(
@@ -238,6 +238,6 @@ async def test_a_strangers_pdf_is_undetermined_and_a_known_one_answers_from_the_
     assert (revoked.verdict, revoked.reason) == (Verdict.INVALID, Reason.LICENCE_REVOKED)
 
 
-async def test_a_directory_that_does_not_know_an_organisation_says_so(verification: Verification) -> None:
+async def test_a_directory_that_does_not_know_an_organisation_says_so(database: Database) -> None:
     with pytest.raises(NotFound):
-        await verification.service._directory.organisation("11430000006122244L")
+        await Directory(database).organisation("11430000006122244L")

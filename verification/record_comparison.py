@@ -1,0 +1,91 @@
+"""A judged PDF beside the records: what it says of a licence of ours must be what was issued."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from foundation.errors import NotFound
+from verification.identifier import Parts, read_identifier
+from verification.model import Check, Outcome, Reason, Verdict
+from verification.offline import judge_document_by_code
+from verification.own_documents import is_copy, judge_rendering, judge_sealer, judge_with_record, without_state
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from foundation.database import Database
+    from foundation.directory import Directory
+    from verification.cities import Cities
+    from verification.model import Report
+    from verification.ports import FreshFaces, LicenceRecords
+    from verification.sandbox import Sandbox
+
+
+class RecordComparison:
+    """Compares documents that carry licence data with the licence they name."""
+
+    def __init__(
+        self,
+        database: Database,
+        directory: Directory,
+        licences: LicenceRecords,
+        sandbox: Sandbox,
+        *,
+        cities: Cities | None = None,
+        faces: FreshFaces | None = None,
+    ) -> None:
+        """Take the collaborators; nothing is opened."""
+        self._database = database
+        self._directory = directory
+        self._licences = licences
+        self._sandbox = sandbox
+        self._cities = cities
+        self._faces = faces
+
+    async def compare(self, report: Report, at: datetime | None, document: bytes | None) -> Report:
+        """Add to a report what the records say of the document.
+
+        `document` is None when its bytes are on record, so that its face needs no comparing.
+        Raises: DocumentOverLimit, SandboxUnavailable.
+        """
+        if report.attached is None:
+            return report
+        parts = read_identifier(report.attached.get("ZZBS", "")).parts
+        if parts is None:
+            return without_state(report)
+        async with self._database.read() as connection:
+            record = await self._licences.find(connection, parts.text, at=at)
+        if record is not None:
+            if document is not None:
+                report = judge_sealer(report, record.issuer_code)
+            judged = judge_with_record(report, record, at=at or report.checked_at)
+            return judged if document is None else await self._with_rendering(judged, parts.text, document)
+        if self._cities is not None and report.code_text is not None:
+            by_code = await self._cities.judge_code(report.code_text, at=at or report.checked_at)
+            if by_code is not None:
+                return judge_document_by_code(report, by_code)
+        if await self.is_ours(parts) and report.verdict is Verdict.VALID:
+            missing = Check("licence.record", "GB/T 36904", Outcome.FAILED, Reason.LICENCE_UNKNOWN.sentence)
+            return replace(
+                report, verdict=Verdict.INVALID, reason=Reason.LICENCE_UNKNOWN, checks=(*report.checks, missing)
+            )
+        return without_state(report)
+
+    async def is_ours(self, parts: Parts) -> bool:
+        """Tell whether an identifier names an issuer whose records are held here."""
+        try:
+            await self._directory.organisation(parts.issuer_code)
+        except NotFound:
+            return False
+        return True
+
+    async def _with_rendering(self, report: Report, identifier: str, document: bytes) -> Report:
+        """Compare a document with a fresh rendering of the licence it claims to be."""
+        if self._faces is None or is_copy(report):
+            return report
+        async with self._database.read() as connection:
+            face = await self._faces.of(connection, identifier)
+        if face is None:
+            return judge_rendering(report, None)
+        return judge_rendering(report, await self._sandbox.compare(document, face.pdf, exactly=face.exact))
