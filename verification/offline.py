@@ -24,6 +24,7 @@ from verification.model import (
     Subject,
     Verdict,
 )
+from verification.own_documents import judge_sealer_by_name
 from verification.receipts import ForgedReceipt, read_receipt, report_on_forgery, report_on_receipt
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def judge_document_offline(report: Report, code_text: str | None, pack: OfflineP
     if report.attached is None:
         return report
     if code_text is None:
+        report = judge_sealer_by_name(report)
         missing = Check("licence.status", _STATUS_STANDARD, Outcome.UNKNOWN, Reason.DATA_MISSING.sentence)
         if report.verdict is not Verdict.VALID:
             return replace(report, checks=(*report.checks, missing))
@@ -107,7 +109,8 @@ def judge_document_offline(report: Report, code_text: str | None, pack: OfflineP
 
 
 def judge_document_by_code(report: Report, code: Report) -> Report:
-    """Add the verdict on the code drawn on a licence to that on its seal: the worse of the two."""
+    """Add the verdict on the code drawn on a licence to that on its seal, which has to be its issuer's."""
+    report = judge_sealer_by_name(report)
     named = code.subject.identifier
     checks = (*report.checks, *code.checks)
     if named and (report.attached or {}).get("ZZBS") != named:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from asn1crypto import x509 as asn1_x509
 
+from verification.identifier import read_identifier
 from verification.licences import civil_day, facts_of, judge_state, verdict_of
 from verification.model import Check, Comparison, Indication, Outcome, Reason, Report, Sentence, Subject, Verdict
 
@@ -69,11 +70,12 @@ def _state(record: LicenceRecord, attached: Mapping[str, str] | None, at: dateti
 def without_state(report: Report) -> Report:
     """Say of a licence whose state nobody could tell that only its seal was judged.
 
-    The verdict on the signature stands (TOTAL-PASSED is VALID), but nobody may read it as
-    "the licence is in force" (decision 0043).
+    The verdict on the signature stands (TOTAL-PASSED is VALID) where it is the issuer's, but
+    nobody may read it as "the licence is in force" (decision 0043).
     """
     if report.attached is None:
         return report
+    report = judge_sealer_by_name(report)
     unknown = Reason.LICENCE_STATE_NOT_CHECKED.sentence
     check = Check("licence.status", _STANDARD, Outcome.UNKNOWN, unknown)
     valid = report.verdict is Verdict.VALID
@@ -129,14 +131,7 @@ def judge_sealer(report: Report, issuer_code: str) -> Report:
     Any department may seal any paper, and its seal vouches for the paper's bytes, not for another's licence
     (decision 0049). Further seals beside the issuer's do no harm.
     """
-    sealed = any(
-        facts.kind == "seal"
-        and facts.indication is Indication.TOTAL_PASSED
-        and evidence.path_der
-        and issuer_code in _organisation_codes(evidence.path_der[0])
-        for facts, evidence in zip(report.seals, report.evidence, strict=False)
-    )
-    if sealed:
+    if any(issuer_code in _organisation_codes(der) for der in _sound_signers(report)):
         sentence = Sentence("证照由其颁发机构盖章。", "The licence is sealed by its issuer.")
         check = Check("licence.sealed_by_issuer", _STANDARD, Outcome.PASSED, sentence)
         return replace(report, checks=(*report.checks, check))
@@ -160,6 +155,43 @@ _ASK_THE_ISSUER = Sentence(
     "请勿凭此文件办理；请持证主体出示颁发机构盖章的证照，或按证照标识核验。",
     "Do not rely on this file; ask for the licence as sealed by its issuer, or verify it by its identifier.",
 )
+
+
+def judge_sealer_by_name(report: Report) -> Report:
+    """Require the seal of the issuer whom a licence's own identifier names, where no record can say who it is.
+
+    The identifier is the document's own word, but naming another issuer is no use to a forger: a seal of
+    whomever it names is asked for. A seal that says of no organisation whose it is, as under another
+    city's profile, and an identifier that names nobody leave the question open: never VALID (decision 0104).
+    """
+    parts = read_identifier((report.attached or {}).get("ZZBS", "")).parts
+    if parts is None or not any(_organisation_codes(der) for der in _sound_signers(report)):
+        return _sealer_unknown(report)
+    return judge_sealer(report, parts.issuer_code)
+
+
+def _sealer_unknown(report: Report) -> Report:
+    sentence = Reason.LICENCE_SEALER_UNKNOWN.sentence
+    report = replace(
+        report, checks=(*report.checks, Check("licence.sealed_by_issuer", _STANDARD, Outcome.UNKNOWN, sentence))
+    )
+    if report.verdict is not Verdict.VALID:
+        return report
+    return replace(
+        report,
+        verdict=Verdict.UNDETERMINED,
+        reason=Reason.LICENCE_SEALER_UNKNOWN,
+        advice=(*report.advice, _ASK_THE_ISSUER),
+    )
+
+
+def _sound_signers(report: Report) -> tuple[bytes, ...]:
+    """Return the certificates of the seals that hold."""
+    return tuple(
+        evidence.path_der[0]
+        for facts, evidence in zip(report.seals, report.evidence, strict=False)
+        if facts.kind == "seal" and facts.indication is Indication.TOTAL_PASSED and evidence.path_der
+    )
 
 
 def _organisation_codes(certificate_der: bytes) -> set[str]:

@@ -82,6 +82,7 @@ class Reason(StrEnum):
     DOCUMENT_CHANGED = "document_changed"
     DOCUMENT_DIFFERS_FROM_RECORD = "document_differs_from_record"
     LICENCE_SEALED_BY_ANOTHER = "licence_sealed_by_another"
+    LICENCE_SEALER_UNKNOWN = "licence_sealer_unknown"
     PARSERS_DISAGREE = "parsers_disagree"
     FORMAT_FAILURE = "format_failure"
     CERTIFICATE_REVOKED = "certificate_revoked"
@@ -96,6 +97,18 @@ class Reason(StrEnum):
     TIME_UNPROVEN = "time_unproven"
     DATA_STALE = "data_stale"
     DATA_MISSING = "data_missing"
+    # A credential presented from a wallet.
+    PRESENTATION_MALFORMED = "presentation_malformed"
+    PRESENTATION_REPLAYED = "presentation_replayed"
+    HOLDER_NOT_PROVEN = "holder_not_proven"
+    CREDENTIAL_FORGED = "credential_forged"
+    CREDENTIAL_ISSUER_UNKNOWN = "credential_issuer_unknown"
+    CREDENTIAL_NOT_YET_VALID = "credential_not_yet_valid"
+    CREDENTIAL_EXPIRED = "credential_expired"
+    CREDENTIAL_REVOKED = "credential_revoked"
+    CREDENTIAL_SUSPENDED = "credential_suspended"
+    CREDENTIAL_NOT_ASKED_FOR = "credential_not_asked_for"
+    DISCLOSED_TOO_MUCH = "disclosed_too_much"
     # Receipts and packs.
     RECEIPT_FORGED = "receipt_forged"
     RECEIPT_GENUINE = "receipt_genuine"
@@ -153,6 +166,10 @@ _REASONS = {
     Reason.DOCUMENT_DIFFERS_FROM_RECORD: Sentence(
         "文件内容与登记的证照不一致。", "The document differs from the licence on record."
     ),
+    Reason.LICENCE_SEALER_UNKNOWN: Sentence(
+        "无法确认盖章单位是否为该证照的颁发机构。",
+        "It cannot be told whether the seal is that of the licence's issuer.",
+    ),
     Reason.LICENCE_SEALED_BY_ANOTHER: Sentence(
         "文件所附证照并非由其颁发机构盖章：印章属于其他单位。",
         "The licence in the file is not sealed by its issuer: the seal is another organisation's.",
@@ -189,6 +206,31 @@ _REASONS = {
     ),
     Reason.DATA_STALE: Sentence("核验所用的数据已过时。", "The data to check against are out of date."),
     Reason.DATA_MISSING: Sentence("缺少核验所需的数据。", "Data needed for the check are missing."),
+    Reason.PRESENTATION_MALFORMED: Sentence(
+        "出示的凭证结构不合规，无法核验。", "What was presented breaks the rules of its format."
+    ),
+    Reason.PRESENTATION_REPLAYED: Sentence(
+        "出示的凭证不是为本次请求签署的。", "What was presented was not signed for this request."
+    ),
+    Reason.HOLDER_NOT_PROVEN: Sentence(
+        "出示者未能证明凭证是他的。", "Whoever presents the credential has not proven to be its holder."
+    ),
+    Reason.CREDENTIAL_FORGED: Sentence(
+        "凭证的签名不正确，系伪造或被篡改。", "The credential's signature is wrong: forged or altered."
+    ),
+    Reason.CREDENTIAL_ISSUER_UNKNOWN: Sentence(
+        "凭证的签发者未被登记为可信。", "The credential's issuer is not registered as trusted for it."
+    ),
+    Reason.CREDENTIAL_NOT_YET_VALID: Sentence("凭证尚未生效。", "The credential is not valid yet."),
+    Reason.CREDENTIAL_EXPIRED: Sentence("凭证已过有效期。", "The credential has expired."),
+    Reason.CREDENTIAL_REVOKED: Sentence("凭证已被签发者撤销。", "The credential was revoked by its issuer."),
+    Reason.CREDENTIAL_SUSPENDED: Sentence("凭证已被签发者暂停。", "The credential is suspended by its issuer."),
+    Reason.CREDENTIAL_NOT_ASKED_FOR: Sentence(
+        "出示的不是所要的凭证或内容。", "The credential or its content is not what was asked for."
+    ),
+    Reason.DISCLOSED_TOO_MUCH: Sentence(
+        "出示的内容超出了请求范围，未予接收。", "More was disclosed than was asked for; it was not taken."
+    ),
     Reason.RECEIPT_FORGED: Sentence("回执的签名不正确。", "The receipt's signature is wrong."),
     Reason.RECEIPT_GENUINE: Sentence(
         "回执真实，当时的结论是有效；它不说明现在的状态。",

@@ -375,3 +375,16 @@ def transplants(sealed: bytes, pki: Pki) -> Iterator[Sample]:
     yield "two_files_joined", sealed + blank()
     yield "file_in_front", blank() + sealed
     yield "cut_short", sealed[: len(sealed) - 40]
+
+
+def stripped(document: bytes) -> bytes:
+    """Return the licence without its seal: face, code and attached data as they were."""
+    with pikepdf.open(io.BytesIO(document)) as pdf:
+        del pdf.Root.AcroForm
+        for page in pdf.pages:
+            if "/Annots" in page:
+                del page.Annots
+        pdf.remove_unreferenced_resources()
+        out = io.BytesIO()
+        pdf.save(out)
+    return out.getvalue()

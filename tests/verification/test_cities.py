@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from foundation.errors import NotFound
-from foundation.principal import ANONYMOUS, Principal, PrincipalKind
+from foundation.principal import ANONYMOUS, SYSTEM, Principal, PrincipalKind
+from hufu import demo_city, seed
 from keys.model import KeyPurpose
 from licence_vault.model import LicenceState, ReasonCode, StateChange
+from signing.model import SealRequest
 from tests.support.servers import clone
+from tests.verification.attacks import stripped
 from tests.verification.city import BUREAU, City, small_city
-from verification.model import Reason, Verdict
+from verification.model import Indication, Reason, Verdict
 from verification.trust_lists import BadTrustList, read_trust_list
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from foundation.settings import Settings
     from tests.support.servers import TestServers
+    from verification.service import VerificationService
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 OPERATOR = Principal(PrincipalKind.OPERATOR, "opr_trust")
@@ -130,6 +134,19 @@ async def hear_of_a_revoked_issuer(chongqing: City, guangyuan: City, wires: Wire
     assert (untrusted.verdict, untrusted.reason) == (Verdict.INVALID, Reason.KEY_COMPROMISED)
 
 
+async def no_other_department_there_makes_it_valid(
+    guangyuan: City, service: VerificationService, document: bytes
+) -> None:
+    """A trusted city's other departments' seals are sound, and make no licence of what they did not issue."""
+    there = guangyuan.application
+    seal = await seed._seal(there, demo_city.LAND_BUREAU, 2, {})
+    assert seal is not None
+    resealed = await there.signing.sealing.seal_licence(SYSTEM, SealRequest(seal.seal_id, stripped(document)))
+    forged = (await service.by_pdf(ANONYMOUS, resealed.document)).report
+    assert (forged.verdict, forged.reason) == (Verdict.INVALID, Reason.LICENCE_SEALED_BY_ANOTHER)
+    assert forged.indication is Indication.TOTAL_PASSED
+
+
 async def test_two_cities_verify_each_other_and_hear_of_each_others_revocations(
     chongqing: City, guangyuan: City, wires: Wires
 ) -> None:
@@ -157,6 +174,8 @@ async def test_two_cities_verify_each_other_and_hear_of_each_others_revocations(
     assert (by_code.verdict, by_code.reason) == (Verdict.VALID, Reason.ALL_CHECKS_PASSED)
     by_pdf = (await service.by_pdf(ANONYMOUS, pdf)).report
     assert by_pdf.verdict is Verdict.VALID
+
+    await no_other_department_there_makes_it_valid(guangyuan, service, pdf)
 
     # And the other way round.
     theirs = there.verification.cities

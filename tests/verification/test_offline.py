@@ -23,6 +23,7 @@ from PIL import Image
 from hufu.commands import dispatch
 from licence_vault.status_allocation import CAPACITY
 from tests.verification.records import Record
+from tests.verification.test_own_documents import sealed_by
 from tests.verification.test_qr import CLAIMS, EPOCH, KEY, KEY_ID, NOW, PUBLIC, code_text, judge
 from verification.model import Reason, Report, Verdict
 from verification.offline import judge_code_offline, judge_document_offline
@@ -273,7 +274,7 @@ def test_stale_data_never_make_a_licence_valid_and_say_so() -> None:
 
 def test_a_document_that_is_a_licence_needs_its_code() -> None:
     base = judge_code_offline(code_text(CLAIMS), opened(), at=NOW)
-    document = replace(base, attached={"ZZBS": base.subject.identifier}, advice=())
+    document = sealed_by(f"NTRCN-{Record().issuer_code}", attached={"ZZBS": base.subject.identifier})
     assert judge_document_offline(document, None, opened(), at=NOW).reason is Reason.DATA_MISSING
     good = judge_document_offline(document, code_text(CLAIMS), opened(), at=NOW)
     assert good.verdict is Verdict.VALID
@@ -281,6 +282,10 @@ def test_a_document_that_is_a_licence_needs_its_code() -> None:
     assert (withdrawn.verdict, withdrawn.reason) == (Verdict.INVALID, Reason.LICENCE_NOT_IN_FORCE)
     other = replace(document, attached={"ZZBS": "another"})
     assert judge_document_offline(other, code_text(CLAIMS), opened(), at=NOW).verdict is Verdict.INVALID
+    resealed = sealed_by("NTRCN-11500000009275829L", attached=dict(document.attached or {}))
+    for code in (code_text(CLAIMS), None):
+        forged = judge_document_offline(resealed, code, opened(), at=NOW)
+        assert (forged.verdict, forged.reason) == (Verdict.INVALID, Reason.LICENCE_SEALED_BY_ANOTHER)
 
 
 # The command ----------------------------------------------------------------

@@ -9,11 +9,23 @@ from tests.verification.pki import issue
 from tests.verification.records import IDENTIFIER, Record
 from tests.verification.test_codec import REPORT
 from verification.evidence import SealEvidence
-from verification.model import Indication, Outcome, Reason, Verdict
-from verification.own_documents import judge_known_document, judge_sealer, judge_with_record, without_state
+from verification.model import Indication, Outcome, Reason, Report, Verdict
+from verification.own_documents import (
+    judge_known_document,
+    judge_sealer,
+    judge_with_record,
+    without_state,
+)
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+ISSUER, OTHER = Record().issuer_code, "11500000009275829L"
 COPY = {"ZZMC": "食品经营许可证", "ZZBS": IDENTIFIER, "JZJYXQJZSJ": "2026-03-05"}
+
+
+def sealed_by(*organisations: str, attached: dict[str, str] = COPY) -> Report:
+    """Return the report on a licence under sound seals of these organisations."""
+    evidence = tuple(SealEvidence("S", path_der=(issue("印章", None, organisation=one).der,)) for one in organisations)
+    return replace(REPORT, attached=attached, seals=REPORT.seals[:1] * len(organisations), evidence=evidence)
 
 
 @pytest.mark.parametrize(
@@ -52,12 +64,9 @@ def test_the_record_cannot_mend_a_bad_seal() -> None:
 
 
 def test_without_records_only_the_seal_is_vouched_for() -> None:
-    report = without_state(replace(REPORT, attached=COPY))
+    report = without_state(sealed_by(f"NTRCN-{ISSUER}"))
     assert (report.verdict, report.reason) == (Verdict.VALID, Reason.LICENCE_STATE_NOT_CHECKED)
     assert without_state(replace(REPORT, attached=None)) == replace(REPORT, attached=None)
-
-
-ISSUER, OTHER = Record().issuer_code, "11500000009275829L"
 
 
 @pytest.mark.parametrize(
@@ -74,9 +83,7 @@ ISSUER, OTHER = Record().issuer_code, "11500000009275829L"
 def test_a_licence_under_another_departments_seal_is_no_licence(
     organisations: tuple[str, ...], verdict: Verdict
 ) -> None:
-    evidence = tuple(SealEvidence("S", path_der=(issue("印章", None, organisation=one).der,)) for one in organisations)
-    seals = REPORT.seals[:1] * len(organisations)
-    report = judge_sealer(replace(REPORT, attached=COPY, seals=seals, evidence=evidence), ISSUER)
+    report = judge_sealer(sealed_by(*organisations), ISSUER)
     judged = judge_with_record(report, Record(), at=NOW)
     assert judged.verdict is verdict
     found = next(check for check in judged.checks if check.name == "licence.sealed_by_issuer")
@@ -89,3 +96,21 @@ def test_a_seal_that_does_not_hold_counts_for_nobody() -> None:
     failed = (replace(REPORT.seals[0], indication=Indication.INDETERMINATE),)
     report = judge_sealer(replace(REPORT, attached=COPY, seals=failed, evidence=evidence), ISSUER)
     assert (report.verdict, report.reason) == (Verdict.INVALID, Reason.LICENCE_SEALED_BY_ANOTHER)
+
+
+@pytest.mark.parametrize(
+    ("organisation", "identifier", "verdict", "reason"),
+    [
+        (f"NTRCN-{ISSUER}", IDENTIFIER, Verdict.VALID, Reason.LICENCE_STATE_NOT_CHECKED),
+        (f"NTRCN-{OTHER}", IDENTIFIER, Verdict.INVALID, Reason.LICENCE_SEALED_BY_ANOTHER),
+        ("", IDENTIFIER, Verdict.UNDETERMINED, Reason.LICENCE_SEALER_UNKNOWN),
+        (f"NTRCN-{OTHER}", "no identifier", Verdict.UNDETERMINED, Reason.LICENCE_SEALER_UNKNOWN),
+        ("NTRCN-", "", Verdict.UNDETERMINED, Reason.LICENCE_SEALER_UNKNOWN),
+    ],
+    ids=["issuer", "another", "names nobody", "no identifier", "neither"],
+)
+def test_without_records_the_seal_is_held_to_the_issuer_the_licence_names(
+    organisation: str, identifier: str, verdict: Verdict, reason: Reason
+) -> None:
+    report = without_state(sealed_by(organisation, attached=COPY | {"ZZBS": identifier}))
+    assert (report.verdict, report.reason) == (verdict, reason)
