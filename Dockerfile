@@ -9,7 +9,7 @@ RUN python -m venv /opt/hufu \
 FROM python:3.11-slim-bookworm
 # Serif faces for looks, and faces with the rare characters of names.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends fonts-noto-cjk fonts-babelstone-han fonts-hanazono \
+    && apt-get install --yes --no-install-recommends ca-certificates fonts-noto-cjk fonts-babelstone-han fonts-hanazono \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin hufu \
     && install --directory --owner=hufu --group=hufu --mode=0700 /var/lib/hufu /run/hufu

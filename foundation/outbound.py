@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,8 +19,10 @@ from urllib.parse import urlsplit
 import httpcore2
 
 from foundation.errors import UpstreamUnavailable
+from foundation.tls import client_context
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable, Mapping, Sequence
 
 MAX_RESPONSE_BYTES = 1024 * 1024
@@ -52,7 +53,7 @@ class OutboundClient:
     def __init__(self, networks: Iterable[str] = (), *, ssl_context: ssl.SSLContext | None = None) -> None:
         """Take the networks reachable besides public ones, in CIDR form."""
         listed = tuple(ipaddress.ip_network(text) for text in networks)
-        context = ssl_context or ssl.create_default_context()
+        context = ssl_context or client_context()
         self._public = httpcore2.AsyncConnectionPool(
             context, max_connections=50, network_backend=_PinnedBackend(listed, public=True)
         )

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
+from foundation.tls import client_context
 from idp.people.breaker import CircuitBreaker
 from idp.people.proof import Outcome
 
@@ -83,6 +84,7 @@ class RealNameGateway:
         self._clock = clock
         self._breakers: defaultdict[str, CircuitBreaker] = defaultdict(CircuitBreaker)
         self._client = httpx2.AsyncClient(
+            verify=client_context(),
             timeout=httpx2.Timeout(answer_seconds, connect=CONNECT_SECONDS),
             limits=httpx2.Limits(max_connections=32, max_keepalive_connections=8),
             follow_redirects=False,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from foundation.errors import UpstreamUnavailable
+from foundation.tls import client_context
 from idp.people.gateway import request_signature
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ class SmsGateway:
         self._key = key
         self._clock = clock
         self._client = httpx2.AsyncClient(
-            timeout=httpx2.Timeout(SECONDS, connect=2.0), follow_redirects=False, trust_env=False
+            verify=client_context(),
+            timeout=httpx2.Timeout(SECONDS, connect=2.0),
+            follow_redirects=False,
+            trust_env=False,
         )
 
     @property
