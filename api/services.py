@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from licence_vault.catalogue import Catalogue
     from licence_vault.service import LicenceService
     from signing.batches import SealBatches
+    from signing.seal_grants import SealGrants
     from signing.sealing import SealingService
     from signing.seals import SealService
     from verification.assembly import Verification
@@ -69,6 +70,7 @@ class Services:
     access_tokens: AccessTokens
 
     seals: SealService
+    seal_grants: SealGrants
     sealing: SealingService
     seal_batches: SealBatches
 

@@ -127,6 +127,26 @@ def _act(asked: Mandated) -> Act:
     return Act(asked.matter_code, asked.type_code, asked.fields, asked.reference)
 
 
+class KeepersOfSeals:
+    """`signing.ports.SealOfficers` over the officers of `idp`."""
+
+    def __init__(self, officers: OfficerService) -> None:
+        """Take the officers."""
+        self._officers = officers
+
+    async def keeps_seals(self, principal: Principal, organisation_code: str) -> bool:
+        """Tell whether an officer holds the authority over the organisation's seals now."""
+        return await self._officers.keeps_seals(principal, organisation_code)
+
+    async def in_post(self, officer_id: str, organisation_code: str) -> bool:
+        """Tell whether this is an officer in post at the organisation."""
+        try:
+            officer = await self._officers.get(officer_id)
+        except NotFound:
+            return False
+        return officer.active and officer.organisation_code == organisation_code
+
+
 class SealSecondFactors:
     """`signing.ports.SecondFactors` over the one-time codes and passkeys of `idp`."""
 

@@ -55,6 +55,7 @@ class DemoOfficer:
     name: str
     organisation: DemoOrganisation
     post: str
+    keeps_seals: bool = True
 
 
 OFFICER_PASSWORD = "Hufu-demo-2026!"  # noqa: S105 - published on purpose, demonstration only
@@ -62,7 +63,7 @@ OFFICERS = (
     DemoOfficer("liming", OFFICER_PASSWORD, "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", "李明", MARKET_BUREAU, "审批科科员"),
     DemoOfficer("zhouqin", OFFICER_PASSWORD, "KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU", "周琴", LAND_BUREAU, "登记科科员"),
     DemoOfficer("wangfang", OFFICER_PASSWORD, "MFRGGZDFMZTWQ2LKMFRGGZDFMZTWQ2LK", "王芳", WEST_HALL, "综合窗口"),
-    DemoOfficer("hanmei", OFFICER_PASSWORD, "PFXXK4TTMVRXEZLUPFXXK4TTMVRXEZLU", "韩梅", WEST_HALL, "复核窗口"),
+    DemoOfficer("hanmei", OFFICER_PASSWORD, "PFXXK4TTMVRXEZLUPFXXK4TTMVRXEZLU", "韩梅", WEST_HALL, "复核窗口", False),
 )
 
 

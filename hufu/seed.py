@@ -123,7 +123,8 @@ async def _officers(application: Application) -> dict[str, str]:
         except UsernameTaken:
             continue
         added[officer.organisation.credit_code] = made.officer.officer_id
-        for authority in OFFICER_AUTHORITIES:
+        keeping = (Authority.SEAL_KEEPING,) if officer.keeps_seals else ()
+        for authority in (*OFFICER_AUTHORITIES, *keeping):
             await application.people.officers.grant(
                 SYSTEM,
                 made.officer.officer_id,
@@ -159,9 +160,9 @@ async def _seal(
     seal = await seals.activate(applicant, seal.seal_id)
     now = application.services.clock.now()
     if organisation.credit_code in officers:
-        await seals.grant_use(
-            applicant, seal.seal_id, officers[organisation.credit_code], valid_from=now, valid_to=now + YEARS
-        )
+        grants, officer_id = application.signing.grants, officers[organisation.credit_code]
+        grant = await grants.grant(applicant, seal.seal_id, officer_id, valid_from=now, valid_to=now + YEARS)
+        await grants.approve(approver, grant.grant_id)
     return seal
 
 

@@ -18,7 +18,7 @@ from foundation.encryption import FieldCipher
 from foundation.jobs import Worker
 from foundation.notices import Notices
 from foundation.settings import BadSettings
-from hufu.adapters import SealSecondFactors, VaultHolders, VaultMandates, VaultOfficers, VaultRoles
+from hufu.adapters import KeepersOfSeals, SealSecondFactors, VaultHolders, VaultMandates, VaultOfficers, VaultRoles
 from hufu.receipt_papers import SealedReceiptPapers
 from idp.oauth.clients import ClientService
 from idp.oauth.department import DepartmentClients
@@ -152,6 +152,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             keys=keys,
             self_check=FastSelfCheck(),
             second_factors=SealSecondFactors(people.second_factors, people.passkeys),
+            officers=KeepersOfSeals(people.officers),
             replaced=DocumentFollower(cipher, clock),
         )
         stack.push_async_callback(signing.close)
@@ -213,6 +214,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             departments=DepartmentClients(database, clock, audit, clients=clients, administrators=people.officers),
             access_tokens=provider.access_tokens,
             seals=signing.seals,
+            seal_grants=signing.grants,
             sealing=signing.sealing,
             seal_batches=signing.batches,
             catalogue=vault.catalogue,

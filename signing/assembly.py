@@ -13,6 +13,7 @@ from signing.interrupted import Interrupted
 from signing.levels import Levels
 from signing.loaded import LoadedSeals
 from signing.ports import NobodyKeepsDigests
+from signing.seal_grants import SealGrants
 from signing.sealing import SealingService
 from signing.seals import SealService
 from signing.upgrades import Upgrades
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from foundation.jobs import JobHandler, PeriodicJob
     from foundation.settings import Settings
     from keys.assembly import Keys
-    from signing.ports import DocumentReplaced, SecondFactors, SelfCheck
+    from signing.ports import DocumentReplaced, SealOfficers, SecondFactors, SelfCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Signing:
     """Everything other packages use of this one."""
 
     seals: SealService
+    grants: SealGrants
     sealing: SealingService
     batches: SealBatches
     upgrades: Upgrades
@@ -74,6 +76,7 @@ def assemble_signing(
     keys: Keys,
     self_check: SelfCheck,
     second_factors: SecondFactors,
+    officers: SealOfficers,
     replaced: DocumentReplaced | None = None,
     workshop: Workshop | None = None,
 ) -> Signing:
@@ -88,6 +91,10 @@ def assemble_signing(
         directory=directory,
         keys=keys.service,
         authority=keys.ca,
+        officers=officers,
+    )
+    grants = SealGrants(
+        database, clock=clock, audit=audit, cipher=cipher, directory=directory, seals=seals, officers=officers
     )
     loaded = LoadedSeals(seals, keys.service, keys.tsa, clock)
     levels = Levels(ValidationDataSource(keys.ca, keys.ocsp), keys.tsa)
@@ -138,4 +145,4 @@ def assemble_signing(
         second_factors=second_factors,
     )
     interrupted = Interrupted(database, clock=clock, blobs=blobs, seals=seals, loaded=loaded, sealing=sealing)
-    return Signing(seals, sealing, batches, upgrades, interrupted, workshop)
+    return Signing(seals, grants, sealing, batches, upgrades, interrupted, workshop)

@@ -144,6 +144,9 @@ class Grant:
     matter_codes: frozenset[str]
     valid_from: datetime
     valid_to: datetime
+    granted_by: str = ""
+    approved_at: datetime | None = None
+    """When somebody else approved it; it holds from then on."""
     revoked_at: datetime | None = None
 
 

@@ -56,6 +56,16 @@ class SecondFactors(Protocol):
         """
 
 
+class SealOfficers(Protocol):
+    """Knows who works where and looks after seals, joined to `idp`."""
+
+    async def keeps_seals(self, principal: Principal, organisation_code: str) -> bool:
+        """Tell whether an officer holds the authority over the organisation's seals now (印章管理)."""
+
+    async def in_post(self, officer_id: str, organisation_code: str) -> bool:
+        """Tell whether this is an officer in post at the organisation."""
+
+
 class DocumentReplaced(Protocol):
     """Told when a stored document gets its next revision: a later timestamp, a renewal."""
 

@@ -142,22 +142,34 @@ class SealRepository:
             )
         )
 
-    async def grants(self, seal_id: str) -> tuple[Grant, ...]:
-        """Return a seal's grants, newest first."""
-        statement = select(seal_grants).where(seal_grants.c.seal_id == seal_id)
-        rows = await self._connection.execute(statement.order_by(seal_grants.c.granted_at.desc()))
-        return tuple(
-            Grant(
-                row.grant_id,
-                row.seal_id,
-                row.officer_id,
-                frozenset(row.matter_codes),
-                row.valid_from,
-                row.valid_to,
-                row.revoked_at,
-            )
-            for row in rows
+    async def grants(self, seal_id: str, now: datetime) -> tuple[Grant, ...]:
+        """Return a seal's grants that are neither withdrawn nor over, newest first."""
+        statement = select(seal_grants).where(
+            seal_grants.c.seal_id == seal_id, seal_grants.c.revoked_at.is_(None), seal_grants.c.valid_to > now
         )
+        rows = await self._connection.execute(statement.order_by(seal_grants.c.granted_at.desc()))
+        return tuple(grant_of(row) for row in rows)
+
+    async def grant(self, grant_id: str) -> Grant | None:
+        """Return a grant or None."""
+        statement = select(seal_grants).where(seal_grants.c.grant_id == grant_id)
+        row = (await self._connection.execute(statement)).one_or_none()
+        return None if row is None else grant_of(row)
+
+    async def approve_grant(self, grant_id: str, *, approved_by: str, at: datetime) -> bool:
+        """Put a waiting grant in force, by somebody else than who gave it; tell whether it was waiting."""
+        statement = (
+            update(seal_grants)
+            .where(
+                seal_grants.c.grant_id == grant_id,
+                seal_grants.c.approved_at.is_(None),
+                seal_grants.c.revoked_at.is_(None),
+                seal_grants.c.granted_by != approved_by,
+                seal_grants.c.valid_to > at,
+            )
+            .values(approved_by=approved_by, approved_at=at)
+        )
+        return (await self._connection.execute(statement)).rowcount == 1
 
     async def revoke_grant(self, grant_id: str, *, revoked_by: str, at: datetime) -> str | None:
         """Withdraw a standing grant; return its seal, or None when there is no such grant."""
@@ -197,6 +209,7 @@ def standing_grant(officer_id: str, now: datetime) -> ColumnElement[bool]:
     return and_(
         seal_grants.c.seal_id == seals.c.seal_id,
         seal_grants.c.officer_id == officer_id,
+        seal_grants.c.approved_at.is_not(None),
         seal_grants.c.revoked_at.is_(None),
         seal_grants.c.valid_from <= now,
         seal_grants.c.valid_to > now,
@@ -228,6 +241,21 @@ def may_be_used(
         return condition
     granted = and_(standing_grant(officer_id, now), covers_matter(matter_code))
     return and_(condition, select(seal_grants.c.grant_id).where(granted).exists())
+
+
+def grant_of(row: Any) -> Grant:  # noqa: ANN401 - a row's columns are typed by the table
+    """Read a row of `seal_grants`."""
+    return Grant(
+        row.grant_id,
+        row.seal_id,
+        row.officer_id,
+        frozenset(row.matter_codes),
+        row.valid_from,
+        row.valid_to,
+        row.granted_by,
+        row.approved_at,
+        row.revoked_at,
+    )
 
 
 def seal_of(row: Any) -> Seal:  # noqa: ANN401 - a row's columns are typed by the table

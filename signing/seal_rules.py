@@ -13,6 +13,7 @@ from signing.seal_image import MAX_CHARACTERS, missing_characters
 if TYPE_CHECKING:
     from foundation.principal import Principal
     from signing.model import Seal, SealApplication
+    from signing.ports import SealOfficers
 
 MAX_LOWER_TEXT = 16
 MAX_HOLDER_NAME = 6
@@ -26,11 +27,13 @@ def require_operator(principal: Principal) -> None:
         raise NotPermitted("Only an operator may do this.")
 
 
-def require_custodian(principal: Principal, organisation_code: str) -> None:
-    """Let operators and the organisation's own officers pass; raises NotPermitted."""
+async def require_keeper(officers: SealOfficers, principal: Principal, organisation_code: str) -> None:
+    """Let operators and the organisation's own seal keepers pass; raises NotPermitted."""
+    if principal.kind is PrincipalKind.OPERATOR:
+        return
     own = principal.kind is PrincipalKind.OFFICER and principal.organisation_code == organisation_code
-    if principal.kind is not PrincipalKind.OPERATOR and not own:
-        raise NotPermitted("Only an operator or an officer of the seal's organisation may do this.")
+    if not own or not await officers.keeps_seals(principal, organisation_code):
+        raise NotPermitted("Only an operator or a seal keeper of the seal's organisation may do this.")
 
 
 def require_reader(principal: Principal, seal: Seal) -> None:

@@ -1,4 +1,4 @@
-"""The life of a seal and who may use it."""
+"""The life of a seal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keys.model import KeyPurpose
 from signing.errors import SealNotFound, SealStateConflict
 from signing.hot_statements import find_seal
 from signing.key_trial import certificate_serial, try_key
-from signing.model import Grant, Seal, SealKind, SealState
+from signing.model import Seal, SealKind, SealState
 from signing.seal_image import draw
 from signing.seal_repository import SealRepository
 from signing.seal_rules import (
@@ -26,7 +26,7 @@ from signing.seal_rules import (
     SCOPE_ISSUE,
     SCOPE_SEAL,
     check_application,
-    require_custodian,
+    require_keeper,
     require_operator,
     require_other_person,
     require_reader,
@@ -34,7 +34,6 @@ from signing.seal_rules import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
-    from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from keys.ca import CertificateAuthority
     from keys.service import KeyService
     from signing.model import SealApplication, SealImage, SealUse
+    from signing.ports import SealOfficers
 
 MAX_REASON = 500
 MAX_FILING_NUMBER = 32
@@ -55,7 +55,7 @@ MAX_FILING_NUMBER = 32
 class SealService:
     """Applied → approved by somebody else → made → filed → active ⇄ suspended → cancelled.
 
-    Operators look after every seal, officers apply for their own organisation's and may stop
+    Operators look after every seal, seal keepers apply for their own organisation's and may stop
     them. Only an operator approves, and never what they applied for themselves.
     """
 
@@ -69,6 +69,7 @@ class SealService:
         directory: Directory,
         keys: KeyService,
         authority: CertificateAuthority,
+        officers: SealOfficers,
     ) -> None:
         """Take the collaborators."""
         self._database = database
@@ -78,6 +79,7 @@ class SealService:
         self._directory = directory
         self._keys = keys
         self._authority = authority
+        self._officers = officers
 
     async def apply(self, principal: Principal, application: SealApplication) -> Seal:
         """Apply for a seal (申请).
@@ -85,7 +87,7 @@ class SealService:
         Raises: InvalidInput, NotPermitted, GlyphMissing, UnsupportedAlgorithm, SealStateConflict when the
             organisation has a 法定名称章 already and this one does not replace it.
         """
-        require_custodian(principal, application.organisation_code)
+        await require_keeper(self._officers, principal, application.organisation_code)
         profile_for(application.algorithm, KeyPurpose.SEAL)
         try:
             organisation = await self._directory.organisation(application.organisation_code)
@@ -193,7 +195,7 @@ class SealService:
 
     async def suspend(self, principal: Principal, seal_id: str, *, reason: str) -> Seal:
         """Stop the use of a seal for a while (停用)."""
-        require_custodian(principal, (await self.get(seal_id)).organisation_code)
+        await require_keeper(self._officers, principal, (await self.get(seal_id)).organisation_code)
         values = {"reason": _reason(reason)}
         return await self._move(principal, "seal.suspend", seal_id, {SealState.ACTIVE}, SealState.SUSPENDED, values)
 
@@ -236,48 +238,6 @@ class SealService:
         """Return an organisation's seals, oldest first."""
         async with self._database.read() as connection:
             return await SealRepository(connection, self._cipher).of_organisation(organisation_code)
-
-    async def grant_use(
-        self,
-        principal: Principal,
-        seal_id: str,
-        officer_id: str,
-        *,
-        matter_codes: Iterable[str] = (),
-        valid_from: datetime,
-        valid_to: datetime,
-    ) -> Grant:
-        """Let an officer of the seal's organisation use it; no matter named means every matter."""
-        require_operator(principal)
-        seal = await self.get(seal_id)
-        if seal.state not in LIVE_STATES:
-            raise _wrong_state(seal)
-        if valid_to <= valid_from:
-            raise InvalidInput("A grant ends after it begins.", field="valid_to")
-        grant = Grant(new_id("sgr"), seal_id, officer_id, frozenset(matter_codes), valid_from, valid_to)
-        async with self._database.transaction() as connection:
-            repository = SealRepository(connection, self._cipher)
-            await repository.add_grant(grant, granted_by=principal.audit_name, granted_at=self._clock.now())
-            detail = {"officer_id": officer_id, "matter_codes": sorted(grant.matter_codes)}
-            await self._record(connection, principal, "seal.grant", seal, grant_id=grant.grant_id, **detail)
-        return grant
-
-    async def revoke_grant(self, principal: Principal, grant_id: str) -> None:
-        """Withdraw a grant at once; raises SealNotFound when there is none."""
-        require_operator(principal)
-        async with self._database.transaction() as connection:
-            repository = SealRepository(connection, self._cipher)
-            seal_id = await repository.revoke_grant(grant_id, revoked_by=principal.audit_name, at=self._clock.now())
-            if seal_id is None:
-                raise SealNotFound("There is no such grant.")
-            event = AuditEvent("seal.revoke_grant", "seal", seal_id, {"grant_id": grant_id})
-            await self._audit.record(connection, principal, event)
-
-    async def grants(self, principal: Principal, seal_id: str) -> tuple[Grant, ...]:
-        """Return who may use a seal, to an operator or its own organisation."""
-        require_reader(principal, await self.get(seal_id))
-        async with self._database.read() as connection:
-            return await SealRepository(connection, self._cipher).grants(seal_id)
 
     async def usable_by(self, principal: Principal, *, matter_code: str | None = None) -> tuple[Seal, ...]:
         """Return the active seals the caller may use now, for one matter or for any."""

@@ -63,6 +63,8 @@ seal_grants = Table(
     Column("valid_to", DateTime(timezone=True), nullable=False),
     Column("granted_by", Text, nullable=False),
     Column("granted_at", DateTime(timezone=True), nullable=False),
+    Column("approved_by", Text, nullable=True),
+    Column("approved_at", DateTime(timezone=True), nullable=True),
     Column("revoked_by", Text, nullable=True),
     Column("revoked_at", DateTime(timezone=True), nullable=True),
     Index("ix_seal_grants_officer_id_seal_id", "officer_id", "seal_id"),

@@ -2,7 +2,7 @@
 
 Operators and the system may for everybody. An officer with `administration` may for the own
 organisation, and for the organisation's own matters may also trust officers elsewhere with
-the auxiliary authorities; the power to seal, issue or administer never leaves the owner.
+the auxiliary authorities; the power to seal, issue, keep seals or administer never leaves the owner.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from foundation.principal import Principal, PrincipalKind
 from idp.people.officer import Authority, AuthorityGrant, Officer
 
-FOUR_EYES = frozenset({Authority.SEALING, Authority.ISSUING, Authority.ADMINISTRATION})
+FOUR_EYES = frozenset({Authority.SEALING, Authority.ISSUING, Authority.SEAL_KEEPING, Authority.ADMINISTRATION})
 """Authorities that a second administrator confirms before they hold."""
 
 _EVERYWHERE = frozenset({PrincipalKind.OPERATOR, PrincipalKind.SYSTEM})
@@ -18,13 +18,24 @@ _EVERYWHERE = frozenset({PrincipalKind.OPERATOR, PrincipalKind.SYSTEM})
 
 def administers(principal: Principal, held: tuple[AuthorityGrant, ...], organisation_code: str) -> bool:
     """Tell whether a principal with these grants administers an organisation's officers."""
-    if principal.kind in _EVERYWHERE:
-        return True
+    return principal.kind in _EVERYWHERE or _holds(principal, held, Authority.ADMINISTRATION, organisation_code)
+
+
+def keeps_seals(principal: Principal, held: tuple[AuthorityGrant, ...], organisation_code: str) -> bool:
+    """Tell whether a principal with these grants looks after an organisation's seals (印章管理)."""
+    return principal.kind is PrincipalKind.OPERATOR or _holds(
+        principal, held, Authority.SEAL_KEEPING, organisation_code
+    )
+
+
+def _holds(
+    principal: Principal, held: tuple[AuthorityGrant, ...], authority: Authority, organisation_code: str
+) -> bool:
     return (
         principal.kind is PrincipalKind.OFFICER
         and "mfa" in principal.amr
         and principal.organisation_code == organisation_code
-        and any(grant.authority is Authority.ADMINISTRATION for grant in held)
+        and any(grant.authority is authority for grant in held)
     )
 
 
@@ -55,7 +66,7 @@ def problem_of_grant(
             not elsewhere or matter_owner == own,
         ),
         (
-            "The power to seal, issue or administer stays with the owner of the matter.",
+            "The power to seal, issue, keep seals or administer stays with the owner of the matter.",
             not elsewhere or authority not in FOUR_EYES,
         ),
     )

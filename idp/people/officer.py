@@ -21,6 +21,7 @@ class Authority(StrEnum):
     COUNTER_VERIFICATION = "counter_verification"
     SEALING = "sealing"
     ISSUING = "issuing"
+    SEAL_KEEPING = "seal_keeping"
     ADMINISTRATION = "administration"
 
 

@@ -17,7 +17,7 @@ from idp.people import totp
 from idp.people.account import AccountKind, DocumentType, normalise_username
 from idp.people.account_repository import Accounts, Persons
 from idp.people.errors import AuthorityMissing
-from idp.people.granting import administers, needs_second, problem_of_grant
+from idp.people.granting import administers, keeps_seals, needs_second, problem_of_grant
 from idp.people.officer import ANY, Authority, AuthorityGrant, Officer
 from idp.people.officer_repository import Officers
 from idp.people.second_factor_repository import SecondFactors
@@ -134,7 +134,7 @@ class OfficerService:
         matter_code: str = ANY,
         valid_until: datetime,
     ) -> AuthorityGrant:
-        """Grant one authority; sealing, issuing and administration hold once a second one approves.
+        """Grant one authority; sealing, issuing, keeping seals and administration hold once a second one approves.
 
         Raises: NotFound, NotPermitted, InvalidInput.
         """
@@ -144,6 +144,8 @@ class OfficerService:
             raise InvalidInput("The period ends before it begins.", field="valid_until")
         if not officer.active:
             raise NotFound("This officer has left the post.")
+        if authority is Authority.SEAL_KEEPING and matter_code != ANY:
+            raise InvalidInput("Seals are kept for every matter of the organisation.", field="matter_code")
         held = await self._held(principal)
         problem = problem_of_grant(principal, held, officer, authority, await self._owner(matter_code))
         if problem is not None:
@@ -235,6 +237,10 @@ class OfficerService:
     async def administers(self, principal: Principal, organisation_code: str) -> bool:
         """Tell whether the principal is an administrator of the organisation, or an operator."""
         return administers(principal, await self._held(principal), organisation_code)
+
+    async def keeps_seals(self, principal: Principal, organisation_code: str) -> bool:
+        """Tell whether the principal looks after the organisation's seals, or is an operator."""
+        return keeps_seals(principal, await self._held(principal), organisation_code)
 
     async def _held(self, principal: Principal) -> tuple[AuthorityGrant, ...]:
         if principal.kind is not PrincipalKind.OFFICER:

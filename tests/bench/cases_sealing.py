@@ -50,6 +50,7 @@ from signing.validation_data import ValidationDataSource
 from tests.bench.case import Bench, Case
 from tests.signing.conftest import BUREAU, OneCode
 from tests.signing.documents import typeset
+from tests.support.seal_officers import Officers
 from verification.self_check import FastSelfCheck
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ async def service(bench: Bench) -> AsyncIterator[Operation]:
         signing = assemble_signing(
             settings, database, clock=clock, audit=Audit(clock), cipher=cipher,
             blobs=BlobStore.in_directory(bench.directory / "blobs", cipher), directory=directory,
-            keys=keys, self_check=FastSelfCheck(), second_factors=OneCode(),
+            keys=keys, self_check=FastSelfCheck(), second_factors=OneCode(), officers=Officers(),
         )  # fmt: skip
         operators = [Principal(PrincipalKind.OPERATOR, name, channel=Channel.SYSTEM) for name in ("a", "b")]
         seal = await signing.seals.apply(operators[0], SealApplication(BUREAU, SealKind.STATUTORY))

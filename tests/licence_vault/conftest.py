@@ -28,6 +28,7 @@ from tests.licence_vault.samples import (
     OTHER_ISSUER,
     citizen,
 )
+from tests.support.seal_officers import Officers
 from verification.self_check import FastSelfCheck
 
 if TYPE_CHECKING:
@@ -195,6 +196,7 @@ async def signing(
         keys=keys,
         self_check=FastSelfCheck(),
         second_factors=NoSecondFactors(),
+        officers=Officers(),
     )
     yield signing
     await signing.close()

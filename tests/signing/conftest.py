@@ -17,6 +17,7 @@ from signing.intentions import SealIntentions
 from signing.model import Seal, SealApplication, SealKind, SecondFactor
 from signing.workshop import Workshop
 from tests.signing.documents import typeset
+from tests.support.seal_officers import Officers
 from tests.support.softhsm import with_provider
 from verification.self_check import FastSelfCheck
 
@@ -83,6 +84,11 @@ def officer() -> Principal:
 
 
 @pytest.fixture
+def keeper() -> Principal:
+    return Principal(PrincipalKind.OFFICER, "off_keeper", organisation_code=BUREAU, channel=Channel.WEB)
+
+
+@pytest.fixture
 def client() -> Principal:
     return Principal(
         PrincipalKind.CLIENT, "food-bureau", organisation_code=BUREAU, scopes=frozenset({"seal:apply", "licence:issue"})
@@ -140,6 +146,7 @@ async def signing(
         keys=keys,
         self_check=FastSelfCheck(),
         second_factors=second_factors,
+        officers=Officers(in_post={"off_li"}, keepers={"off_keeper"}),
         workshop=workshop,
     )
     yield signing
@@ -152,7 +159,7 @@ async def seal(
 ) -> Seal:
     """Return the bureau's active seal, whose use the officer is granted for one matter."""
     active = await make_active(signing, operator, second_operator)
-    await signing.seals.grant_use(
+    grant = await signing.grants.grant(
         operator,
         active.seal_id,
         officer.subject_id,
@@ -160,6 +167,7 @@ async def seal(
         valid_from=clock.now() - timedelta(days=1),
         valid_to=clock.now() + timedelta(days=30),
     )
+    await signing.grants.approve(second_operator, grant.grant_id)
     return active
 
 

@@ -32,6 +32,7 @@ from signing.assembly import assemble_signing
 from signing.intentions import SealIntentions
 from signing.workshop import Workshop
 from tests.signing.conftest import OneCode
+from tests.support.seal_officers import Officers
 from verification.self_check import FastSelfCheck
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ async def work(settings: Settings, at: datetime, ready: int) -> None:
         keys=keys,
         self_check=FastSelfCheck(),
         second_factors=OneCode(),
+        officers=Officers(),
         workshop=SameProcess(),
     )
     os.write(ready, b".")

@@ -181,8 +181,8 @@ async def test_a_grant_or_seal_withdrawn_after_the_preview_stops_the_sealing(
     with pytest.raises(SealNotActive):
         await signing.sealing.confirm(officer, prepared[0].intention_id, CODE)
     await signing.seals.activate(operator, seal.seal_id)
-    (grant,) = await signing.seals.grants(operator, seal.seal_id)
-    await signing.seals.revoke_grant(operator, grant.grant_id)
+    (grant,) = await signing.grants.of_seal(operator, seal.seal_id)
+    await signing.grants.withdraw(operator, grant.grant_id)
     with pytest.raises(SealUseNotGranted):
         await signing.sealing.confirm(officer, prepared[1].intention_id, CODE)
 

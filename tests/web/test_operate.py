@@ -72,6 +72,12 @@ async def test_an_officer_applies_for_a_seal_and_stops_one_but_does_not_approve(
     await expect(row.get_by_text("申请：您")).to_be_visible()
     await expect(row.get_by_role("button")).to_have_count(0)
 
+    colleague = await (await browser.new_context(locale="zh-CN")).new_page()
+    await sign_in(colleague, city, demo_city.OFFICERS[3], "/desk/seals")
+    await expect(colleague.get_by_text("申请和停用印章需要“印章管理”授信")).to_be_visible()
+    await expect(colleague.locator("main button")).to_have_count(0)
+    await colleague.context.close()
+
     other = await browser.new_context(locale="zh-CN")
     second = await other.new_page()
     await sign_in(second, city, FIRST, "/operate/seals")

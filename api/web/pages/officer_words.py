@@ -19,5 +19,6 @@ AUTHORITIES: Mapping[Authority, str] = {
     Authority.COUNTER_VERIFICATION: N_("现场核验身份"),
     Authority.SEALING: N_("盖章"),
     Authority.ISSUING: N_("签发证照"),
+    Authority.SEAL_KEEPING: N_("印章管理"),
     Authority.ADMINISTRATION: N_("管理本单位人员"),
 }

@@ -1,7 +1,8 @@
 """Looking after seals (印章管理): applied for, approved by somebody else, made, filed, in use, stopped, cancelled.
 
 Operators see every organisation's seals at `/operate/seals`, officers their own organisation's at
-`/desk/seals`. What each may do is for `signing.seals` to say; the pages offer no more than that.
+`/desk/seals`, where seal keepers act. What each may do is for `signing.seals` to say; the pages offer no
+more than that.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,7 +35,7 @@ OPERATOR_STEPS: Mapping[SealState, tuple[tuple[str, str], ...]] = {
     SealState.ACTIVE: (("suspend", N_("停用")),),
     SealState.SUSPENDED: (("activate", N_("恢复启用")),),
 }
-OFFICER_STEPS: Mapping[SealState, tuple[tuple[str, str], ...]] = {SealState.ACTIVE: (("suspend", N_("停用")),)}
+KEEPER_STEPS: Mapping[SealState, tuple[tuple[str, str], ...]] = {SealState.ACTIVE: (("suspend", N_("停用")),)}
 KINDS: Mapping[SealKind, str] = {
     SealKind.STATUTORY: N_("法定名称章"),
     SealKind.INTERNAL: N_("内设机构章"),
@@ -68,6 +69,7 @@ async def seals(request: Request) -> Response:
 async def _seals(request: Request, errors: Wrong | None = None, values: dict[str, str] | None = None) -> Response:
     services, principal = services_of(request), principal_of(request)
     operates = principal.kind is PrincipalKind.OPERATOR
+    keeps = await services.seal_grants.keeps(principal, principal.organisation_code or "")
     found = [(one, await services.seals.of_organisation(one.credit_code)) for one in await _organisations(request)]
     shown = {
         "base": _base(principal),
@@ -75,7 +77,8 @@ async def _seals(request: Request, errors: Wrong | None = None, values: dict[str
         "me": principal.audit_name,
         "organisations": found,
         "names": await _names(request, (seal for _, each in found for seal in each)),
-        "steps": OPERATOR_STEPS if operates else OFFICER_STEPS,
+        "steps": OPERATOR_STEPS if operates else KEEPER_STEPS if keeps else {},
+        "keeps": keeps,
         "cancellable": LIVE_STATES if operates else (),
         "needs_reason": NEEDS_REASON,
         "kinds": KINDS,

@@ -225,3 +225,34 @@ async def test_an_administrator_keeps_to_the_own_organisation(people: People, jo
     with pytest.raises(NotPermitted):
         await people.officers.of_organisation(admin, OTHER_BUREAU)
     await people.officers.leave(admin, added.officer.officer_id)
+
+
+async def test_seals_are_kept_by_who_was_granted_it_for_the_whole_organisation(
+    people: People, join: Join, clock: FixedClock
+) -> None:
+    officer, secret = await join.officer()
+    keeper = await join.officer_principal("officer.li", secret, clock)
+    until = clock.now() + timedelta(hours=1)
+    operator = Principal(PrincipalKind.OPERATOR, "acc_operator")
+    with pytest.raises(InvalidInput) as caught:
+        await people.officers.grant(
+            operator,
+            officer.officer_id,
+            Authority.SEAL_KEEPING,
+            district_code=DISTRICT,
+            matter_code=MATTER,
+            valid_until=until,
+        )
+    assert caught.value.field == "matter_code"
+    grant = await people.officers.grant(
+        operator, officer.officer_id, Authority.SEAL_KEEPING, district_code=DISTRICT, valid_until=until
+    )
+    assert not await people.officers.keeps_seals(keeper, BUREAU)
+    with pytest.raises(NotPermitted):
+        await people.officers.approve(operator, grant.grant_id)
+    await people.officers.approve(Principal(PrincipalKind.OPERATOR, "acc_second"), grant.grant_id)
+    assert await people.officers.keeps_seals(keeper, BUREAU)
+    assert not await people.officers.keeps_seals(keeper, OTHER_BUREAU)
+    assert await people.officers.keeps_seals(operator, OTHER_BUREAU)
+    clock.advance(timedelta(hours=1))
+    assert not await people.officers.keeps_seals(keeper, BUREAU)
