@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from foundation.channels import at_counter
 from foundation.errors import InvalidInput, NotPermitted
-from foundation.principal import Channel, PrincipalKind
+from foundation.principal import PrincipalKind
 from licence_vault.access import Entitlement, Way, masked, works_for
 from licence_vault.errors import LicenceNotFound
 from licence_vault.identifier import parse_identifier
@@ -99,7 +100,7 @@ class MandatedReader:
         if principal.kind is not PrincipalKind.OFFICER or not works_for(principal, principal.organisation_code or ""):
             raise NotPermitted("须由窗口人员办理 / only an officer at a window does this.")
         require_complete(principal, reason)
-        principal = replace(principal, channel=Channel.COUNTER)
+        principal = at_counter(principal)
         async with self._database.transaction() as connection:
             mandate_id, agent_id = await self._mandates.present(connection, principal, paper)
             asked = _asked(type_code, reason)

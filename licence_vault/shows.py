@@ -18,8 +18,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from foundation.audit import AuditEvent
+from foundation.channels import at_counter
 from foundation.errors import InvalidInput, NotFound, NotPermitted
 from foundation.ids import new_id
+from foundation.principal import PrincipalKind
 from licence_vault.access import Entitlement, Way, is_holder, masked, party_of, works_for
 from licence_vault.errors import LicenceNotFound, ShowNotFound, ShowNotReleased
 from licence_vault.identifier import parse_identifier
@@ -173,7 +175,7 @@ class ShowService:
 
         Raises: NotPermitted, InvalidInput, ShowNotFound for a code that is unknown, spent or expired.
         """
-        self._require_window(principal)
+        principal = self._at_window(principal)
         named = checked_purpose(purpose)
         require_complete(principal, named)
         if fields is not None and not 1 <= len(fields) <= MAX_FIELDS:
@@ -217,7 +219,7 @@ class ShowService:
 
         Raises: NotPermitted, ShowNotReleased.
         """
-        self._require_window(principal)
+        principal = self._at_window(principal)
         now = self._clock.now()
         async with self._database.transaction() as connection:
             show = await ShowRepository(connection, self._cipher).collect(show_id, principal.audit_name, now)
@@ -250,10 +252,12 @@ class ShowService:
             await self._record(connection, principal, decision, show_id)
             return await self._view(connection, show)
 
-    def _require_window(self, principal: Principal) -> None:
+    def _at_window(self, principal: Principal) -> Principal:
+        """Return who stands at a window: an officer at a counter, or a system where it is registered to be."""
         organisation = principal.organisation_code
         if organisation is None or not works_for(principal, organisation):
             raise NotPermitted("Scanning needs an officer or a client with scope licence:read.")
+        return at_counter(principal) if principal.kind is PrincipalKind.OFFICER else principal
 
     async def _owned(
         self, connection: AsyncConnection, principal: Principal, identifiers: Sequence[str], mandate_id: str | None

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from api.context import services_of, source_of
 from api.web import cookies, sessions
-from api.web.device import channel_of, device_label
+from api.web.device import agent_of, device_label
 from api.web.rendering import continue_to, safe_next, see_other, with_next
-from foundation.principal import Channel
+from foundation import channels
 from idp.people.account import AccountKind
 from idp.people.session import Arrival
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from foundation.principal import Principal
     from idp.people.session import Session
 
 HOMES = {AccountKind.OFFICER: "/desk", AccountKind.OPERATOR: "/operate"}
@@ -30,9 +31,14 @@ async def arrival_of(request: Request, following: str | None = None) -> Arrival:
     """
     asked = following_of(request) if following is None else following
     interaction = asked.removeprefix(CONTINUED)
-    at_kiosk = interaction != asked and await services_of(request).provider.kiosk(interaction)
-    channel = Channel.KIOSK if at_kiosk else channel_of(request)
+    client = None if interaction == asked else await services_of(request).provider.client_of(interaction)
+    channel = channels.of_browser(agent_of(request), client and client.channel)
     return Arrival(source_of(request), channel, cookies.read(request, cookies.DEVICE), device_label(request))
+
+
+def visitor_of(request: Request) -> Principal:
+    """Return who asks on a public page: somebody at a browser, without a session."""
+    return channels.visitor(channels.of_browser(agent_of(request)))
 
 
 def following_of(request: Request) -> str:

@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from foundation import channels
 from foundation.audit import AuditEvent
 from foundation.errors import NotAuthenticated
 from foundation.ids import new_id, new_secret
-from foundation.principal import Channel
 from idp.oauth.authorization_request import AuthorizationRequest, check, client_id_of
 from idp.oauth.claims_request import named_subject
 from idp.oauth.errors import AuthorizationRefused, InteractionExpired, InvalidAccessToken
@@ -28,6 +28,7 @@ from idp.oauth.server import Facts, Request, Server
 
 if TYPE_CHECKING:
     from foundation.principal import Principal
+    from idp.oauth.client import Client
     from idp.oauth.model import AuthorizationOutcome, Parameters
     from idp.oauth.parts import Parts
     from idp.oauth.pushed import PushedRequests
@@ -107,21 +108,20 @@ class Authorization:
             await grants.remember_consent(principal.subject_id, request.client.client_id, before | request.asks, now)
             given = {"scopes": sorted(request.asks), "authorization_details": request.details}
             event = AuditEvent("idp.consent", "client", request.client.client_id, given)
-            await self._parts.audit.record(connection, principal, event)
+            await self._parts.audit.record(connection, channels.through(principal, request.client.channel), event)
         return await self._issue(request, principal, now)
 
-    async def kiosk(self, interaction_id: str) -> bool:
-        """Tell whether a request in progress is made at a kiosk: its client is one, and pushed the request itself.
+    async def client_of(self, interaction_id: str) -> Client | None:
+        """Return the client whose request is in progress, None when it is over.
 
-        Anybody can open an address with a kiosk's `client_id`; only the kiosk's system can push.
+        A kiosk, a window's system or the hotline pushed the request itself: nobody else's browser can
+        begin one in its name (`ClientMetadata.pushed_only`).
         """
         try:
             received = (await self._load(interaction_id)).received
         except InteractionExpired:
-            return False
-        client = await self._parts.clients.get(client_id_of(received.parameters))
-        pushed = received.pushed is not None and client is not None and not client.public
-        return pushed and client is not None and client.channel is Channel.KIOSK
+            return None
+        return await self._parts.clients.get(client_id_of(received.parameters))
 
     async def cancel(self, interaction_id: str) -> AuthorizationResponse:
         """Give up a sign-in: `access_denied` for the client. Raises InteractionExpired."""

@@ -9,8 +9,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from foundation import channels
 from foundation.errors import InvalidInput
-from foundation.principal import Channel, Principal, PrincipalKind
+from foundation.principal import Principal, PrincipalKind
 from idp.oauth.client_metadata import (
     FAPI_ALGORITHMS,
     SIGNING_ALGORITHMS,
@@ -24,6 +25,8 @@ from idp.oauth.model import BOUND_SCOPES, CLIENT_SCOPES, USER_SCOPES
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+    from foundation.principal import Channel
 
 MAX_NAME = 100
 MAX_REDIRECT_URIS = 20
@@ -113,7 +116,7 @@ class Client:
     @property
     def channel(self) -> Channel:
         """Return where acts through the client come in."""
-        return Channel(self.metadata.channel or Channel.API)
+        return channels.of_client(self.metadata.channel)
 
     def principal(self) -> Principal:
         """Return the client as the actor of what it does at the endpoints."""
@@ -238,6 +241,8 @@ def _check_profile(registration: ClientRegistration, metadata: ClientMetadata) -
             field="scopes",
         )
     _check_front_channel(registration, metadata)
+    if metadata.channel and method is AuthenticationMethod.NONE and registration.redirect_uris:
+        raise InvalidInput("A browser is led to a kiosk's sign-in by a client that proves itself.", field="channel")
     if method is AuthenticationMethod.TLS and not metadata.tls_client_auth_subject_dn:
         raise InvalidInput("tls_client_auth needs the certificate's subject.", field="tls_client_auth_subject_dn")
     if metadata.fapi and method not in {AuthenticationMethod.PRIVATE_KEY_JWT, AuthenticationMethod.TLS}:

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from foundation import channels
 from foundation.errors import InvalidInput
-from foundation.principal import Channel
 from idp.oauth.authorization_details import DETAIL_TYPES
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ ENCRYPTION_ALGORITHMS = ("ECDH-ES", "ECDH-ES+A256KW", "RSA-OAEP-256")
 ENCRYPTION_METHODS = ("A256GCM", "A128GCM", "A128CBC-HS256")
 POLL, PING = "poll", "ping"
 DELIVERY_MODES = (POLL, PING)
-CHANNELS = (Channel.KIOSK.value, Channel.HOTLINE.value)
+CHANNELS = channels.REGISTERED
 
 _LISTS = ("post_logout_redirect_uris",)
 _URI = ("backchannel_logout_uri", "frontchannel_logout_uri", "backchannel_client_notification_endpoint")
@@ -47,7 +47,8 @@ class ClientMetadata:
     `fapi` holds the client to the FAPI 2.0 Security Profile: pushed requests, sender-constrained
     tokens, private_key_jwt or mutual TLS, no RS256. `may_act` names the client that may exchange
     this one's tokens. `channel` says where people meet the client, when that is not a browser of
-    their own: what comes through it is recorded so, and an operator has agreed to it.
+    their own: what comes through it is recorded so, an operator has agreed to it, and the client's
+    authorization requests are pushed, since anybody can open an address with its `client_id`.
     """
 
     post_logout_redirect_uris: tuple[str, ...] = ()
@@ -78,7 +79,7 @@ class ClientMetadata:
     @property
     def pushed_only(self) -> bool:
         """Tell whether authorization requests must be pushed."""
-        return self.fapi or self.require_pushed_authorization_requests
+        return self.fapi or self.require_pushed_authorization_requests or self.channel is not None
 
     @property
     def sender_constrained(self) -> bool:

@@ -11,11 +11,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from foundation import channels
 from foundation.audit import AuditEvent
 from foundation.errors import InvalidInput, NotFound, StepUpRequired, TooManyRequests, UpstreamUnavailable
 from foundation.ids import new_id, new_secret
 from foundation.jobs import JobHandler, Jobs
-from foundation.principal import Channel
 from idp.oauth.authorization import new_grant
 from idp.oauth.authorization_details import BadDetails, parse_details
 from idp.oauth.authorization_request import LEVELS
@@ -232,7 +232,7 @@ class Decoupled:
         client = await self._parts.clients.get(waiting.client_id)
         if client is None:
             raise NotFound("There is no such open question.")
-        return principal if client.channel is Channel.API else replace(principal, channel=client.channel)
+        return channels.through(principal, client.channel)
 
     async def _question(self, question_id: str, waiting: Waiting) -> Question:
         client = await self._parts.clients.get(waiting.client_id)

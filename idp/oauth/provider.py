@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from foundation.jobs import JobHandler
     from foundation.principal import Principal
     from foundation.settings import Settings
+    from idp.oauth.client import Client
     from idp.oauth.clients import ClientService
     from idp.oauth.logout import LogoutRequest
     from idp.oauth.model import (
@@ -134,9 +135,9 @@ class OpenIdProvider:
         """Take the person's answer, once; raises InteractionExpired, AuthorizationRefused."""
         return await self._authorization.decide(interaction_id, principal, approved=approved)
 
-    async def kiosk(self, interaction_id: str) -> bool:
-        """Tell whether a request in progress is made at a kiosk."""
-        return await self._authorization.kiosk(interaction_id)
+    async def client_of(self, interaction_id: str) -> Client | None:
+        """Return the client whose request is in progress, None when it is over."""
+        return await self._authorization.client_of(interaction_id)
 
     async def cancel(self, interaction_id: str) -> AuthorizationResponse:
         """Give up a sign-in the person declined: `access_denied` to the client. Raises InteractionExpired."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from authlib.oauth2.base import OAuth2Error
 
 from foundation.audit import AuditEvent
-from foundation.principal import Principal, PrincipalKind
 from idp.oauth.authorization_details import same_details
 from idp.oauth.claims_request import scopes_needed, select, wanted
 from idp.oauth.client import GrantType
@@ -131,7 +130,7 @@ class TokenEndpoint:
     async def _redeem(self, parameters: Mapping[str, str], facts: Facts) -> dict[str, Any]:
         grant = await self._parts.hot.by_code(digest(parameters.get("code", "")))
         if grant is not None and grant.client_id == facts.client.client_id and grant.code_consumed_at is not None:
-            await self._end_family(grant, facts.now, "idp.code_reused")
+            await self._end_family(facts, grant, "idp.code_reused")
             raise OAuthError("invalid_grant", "The code was used before.")
         told = await self._id_token_claims(grant)
         body, pure = self._decide(parameters, replace(facts, grant=grant, id_token_claims=told or {}))
@@ -158,7 +157,7 @@ class TokenEndpoint:
         async with self._parts.database.read() as connection:
             current = await Grants(connection).find(grant.grant_id)
         if current is not None and current.code_consumed_at is not None:
-            await self._end_family(grant, facts.now, "idp.code_reused")
+            await self._end_family(facts, grant, "idp.code_reused")
         raise OAuthError("invalid_grant", "The code was used before or is no longer valid.")
 
     async def _collect(self, parameters: Mapping[str, str], facts: Facts, grant_type: GrantType) -> dict[str, Any]:
@@ -193,7 +192,7 @@ class TokenEndpoint:
     async def _refresh(self, parameters: Mapping[str, str], facts: Facts) -> dict[str, Any]:
         token = await self._parts.hot.refresh_token(digest(parameters.get("refresh_token", "")))
         if token is not None and token.check_client(facts.client) and self._reused(token, facts):
-            await self._end_family(token.grant, facts.now, "idp.refresh_token_reused")
+            await self._end_family(facts, token.grant, "idp.refresh_token_reused")
             raise OAuthError("invalid_grant", "The refresh token was used before.")
         told = await self._id_token_claims(token.grant if token else None)
         body, pure = self._decide(parameters, replace(facts, refresh_token=token, id_token_claims=told or {}))
@@ -224,9 +223,9 @@ class TokenEndpoint:
         known = await self._parts.subjects.claims(grant, scopes_needed(grant.claims, "id_token"))
         return None if known is None else select(known, frozenset(), wanted(grant.claims, "id_token"))
 
-    async def _end_family(self, grant: Grant, now: datetime, action: str) -> None:
+    async def _end_family(self, facts: Facts, grant: Grant, action: str) -> None:
         """End a grant and everything it gave, and commit that before the refusal is told."""
         async with self._parts.database.transaction() as connection:
-            if await Grants(connection).revoke(oauth_grants.c.grant_id == grant.grant_id, now):
-                actor = Principal(PrincipalKind.CLIENT, grant.client_id, client_id=grant.client_id)
+            if await Grants(connection).revoke(oauth_grants.c.grant_id == grant.grant_id, facts.now):
+                actor = facts.client.principal()
                 await self._parts.audit.record(connection, actor, AuditEvent(action, "grant", grant.grant_id))

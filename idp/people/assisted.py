@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from foundation.audit import AuditEvent
+from foundation.channels import at_counter
 from foundation.clock import civil_date
 from foundation.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from foundation.principal import PrincipalKind
 from idp.people.account import DocumentType
 from idp.people.account_repository import Persons
-from idp.people.counter import at_counter
 from idp.people.counter_repository import CounterChecks
 from idp.people.documents import read_document
 from idp.people.errors import MandateRefused

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from foundation.audit import AuditEvent
+from foundation.channels import at_counter
 from foundation.clock import civil_date
 from foundation.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from foundation.ids import new_id
-from foundation.principal import Channel, PrincipalKind
+from foundation.principal import PrincipalKind
 from idp.people.account import DocumentType
 from idp.people.account_repository import Accounts, Persons
 from idp.people.counter_repository import CounterChecks
@@ -296,11 +297,6 @@ class CounterService:
         index = Persons(connection, self._tools.cipher).document_index(asked.document_type, asked.document_number)
         if await Officers(connection, self._tools.cipher).document_index(officer.officer_id) == index:
             raise NotPermitted("An officer does not verify himself.")
-
-
-def at_counter(principal: Principal) -> Principal:
-    """Return the officer as everything done at a counter is recorded, whatever browser the desk uses."""
-    return replace(principal, channel=Channel.COUNTER)
 
 
 def _result(conclusion: Conclusion, outcome: Outcome, evidence_id: str) -> ProofResult:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from foundation import channels
 from foundation.audit import AuditEvent
 from foundation.clock import civil_date
 from foundation.errors import InvalidInput
 from foundation.ids import new_id
-from foundation.principal import ANONYMOUS, PrincipalKind
+from foundation.principal import PrincipalKind
 from idp.people.account_repository import Accounts, Persons
 from idp.people.errors import RecoveryRefused
 from idp.people.methods import spec_of
@@ -99,7 +100,7 @@ class RecoveryService:
                 )
             object_id = row.account_id if fits and row is not None else "unknown"
             event = AuditEvent("people.recover", "account", object_id, {"recovered": bool(fits), "method": method})
-            await self._tools.audit.record(connection, ANONYMOUS, event)
+            await self._tools.audit.record(connection, channels.visitor(channel), event)
         if not fits:
             raise RecoveryRefused(REFUSED)
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from foundation import channels
 from foundation.audit import AuditEvent
 from foundation.errors import NotFound
 from foundation.ids import new_secret
-from foundation.principal import ANONYMOUS, Channel
+from foundation.principal import Channel
 from idp.people.account import AccountKind, AccountState
 from idp.people.account_repository import mobile_index
 from idp.people.claim_statements import ClaimReads
@@ -261,7 +262,7 @@ class SessionService:
         async with self._tools.database.transaction() as connection:
             await Sessions(connection).note_attempt({**attempt, "succeeded": False})
             event = AuditEvent("people.sign_in_refused", "account", account_id or "unknown")
-            await self._tools.audit.record(connection, replace(ANONYMOUS, channel=arrival.channel), event)
+            await self._tools.audit.record(connection, channels.visitor(arrival.channel), event)
         raise SignInRefused(REFUSED)
 
     def _attempt(

@@ -25,7 +25,12 @@ router = APIRouter(include_in_schema=False)
 
 LONG = 12_000
 ADDRESSES = ("backchannel_logout_uri", "frontchannel_logout_uri")
-CHANNEL_NAMES = {"": N_("各自的浏览器或手机"), Channel.KIOSK: N_("自助终端"), Channel.HOTLINE: N_("热线")}
+CHANNEL_NAMES = {
+    "": N_("各自的浏览器或手机"),
+    Channel.KIOSK: N_("自助终端"),
+    Channel.COUNTER: N_("办事窗口"),
+    Channel.HOTLINE: N_("热线"),
+}
 
 
 @router.get("/department/clients")

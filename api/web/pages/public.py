@@ -9,13 +9,12 @@ from starlette.datastructures import UploadFile
 
 from api.context import services_of
 from api.web import sessions
-from api.web.arriving import home_of
+from api.web.arriving import home_of, visitor_of
 from api.web.csrf import public_form, text_of
 from api.web.i18n import ENGLISH, N_, language_of
 from api.web.messages import FIELD_RULES, told
 from api.web.rendering import CIVIL_TIME, day, page, say, see_other
 from foundation.errors import TrustServiceError
-from foundation.principal import ANONYMOUS
 from verification.etsi_report import etsi_report
 from verification.model import Report, Verdict
 from verification.pages import PagePair
@@ -70,7 +69,7 @@ async def by_identifier(request: Request) -> Response:
         request,
         "identifier",
         values,
-        services_of(request).verification.by_identifier(ANONYMOUS, values["identifier"], compare=compare),
+        services_of(request).verification.by_identifier(visitor_of(request), values["identifier"], compare=compare),
     )
 
 
@@ -81,7 +80,9 @@ async def by_qr(request: Request) -> Response:
     values = {"text": text_of(form, "text", limit=MAX_TEXT)}
     if not values["text"]:
         return await _again(request, {"text": say(request, FIELD_RULES["text"])})
-    return await _judged(request, "qr", values, services_of(request).verification.by_qr(ANONYMOUS, values["text"]))
+    return await _judged(
+        request, "qr", values, services_of(request).verification.by_qr(visitor_of(request), values["text"])
+    )
 
 
 @router.post("/v/pdf")
@@ -98,8 +99,8 @@ async def by_pdf(request: Request) -> Response:
             request, "receipt", await service.by_receipt(data[:MAX_RECEIPT].decode("ascii", "replace"))
         )
     if data.startswith(PICTURES):
-        return await _judged(request, "qr", {}, service.by_picture(ANONYMOUS, data), field="document")
-    return await _judged(request, "pdf", {}, service.by_pdf(ANONYMOUS, data, examine=True, previews=True))
+        return await _judged(request, "qr", {}, service.by_picture(visitor_of(request), data), field="document")
+    return await _judged(request, "pdf", {}, service.by_pdf(visitor_of(request), data, examine=True, previews=True))
 
 
 @router.post("/v/receipt")

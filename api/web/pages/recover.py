@@ -11,9 +11,8 @@ from fastapi.responses import Response
 from starlette.datastructures import FormData
 
 from api.context import services_of, source_of
-from api.web.arriving import following_of
+from api.web.arriving import arrival_of, following_of
 from api.web.csrf import checked_form, password_of, text_of
-from api.web.device import channel_of
 from api.web.pages.account import PASSWORDS_DIFFER
 from api.web.pages.sign_in import step_query
 from api.web.rendering import page, say, see_other, with_next
@@ -92,5 +91,5 @@ async def _set(request: Request, form: FormData, way: str, values: dict[str, str
         code_id=code_id,
         unverified_code=text_of(form, "code", limit=20),
         unverified_new_password=password_of(form, "password"),
-        channel=channel_of(request),
+        channel=(await arrival_of(request)).channel,
     )

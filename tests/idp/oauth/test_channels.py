@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
+from foundation.channels import REGISTERED
 from foundation.errors import InvalidInput
 from foundation.principal import SYSTEM, Channel
 from foundation.tables import audit_log
 from idp.oauth.client import GrantType
 from idp.oauth.department import widens
-from idp.oauth.model import SignInNeeded
+from idp.oauth.errors import AuthorizationRefused, OAuthError
+from idp.oauth.model import AuthorizationResponse, ConsentNeeded, SignInNeeded
 from idp.oauth.registration import registration_from
 from tests.idp.oauth.support import (
     FOOD_BUREAU,
@@ -102,18 +104,61 @@ async def interaction(walk: Walk, *, pushed: bool) -> str:
     return outcome.interaction_id
 
 
-async def test_a_sign_in_is_at_a_kiosk_when_the_kiosk_pushed_the_request(
-    provider: OpenIdProvider, clients: ClientService, walk: Walk
+@pytest.mark.parametrize("channel", REGISTERED)
+async def test_a_sign_in_is_where_the_client_is_and_only_the_client_begins_one(
+    provider: OpenIdProvider, clients: ClientService, channel: str
 ) -> None:
-    kiosk = Walk(provider, await register(clients, registration(metadata=KIOSK)))
-    hotline = Walk(provider, await register(clients, registration(metadata=HOTLINE)))
-    public = Walk(provider, await register(clients, registration(**PUBLIC, metadata=KIOSK)), public=True)
-    assert await provider.kiosk(await interaction(kiosk, pushed=True))
-    assert not await provider.kiosk(await interaction(kiosk, pushed=False))
-    assert not await provider.kiosk(await interaction(public, pushed=True))
-    for other in (hotline, walk):
-        assert not await provider.kiosk(await interaction(other, pushed=True))
-    assert not await provider.kiosk("no-such-interaction")
+    machine = Walk(provider, await register(clients, registration(metadata={"channel": channel})))
+    client = await provider.client_of(await interaction(machine, pushed=True))
+    assert client is not None
+    assert client.channel == channel
+    with pytest.raises(AuthorizationRefused) as refused:
+        await interaction(machine, pushed=False)
+    assert refused.value.error == "invalid_request"
+    with pytest.raises(InvalidInput) as caught:
+        await register(clients, registration(**PUBLIC, metadata={"channel": channel}))
+    assert caught.value.field == "channel"
+
+
+async def test_a_sign_in_for_any_other_client_is_in_a_persons_own_browser(provider: OpenIdProvider, walk: Walk) -> None:
+    for pushed in (True, False):
+        client = await provider.client_of(await interaction(walk, pushed=pushed))
+        assert client is not None
+        assert client.channel is Channel.API
+    assert await provider.client_of("no-such-interaction") is None
+
+
+@pytest.mark.parametrize("channel", [*REGISTERED, None])
+async def test_a_consent_is_given_where_the_request_was_begun(
+    provider: OpenIdProvider, clients: ClientService, database: Database, chen: Principal, channel: str | None
+) -> None:
+    machine = Walk(provider, await register(clients, registration(metadata={"channel": channel}, pre_approved=False)))
+    chen = replace(chen, channel=Channel.WEB)
+    asked = await interaction(machine, pushed=True)
+    assert isinstance(await provider.resume(asked, chen), ConsentNeeded)
+    await provider.decide(asked, chen, approved=True)
+    assert await recorded(database) == [("idp.consent", channel or "web", "person")]
+
+
+@pytest.mark.parametrize("channel", REGISTERED)
+async def test_a_code_that_comes_back_is_recorded_where_the_client_is(
+    provider: OpenIdProvider, clients: ClientService, database: Database, chen: Principal, channel: str
+) -> None:
+    machine, pkce = (
+        Walk(provider, await register(clients, registration(metadata={"channel": channel}, pre_approved=False))),
+        Pkce.new(),
+    )
+    told = body(await provider.push(machine.request(**dict(authorize_parameters(machine.client.client_id, pkce)))))
+    pushed = (("client_id", machine.client.client_id), ("request_uri", told["request_uri"]))
+    asked = await provider.authorize(pushed, chen)
+    assert isinstance(asked, ConsentNeeded)
+    answer = await provider.decide(asked.interaction_id, chen, approved=True)
+    assert isinstance(answer, AuthorizationResponse)
+    code = dict(answer.parameters)["code"]
+    await machine.redeem(code, pkce)
+    with pytest.raises(OAuthError):
+        await machine.redeem(code, pkce)
+    assert (await recorded(database))[-1] == ("idp.code_reused", channel, "client")
 
 
 async def test_an_operator_says_what_is_a_kiosk(clients: ClientService) -> None:
@@ -123,6 +168,6 @@ async def test_an_operator_says_what_is_a_kiosk(clients: ClientService) -> None:
     assert present is not None
     assert widens(present, registration(metadata=KIOSK))
     assert not widens(present, registration(metadata={"channel": None}))
-    for unknown in ("counter", "web", 7):
+    for unknown in ("api", "web", 7):
         with pytest.raises(InvalidInput):
             await clients.register(SYSTEM, registration(metadata={"channel": unknown}))

@@ -144,6 +144,7 @@ class Join:
     people: People
     sms: SandboxSmsGateway
     serial: int = 0
+    channel: Channel = Channel.WEB
 
     async def code(self, purpose: str, mobile: str, *, principal: Principal = ANONYMOUS) -> tuple[str, str]:
         """Ask for a code, let the worker's handler deliver it, and read it at the gateway."""
@@ -154,12 +155,12 @@ class Join:
 
     async def citizen(self, username: str = "chenwei") -> Session:
         """Register and sign in."""
-        await self.people.accounts.register(username, PASSWORD, source="192.0.2.1", channel=Channel.WEB)
+        await self.people.accounts.register(username, PASSWORD, source="192.0.2.1", channel=self.channel)
         return await self.sign_in(username)
 
     async def sign_in(self, username: str, password: str = PASSWORD, *, device: str | None = None) -> Session:
         return await self.people.sessions.sign_in(
-            username, password, source="192.0.2.1", channel=Channel.WEB, device_secret=device
+            username, password, source="192.0.2.1", channel=self.channel, device_secret=device
         )
 
     async def proven(self, citizen: Citizen = CHEN_WEI, username: str = "chenwei") -> Session:
