@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 DAY_SECONDS = 86_400
 OPTIONS = ("channel", "may_act")
 """Members of the metadata with an option of their own."""
+LISTS = {"redirect-uri": "redirect_uris", "scope": "scopes", "jwks": "jwks"}
+"""What `change --empty` takes away, by the option that would set it. A client without a grant could do nothing."""
+EMPTY: dict[str, object] = {"redirect_uris": (), "scopes": frozenset(), "jwks": None}
 DECISIONS = ("requests", "approve", "reject")
 
 
@@ -79,6 +82,13 @@ def _add_changes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="shown to people on the consent page")
     _add_terms(parser)
     parser.add_argument("--pre-approved", action=argparse.BooleanOptionalAction, help="no consent page")
+    parser.add_argument(
+        "--empty",
+        action="append",
+        default=[],
+        choices=LISTS,
+        help="take away every value of that option; options not named at all keep what they have",
+    )
 
 
 def _add_terms(parser: argparse.ArgumentParser) -> None:
@@ -185,7 +195,7 @@ def registration_of(arguments: argparse.Namespace) -> ClientRegistration:
 
 
 def changed(present: Client, arguments: argparse.Namespace) -> ClientRegistration:
-    """Return a client's registration with what was named in place of what stands."""
+    """Return a client's registration with what was named in place of what stands; raises InvalidInput."""
     given = {
         "client_name": arguments.name,
         "redirect_uris": tuple(arguments.redirect_uri) or None,
@@ -200,6 +210,10 @@ def changed(present: Client, arguments: argparse.Namespace) -> ClientRegistratio
     names = [field.name for field in fields(ClientRegistration) if field.name != "metadata"]
     kept = {name: getattr(present, name) for name in names}
     kept |= {name: value for name, value in given.items() if value is not None}
+    for option in arguments.empty:
+        if given[LISTS[option]] is not None:
+            raise InvalidInput(f"Name values by --{option} or empty it, not both.", field=LISTS[option])
+        kept[LISTS[option]] = EMPTY[LISTS[option]]
     return ClientRegistration(**kept, metadata=_metadata(present.metadata.stored(), arguments))
 
 

@@ -55,6 +55,7 @@ PING_CONTEXT = "oauth_waiting.notification_token"
 GUESSES, GUESS_WINDOW_SECONDS = 10, 600
 MAX_MESSAGE = 100
 MAX_TOKEN = 1024
+SERVER_FAILED = 500
 
 
 class Decoupled:
@@ -172,7 +173,11 @@ class Decoupled:
         return {PING_JOB: JobHandler(self.ping)}
 
     async def ping(self, payload: Mapping[str, Any]) -> None:
-        """Tell a client that its request was answered; raises UpstreamUnavailable so that it is tried again."""
+        """Tell a client that its request was answered; raises UpstreamUnavailable so that it is tried again.
+
+        Only a server that failed is asked again. One that refused or redirected has answered: it is
+        told no second time, and its tokens wait for it all the same (CIBA Core, section 10.2).
+        """
         async with self._parts.database.read() as connection:
             waiting = await WaitingRequests(connection).find(bytes.fromhex(payload["request"]))
         client = None if waiting is None else await self._parts.clients.get(waiting.client_id)
@@ -188,8 +193,8 @@ class Decoupled:
             headers={"Content-Type": "application/json", "Authorization": f"Bearer {opened['token']}"},
             content=json.dumps({"auth_req_id": opened["auth_req_id"]}).encode(),
         )
-        if answer.status not in {200, 204}:
-            raise UpstreamUnavailable("The client did not accept the notification.")
+        if answer.status >= SERVER_FAILED:
+            raise UpstreamUnavailable("The client could not take the notification.")
 
     async def _client(self, request: EndpointRequest, parameters: dict[str, str], grant: GrantType) -> Client:
         client = await self._authentication.authenticate(request, parameters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,16 +17,27 @@ from idp.oauth import (
     dpop,
     grant,
     pushed,
+    sender,
     server,
 )
 from idp.oauth.errors import InvalidAccessToken
 from idp.oauth.model import SignInNeeded
 from tests.conformance.broken import always, always_async, discovery_with, patched, with_claim
-from tests.conformance.fapi_plan import ANY_KEY, LAX_PUSH, USERINFO, coded, fapi, redemption, refused
-from tests.conformance.op import NOTICED, Module, Op, Plan
+from tests.conformance.fapi_plan import (
+    ANY_KEY,
+    LAX_PUSH,
+    USERINFO,
+    VARIANTS,
+    coded,
+    dpop_bound,
+    fapi,
+    redemption,
+    refused,
+)
+from tests.conformance.op import Module, Op, Plan
 from tests.idp.oauth.support import ISSUER, Pkce, answered, body
 
-FAPI = Plan("FAPI 2.0 Security Profile: flow, DPoP, PKCE")
+FAPI = Plan("FAPI 2.0 Security Profile: flow, DPoP, PKCE", VARIANTS)
 
 
 @FAPI.module(
@@ -36,20 +48,23 @@ async def discovery(op: Op) -> None:
     assert document["authorization_response_iss_parameter_supported"] is True
     assert document["pushed_authorization_request_endpoint"].startswith(ISSUER)
     assert document["code_challenge_methods_supported"] == ["S256"]
-    assert "private_key_jwt" in document["token_endpoint_auth_methods_supported"]
+    assert op.variant.authentication in document["token_endpoint_auth_methods_supported"]
+    assert document["tls_client_certificate_bound_access_tokens"] is True
     for name in ("dpop", "request_object", "token_endpoint_auth"):
         offered = set(document[f"{name}_signing_alg_values_supported"])
         assert offered <= {"ES256", "PS256", "EdDSA", "Ed25519"}
 
 
-@FAPI.module("FAPI2SPFinalHappyFlow", broken=with_claim("nonce", "another"))
+@FAPI.module("FAPI2SPFinalHappyFlow", broken=patched(sender.SenderCheck, "confirmation", always_async({"jkt": "x"})))
 async def happy_flow(op: Op) -> None:
     client = await fapi(op)
     pkce = Pkce.new()
     answer = await client.authorize(await client.push(pkce), op.person)
     assert (answer["iss"], answer["state"]) == (ISSUER, "af0ifjsldkj")
     tokens = body(await client.call("/oauth/token", redemption(answer["code"], pkce)))
-    assert tokens["token_type"] == "DPoP"
+    assert tokens["token_type"] == client.token_type
+    bound = pyjwt.decode(tokens["access_token"], options={"verify_signature": False})
+    assert bound["cnf"] == client.confirmation
     claims = pyjwt.decode(tokens["id_token"], options={"verify_signature": False})
     assert claims["nonce"] == "n-0S6_WzA2Mj"
     assert (await client.userinfo(tokens["access_token"]))["sub"] == claims["sub"]
@@ -99,8 +114,11 @@ async def other_scope_order(op: Op) -> None:
 async def _asked_userinfo(op: Op, scheme: str) -> int:
     client = await fapi(op)
     token = (await client.tokens(op.person))["access_token"]
-    proof = client.proof(USERINFO, "GET", token=token)
-    headers = {"authorization": f"{scheme} {token}", "dpop": proof}
+    headers = {"authorization": f"{scheme} {token}"}
+    if op.variant.dpop:
+        headers["dpop"] = client.proof(USERINFO, "GET", token=token)
+    else:
+        headers["client-cert"] = f":{base64.b64encode(client.certificate_der or b'').decode()}:"
     return (await op.http.get("/oauth/userinfo", headers=headers)).status_code
 
 
@@ -109,13 +127,14 @@ async def _asked_userinfo(op: Op, scheme: str) -> int:
     broken=patched(access_tokens, "confirmation_matches", always(False)),
 )
 async def header_case(op: Op) -> None:
-    assert [await _asked_userinfo(op, scheme) for scheme in ("DPoP", "dpop", "DPOP")] == [200, 200, 200]
+    own = "DPoP" if op.variant.dpop else "Bearer"
+    assert [await _asked_userinfo(op, scheme) for scheme in (own, own.lower(), own.upper())] == [200, 200, 200]
 
 
 ANY_PROOF_TIME = patched(dpop, "_holds", always(True))
 
 
-@FAPI.module("FAPI2SPFinalCheckDpopProofNbfExp", broken=ANY_PROOF_TIME)
+@FAPI.module("FAPI2SPFinalCheckDpopProofNbfExp", only=dpop_bound, broken=ANY_PROOF_TIME)
 async def dpop_nbf_exp(op: Op) -> None:
     client = await fapi(op)
     token = (await client.tokens(op.person))["access_token"]
@@ -127,7 +146,9 @@ async def dpop_nbf_exp(op: Op) -> None:
 
 
 @FAPI.module(
-    "FAPI2SPFinalEnsureDpopProofWithIat10SecondsBeforeSucceeds", broken=patched(dpop, "PROOF_AGE", timedelta(seconds=1))
+    "FAPI2SPFinalEnsureDpopProofWithIat10SecondsBeforeSucceeds",
+    only=dpop_bound,
+    broken=patched(dpop, "PROOF_AGE", timedelta(seconds=1)),
 )
 async def dpop_before(op: Op) -> None:
     client = await fapi(op)
@@ -136,7 +157,9 @@ async def dpop_before(op: Op) -> None:
 
 
 @FAPI.module(
-    "FAPI2SPFinalEnsureDpopProofWithIat10SecondsAfterSucceeds", broken=patched(dpop, "PROOF_AHEAD", timedelta())
+    "FAPI2SPFinalEnsureDpopProofWithIat10SecondsAfterSucceeds",
+    only=dpop_bound,
+    broken=patched(dpop, "PROOF_AHEAD", timedelta()),
 )
 async def dpop_after(op: Op) -> None:
     client = await fapi(op)
@@ -146,6 +169,7 @@ async def dpop_after(op: Op) -> None:
 
 @FAPI.module(
     "FAPI2SPFinalEnsureMismatchedDpopJktFails",
+    only=dpop_bound,
     broken=patched(
         pushed,
         "check",
@@ -162,7 +186,7 @@ async def mismatched_jkt_at_par(op: Op) -> None:
     await refused(client.push(Pkce.new(), dpop_jkt="A" * 43), "invalid_dpop_proof")
 
 
-@FAPI.module("FAPI2SPFinalEnsureTokenEndpointFailsWithMismatchedDpopProofJkt", broken=ANY_KEY)
+@FAPI.module("FAPI2SPFinalEnsureTokenEndpointFailsWithMismatchedDpopProofJkt", only=dpop_bound, broken=ANY_KEY)
 async def mismatched_proof_at_token(op: Op) -> None:
     client, pkce = await fapi(op), Pkce.new()
     code = await coded(op, client, pkce)
@@ -170,7 +194,7 @@ async def mismatched_proof_at_token(op: Op) -> None:
     await refused(client.call("/oauth/token", redemption(code, pkce)), "invalid_grant")
 
 
-@FAPI.module("FAPI2SPFinalEnsureTokenEndpointFailsWithMismatchedDpopJkt", broken=ANY_KEY)
+@FAPI.module("FAPI2SPFinalEnsureTokenEndpointFailsWithMismatchedDpopJkt", only=dpop_bound, broken=ANY_KEY)
 async def mismatched_jkt_at_token(op: Op) -> None:
     pkce = Pkce.new()
     code = (await op.answer(pkce, dpop_jkt="A" * 43))["code"]
@@ -178,14 +202,20 @@ async def mismatched_jkt_at_token(op: Op) -> None:
 
 
 @FAPI.module(
-    "FAPI2SPFinalEnsureDpopProofAtParEndpointBindingSuccess", broken=patched(grant.Grant, "accepts", always(False))
+    "FAPI2SPFinalEnsureDpopProofAtParEndpointBindingSuccess",
+    only=dpop_bound,
+    broken=patched(grant.Grant, "accepts", always(False)),
 )
 async def proof_at_par_binds(op: Op) -> None:
     tokens = await (await fapi(op)).tokens(op.person)
     assert tokens["token_type"] == "DPoP"
 
 
-@FAPI.module("FAPI2SPFinalEnsureDpopAuthCodeBindingSuccess", broken=patched(grant.Grant, "accepts", always(False)))
+@FAPI.module(
+    "FAPI2SPFinalEnsureDpopAuthCodeBindingSuccess",
+    only=dpop_bound,
+    broken=patched(grant.Grant, "accepts", always(False)),
+)
 async def jkt_binds(op: Op) -> None:
     client = await fapi(op)
     assert "id_token" in await client.tokens(op.person, dpop_jkt=client.key.thumbprint())
@@ -244,11 +274,9 @@ async def plain_pkce(op: Op) -> None:
 
 @FAPI.parametrize()
 async def test_module_passes(module: Module, op: Op) -> None:
-    await module.run(op)
+    await module.passes(op)
 
 
 @FAPI.parametrize()
 async def test_module_notices_a_broken_provider(module: Module, op: Op, monkeypatch: pytest.MonkeyPatch) -> None:
-    module.broken(monkeypatch)
-    with pytest.raises(NOTICED):
-        await module.run(op)
+    await module.notices(op, monkeypatch)

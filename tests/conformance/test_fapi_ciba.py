@@ -1,7 +1,11 @@
-"""FAPI-CIBA: the general modules, in poll mode with DPoP and private_key_jwt."""
+"""FAPI-CIBA: the general modules, polling and pinged, by assertion and by certificate.
+
+The published plan binds tokens by mutual TLS; polling with DPoP is ours beside it.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,47 +13,32 @@ import jwt as pyjwt
 import pytest
 
 from foundation.errors import NotFound
-from idp.oauth import (
-    sender,
-    token_endpoint,
-)
+from idp.oauth import client_authentication, sender, token_endpoint
 from idp.oauth.client import GrantType
+from idp.oauth.client_authentication import ClientAuthentication
 from idp.oauth.decoupled import Decoupled
-from idp.oauth.model import EndpointRequest, EndpointResponse
+from idp.oauth.errors import OAuthError
+from idp.oauth.grant import Grant
+from idp.oauth.model import EndpointResponse
 from idp.oauth.waiting_repository import WaitingRequests
 from tests.conformance.broken import all_of, always, always_async, discovery_with, patched, with_claim
-from tests.conformance.fapi_plan import fapi, refused
-from tests.conformance.op import NOTICED, Module, Op, Plan
+from tests.conformance.ciba_plan import VARIANTS, answer, ask, certified, collect, collection, hotline, pinging
+from tests.conformance.fapi_plan import (
+    ANY_ALGORITHM,
+    BOTH_KEYS,
+    asserting,
+    refused,
+    rs256_assertion,
+    unproven_errors,
+)
+from tests.conformance.op import Module, Op, Plan
 from tests.idp.oauth.support import ISSUER, body
 
 if TYPE_CHECKING:
-    from tests.idp.oauth.fapi_support import FapiClient
-
-CIBA = Plan("FAPI-CIBA: general modules")
+    from collections.abc import Mapping
 
 
-# CIBA
-
-
-async def hotline(op: Op) -> FapiClient:
-    grants = frozenset({GrantType.CIBA, GrantType.REFRESH_TOKEN})
-    return await fapi(op, redirect_uris=(), grant_types=grants)
-
-
-async def ask(client: FapiClient, **changes: str | None) -> dict[str, Any]:
-    given = {"scope": "openid profile", "login_hint": "chenwei", "binding_message": "1234", **changes}
-    present = {name: value for name, value in given.items() if value is not None}
-    return body(await client.provider.ciba(client.request("/oauth/bc-authorize", present, dpop=())))
-
-
-async def collect(client: FapiClient, auth_req_id: str, **changes: str) -> dict[str, Any]:
-    given = {"grant_type": GrantType.CIBA.value, "auth_req_id": auth_req_id, **changes}
-    return body(await client.call("/oauth/token", given))
-
-
-async def approve(op: Op) -> None:
-    (question,) = await op.provider.questions(op.person)
-    await op.provider.answer_question(question.question_id, op.person, approved=True)
+CIBA = Plan("FAPI-CIBA: general modules", VARIANTS)
 
 
 LAX_CIBA = patched(Decoupled, "ciba", always_async(EndpointResponse({"auth_req_id": "x"})))
@@ -72,9 +61,11 @@ async def ciba(op: Op) -> None:
     request = await ask(client)
     assert request["expires_in"] > 0
     await refused(collect(client, request["auth_req_id"]), "authorization_pending")
-    await approve(op)
+    await answer(op, request)
     op.clock.advance(timedelta(seconds=6))
     tokens = await collect(client, request["auth_req_id"])
+    bound = pyjwt.decode(tokens["access_token"], options={"verify_signature": False})
+    assert (bound["cnf"], tokens["token_type"]) == (client.confirmation, client.token_type)
     claims = pyjwt.decode(tokens["id_token"], options={"verify_signature": False})
     assert (await client.userinfo(tokens["access_token"]))["sub"] == claims["sub"]
 
@@ -83,8 +74,7 @@ async def ciba(op: Op) -> None:
 async def ciba_rejected(op: Op) -> None:
     client = await hotline(op)
     request = await ask(client)
-    (question,) = await op.provider.questions(op.person)
-    await op.provider.answer_question(question.question_id, op.person, approved=False)
+    await answer(op, request, approved=False)
     await refused(collect(client, request["auth_req_id"]), "access_denied")
 
 
@@ -107,7 +97,7 @@ async def ciba_expired(op: Op) -> None:
     op.clock.advance(timedelta(seconds=31))
     await refused(collect(client, request["auth_req_id"]), "expired_token")
     with pytest.raises((NotFound, ValueError)):
-        await approve(op)
+        await answer(op, request)
 
 
 @CIBA.module("FAPICIBAID1EnsureRequestedExpiryAsStringSucceeds", broken=LAX_CIBA)
@@ -159,8 +149,18 @@ async def ciba_wrong_id(op: Op) -> None:
 async def ciba_wrong_client(op: Op) -> None:
     client, other = await hotline(op), await hotline(op)
     request = await ask(client)
-    await approve(op)
+    await answer(op, request)
     await refused(collect(other, request["auth_req_id"]), "invalid_grant")
+
+
+ANY_NAME = patched(client_authentication, "_check_certificate", lambda client, *_: client)
+
+
+@CIBA.module("FAPICIBAID1EnsureWrongClientIdInTokenEndpointRequest (own certificate)", only=certified, broken=ANY_NAME)
+async def ciba_wrong_name(op: Op) -> None:
+    client, other = await hotline(op), await hotline(op)
+    request = await ask(client)
+    await refused(collect(client, request["auth_req_id"], client_id=other.client.client_id), "invalid_client")
 
 
 @CIBA.module("FAPICIBAID1EnsureWrongClientIdInBackchannelAuthorizationRequest", broken=LAX_CIBA)
@@ -169,32 +169,165 @@ async def ciba_wrong_client_at_start(op: Op) -> None:
     await refused(ask(client, client_id=other.client.client_id), "invalid_client")
 
 
-@CIBA.module("FAPICIBAID1EnsureWithoutClientAssertionInBackchannelAuthorizationRequestFails", broken=LAX_CIBA)
-async def ciba_without_assertion(op: Op) -> None:
+async def without_assertion(op: Op, path: str, **given: str) -> None:
     client = await hotline(op)
-    given = (("client_id", client.client.client_id), ("scope", "openid"), ("login_hint", "chenwei"))
-    await refused(op.provider.ciba(EndpointRequest(given)), "invalid_client")
+    request = client.request(path, given)
+    kept = tuple(pair for pair in request.parameters if not pair[0].startswith("client_assertion"))
+    nameless = replace(request, parameters=(*kept, ("client_id", client.client.client_id)))
+    use = op.provider.token if path == "/oauth/token" else op.provider.ciba
+    await refused(use(nameless), "invalid_client")
 
 
 @CIBA.module(
-    "FAPICIBAID1EnsureMTLSHolderOfKeyRequired (DPoP)",
-    broken=patched(sender.SenderCheck, "confirmation", always_async(None)),
+    "FAPICIBAID1EnsureWithoutClientAssertionInBackchannelAuthorizationRequestFails", only=asserting, broken=LAX_CIBA
+)
+async def ciba_without_assertion(op: Op) -> None:
+    await without_assertion(op, "/oauth/bc-authorize", scope="openid", login_hint="chenwei")
+
+
+NAME_IS_ENOUGH = patched(
+    ClientAuthentication,
+    "authenticate",
+    lambda self, _, parameters: self._clients.get(parameters["client_id"]),
+)
+
+
+@CIBA.module("FAPICIBAID1EnsureWithoutClientAssertionInTokenEndpointFails", only=asserting, broken=NAME_IS_ENOUGH)
+async def ciba_without_assertion_at_token(op: Op) -> None:
+    await without_assertion(op, "/oauth/token", **collection("x"))
+
+
+def _refuses(*_: object) -> None:
+    raise OAuthError("invalid_client", "The aud must be this endpoint.")
+
+
+async def rs256(op: Op, path: str, **given: str) -> None:
+    client = await hotline(op, jwks=BOTH_KEYS)
+    request = client.request(path, {**given, "client_assertion": rs256_assertion(op, client)})
+    use = op.provider.token if path == "/oauth/token" else op.provider.ciba
+    await refused(use(request), "invalid_client")
+
+
+@CIBA.module(
+    "FAPICIBAID1EnsureClientAssertionSignatureAlgorithmInBackchannelAuthorizationRequestIsRS256Fails",
+    only=asserting,
+    broken=ANY_ALGORITHM,
+)
+async def ciba_rs256(op: Op) -> None:
+    await rs256(op, "/oauth/bc-authorize", scope="openid", login_hint="chenwei")
+
+
+@CIBA.module(
+    "FAPICIBAID1EnsureClientAssertionSignatureAlgorithmInTokenEndpointRequestIsRS256Fails",
+    only=asserting,
+    broken=ANY_ALGORITHM,
+)
+async def ciba_rs256_at_token(op: Op) -> None:
+    await rs256(op, "/oauth/token", **collection("x"))
+
+
+@CIBA.module(
+    "FAPICIBAID1EnsureClientAssertionWithIssAudToTokenEndpointSucceeds",
+    only=asserting,
+    broken=patched(client_authentication, "check_assertion", _refuses),
+)
+async def ciba_issuer_as_audience(op: Op) -> None:
+    client = await hotline(op)
+    assert pyjwt.decode(client.assertion(), options={"verify_signature": False})["aud"] == ISSUER
+    request = await ask(client)
+    await refused(collect(client, request["auth_req_id"]), "authorization_pending")
+
+
+@CIBA.module("FAPICIBAID1RefreshToken", broken=patched(Grant, "accepts_refresh", always(False)))
+async def ciba_refresh(op: Op) -> None:
+    client, other = await hotline(op), await hotline(op)
+    request = await ask(client, scope="openid profile offline_access")
+    await answer(op, request)
+    first = await collect(client, request["auth_req_id"])
+    again = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+    second = body(await client.call("/oauth/token", again))
+    assert (await client.userinfo(second["access_token"]))["sub"]
+    await refused(other.call("/oauth/token", again), "invalid_grant")
+
+
+@CIBA.module(
+    "FAPICIBAID1EnsureMTLSHolderOfKeyRequired",
+    broken=all_of(ANY_NAME, patched(sender.SenderCheck, "confirmation", always_async(None))),
 )
 async def ciba_holder_of_key(op: Op) -> None:
     client = await hotline(op)
     request = await ask(client)
-    await approve(op)
-    given = {"grant_type": GrantType.CIBA.value, "auth_req_id": request["auth_req_id"]}
-    await refused(op.provider.token(client.request("/oauth/token", given, dpop=())), "invalid_dpop_proof")
+    await answer(op, request)
+    unproven = client.unproven("/oauth/token", collection(request["auth_req_id"]))
+    await refused(op.provider.token(unproven), *unproven_errors(op))
+
+
+# Ping: whatever the client's endpoint answers, it is told once and its tokens wait for it
+
+
+def _insisting() -> Any:  # noqa: ANN401 - a break
+    """Break the provider so that it tells a client again that did not like to be told."""
+    sound = Decoupled.ping
+
+    async def insist(self: Decoupled, payload: Mapping[str, Any]) -> None:
+        await sound(self, payload)
+        await sound(self, payload)
+
+    return patched(Decoupled, "ping", insist)
+
+
+NEVER_TOLD = patched(Decoupled, "ping", always_async(None))
+
+
+async def collected_after(op: Op, status: int, content: bytes = b"") -> None:
+    client = await hotline(op)
+    request = await ask(client)
+    op.notifications.answer(status, content)
+    await answer(op, request)
+    assert "id_token" in await collect(client, request["auth_req_id"])
+
+
+@CIBA.module("FAPICIBAID1PingNotificationEndpointReturnsABody", only=pinging, broken=NEVER_TOLD)
+async def ping_with_body(op: Op) -> None:
+    await collected_after(op, 200, b"thank you")
+
+
+@CIBA.module("FAPICIBAID1PingNotificationEndpointReturns401", only=pinging, broken=NEVER_TOLD)
+async def ping_401(op: Op) -> None:
+    await collected_after(op, 401)
+
+
+@CIBA.module("FAPICIBAID1PingNotificationEndpointReturns403", only=pinging, broken=NEVER_TOLD)
+async def ping_403(op: Op) -> None:
+    await collected_after(op, 403)
+
+
+@CIBA.module(
+    "FAPICIBAID1PingNotificationEndpointReturns401AndRequireServerDoesNotRetry",
+    only=pinging,
+    broken=_insisting(),
+)
+async def ping_401_is_final(op: Op) -> None:
+    await collected_after(op, 401)
+
+
+@CIBA.module("FAPICIBAID1PingNotificationEndpointReturnsRedirectRequest", only=pinging, broken=NEVER_TOLD)
+async def ping_redirect(op: Op) -> None:
+    await collected_after(op, 301)
+
+
+@CIBA.module("FAPICIBAID1EnsureClientNotificationTokenRequired", only=pinging, broken=LAX_CIBA)
+async def ping_token_needed(op: Op) -> None:
+    client = await hotline(op)
+    await refused(ask(client, client_notification_token=None), "invalid_request")
+    await refused(ask(client, client_notification_token="x" * 1025), "invalid_request")
 
 
 @CIBA.parametrize()
 async def test_module_passes(module: Module, op: Op) -> None:
-    await module.run(op)
+    await module.passes(op)
 
 
 @CIBA.parametrize()
 async def test_module_notices_a_broken_provider(module: Module, op: Op, monkeypatch: pytest.MonkeyPatch) -> None:
-    module.broken(monkeypatch)
-    with pytest.raises(NOTICED):
-        await module.run(op)
+    await module.notices(op, monkeypatch)

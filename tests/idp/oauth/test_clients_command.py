@@ -133,6 +133,29 @@ def test_everything_registered_is_shown_and_changed_by_name(capsys: pytest.Captu
         assert capsys.readouterr().err
 
 
+def test_lists_are_emptied_by_name_and_nothing_else_is(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [CLIENT_KEY.as_dict(private=False)]}))
+    given = ["--redirect-uri", REDIRECT_URI, "--scope", "openid", "--jwks", str(tmp_path / "keys.json")]
+    client_id = registered(capsys, *given)["client_id"]
+    before = shown(capsys, client_id)
+
+    lists = ["--empty", "redirect-uri", "--empty", "scope", "--empty", "jwks"]
+    assert dispatch(["clients", "change", client_id, *lists]) == 70
+    assert "redirect URIs" in capsys.readouterr().err
+    assert dispatch(["clients", "change", client_id, "--empty", "scope", "--scope", "openid"]) == 70
+    assert "not both" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as left:
+        dispatch(["clients", "change", client_id, "--empty", "grant"])
+    assert left.value.code == 64
+    assert shown(capsys, client_id) == before
+
+    assert clients(capsys, "change", client_id, *lists, "--grant", "client_credentials") == (0, "")
+    after = shown(capsys, client_id)
+    assert (after["redirect_uris"], after["scope"], after["jwks"]) == ([], "", None)
+    changed = {"redirect_uris", "scope", "jwks", "grant_types"}
+    assert {name for name in before if after[name] != before[name]} == changed
+
+
 def test_a_departments_requests_are_listed_and_decided(capsys: pytest.CaptureFixture[str], settings: Settings) -> None:
     async def ask(name: str) -> None:
         database, clock = Database(settings.database_url, pool_size=1), SystemClock()

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import jwt as pyjwt
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc.jwk import ECKey
 
 from foundation.errors import InvalidInput
 from idp.oauth.clients import AuthenticationMethod
 from idp.oauth.errors import AuthorizationRefused, DpopNonceNeeded, InvalidAccessToken, OAuthError
 from idp.oauth.model import EndpointRequest, SenderProof, SignInNeeded
-from tests.idp.oauth.fapi_support import CLIENT_KEY, FapiClient, fapi_registration, signed
+from tests.idp.oauth.fapi_support import CLIENT_KEY, FapiClient, certificate, fapi_registration, signed
 from tests.idp.oauth.support import (
     ISSUER,
     PUBLIC,
@@ -320,22 +316,13 @@ async def test_answer_and_error_travel_signed(walk: Walk, chen: Principal, mode:
     assert [name for name, _ in refused.value.response.parameters] == ["response"]
 
 
-def certificate(common_name: str) -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(7).not_valid_before(now).not_valid_after(now + timedelta(days=365))
-    return builder.sign(key, SHA256()).public_bytes(Encoding.DER)
-
-
 async def test_certificate_authenticates_and_binds(provider: OpenIdProvider, clients: ClientService) -> None:
     asked = department(
         authentication=AuthenticationMethod.TLS,
         metadata={"tls_client_auth_subject_dn": "CN=bureau", "tls_client_certificate_bound_access_tokens": True},
     )
     client = await register(clients, asked)
-    mine, other = certificate("bureau"), certificate("bureau")
+    mine, other = certificate("bureau")[0], certificate("bureau")[0]
     parameters = (("grant_type", "client_credentials"), ("client_id", client.client_id))
     answer = body(await provider.token(EndpointRequest(parameters, certificate_der=mine)))
     assert answer["token_type"] == "Bearer"
@@ -346,7 +333,7 @@ async def test_certificate_authenticates_and_binds(provider: OpenIdProvider, cli
     for proof in (None, SenderProof(), SenderProof(certificate_der=other)):
         with pytest.raises(InvalidAccessToken):
             await access.authenticate(token, audience=audience, proof=proof)
-    for wrong in (None, certificate("stranger"), b"no certificate"):
+    for wrong in (None, certificate("stranger")[0], b"no certificate"):
         with pytest.raises(OAuthError) as refused:
             await provider.token(EndpointRequest(parameters, certificate_der=wrong))
         assert refused.value.error == "invalid_client"
