@@ -137,13 +137,22 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     return problem_response(request, problem, headers=error.headers)
 
 
+async def on_answered(request: Request, error: Exception) -> Response:
+    """Answer whichever of the three kinds above it is, as FastAPI would choose."""
+    if isinstance(error, base.TrustServiceError):
+        return await on_service_error(request, error)
+    if isinstance(error, RequestValidationError):
+        return await on_validation_error(request, error)
+    return await on_http_exception(request, error)
+
+
 async def on_unexpected(request: Request, error: Exception) -> Response:
     """Answer anything else with a request id and nothing more; the cause goes to the log."""
     LOGGER.error("unexpected error", extra={"request_id": request_id_of(request)}, exc_info=error)
     if wants_page(request):
         try:
             return await error_page(request, INTERNAL.status, None)
-        except Exception:
+        except Exception:  # the last resort: whatever hinders the page, an answer goes out
             LOGGER.exception("error page failed", extra={"request_id": request_id_of(request)})
     return problem_response(request, INTERNAL)
 
