@@ -84,6 +84,7 @@ class Reason(StrEnum):
     LICENCE_SEALED_BY_ANOTHER = "licence_sealed_by_another"
     LICENCE_SEALER_UNKNOWN = "licence_sealer_unknown"
     PARSERS_DISAGREE = "parsers_disagree"
+    CONTENT_CAN_CHANGE = "content_can_change"
     FORMAT_FAILURE = "format_failure"
     CERTIFICATE_REVOKED = "certificate_revoked"
     CERTIFICATE_EXPIRED = "certificate_expired"
@@ -177,6 +178,10 @@ _REASONS = {
     Reason.PARSERS_DISAGREE: Sentence(
         "不同的阅读程序会显示不同内容，文件不可信。",
         "Different readers would show different content; the file cannot be relied on.",
+    ),
+    Reason.CONTENT_CAN_CHANGE: Sentence(
+        "签章正确，但文件含脚本、动作或可开关的图层，盖章时所见内容无法确认。",
+        "The seal holds, but scripts, actions or layers leave open what was seen when it was applied.",
     ),
     Reason.FORMAT_FAILURE: Sentence(
         "文件结构损坏或不合规，无法核验。", "The file's structure is damaged or not conforming."

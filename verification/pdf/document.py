@@ -15,6 +15,7 @@ from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
 from verification.errors import DocumentEncrypted, DocumentOverLimit
 from verification.model import Check, Outcome, Reason, Sentence
+from verification.pdf.active import content_checks
 from verification.pdf.agreement import (
     Disagreement,
     compare_objects,
@@ -120,6 +121,14 @@ class OpenDocument:
             return ((_check("pdf.structure", Outcome.FAILED, detail), Reason.FORMAT_FAILURE),)
         detail = Sentence(f"三个阅读程序都找到 {judged} 个签章。", f"Three readers find the same {judged} seal(s).")
         return ((_check("pdf.structure", Outcome.PASSED, detail), Reason.FORMAT_FAILURE),)
+
+    def content_checks(self) -> tuple[Finding, ...]:
+        """Check that what the file shows depends on nothing but the file."""
+        try:
+            return content_checks(self.pdf)
+        except LIBRARY_ERRORS:
+            detail = Sentence("文件结构损坏，阅读程序无法读取。", "The structure is damaged; a reader gives up.")
+            return ((_check("pdf.active_content", Outcome.FAILED, detail), Reason.FORMAT_FAILURE),)
 
     def agreement_checks(self) -> tuple[Finding, ...]:
         """Check that the readers agree on what the file shows."""

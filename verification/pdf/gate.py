@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_LIMITS", "PdfLimits", "validate_pdf"]
 
 _HEADER_WINDOW = 1024
+_DOUBTFUL = frozenset({Outcome.FAILED, Outcome.UNKNOWN})
 _SEVERITY = {Indication.TOTAL_PASSED: 0, Indication.INDETERMINATE: 1, Indication.TOTAL_FAILED: 2}
 
 
@@ -81,6 +82,7 @@ def _judge(opened: OpenDocument, material: TrustMaterial, at: datetime) -> Repor
         *opened.structure_checks(),
         *_somebody_sealed(verdicts),
         *changes_after_last_seal(opened),
+        *opened.content_checks(),
         *opened.agreement_checks(),
     )
     return _combine(opened, material, at, verdicts, structure)
@@ -107,7 +109,11 @@ def _combine(
         if _SEVERITY[verdict.facts.indication] > _SEVERITY[indication]:
             indication, sub, reason = verdict.facts.indication, verdict.facts.sub_indication, verdict.reason
     for check, why in structure:
-        if check.outcome is Outcome.FAILED and indication is not Indication.TOTAL_FAILED:
+        if check.outcome in _DOUBTFUL and why is Reason.CONTENT_CAN_CHANGE:
+            # The seal may well be good; what it was put under is what cannot be confirmed.
+            if indication is Indication.TOTAL_PASSED:
+                indication, sub, reason = Indication.INDETERMINATE, "SIG_CONSTRAINTS_FAILURE", why
+        elif check.outcome is Outcome.FAILED and indication is not Indication.TOTAL_FAILED:
             indication, sub, reason = Indication.TOTAL_FAILED, "FORMAT_FAILURE", why
         elif check.outcome is Outcome.UNKNOWN and indication is Indication.TOTAL_PASSED:
             indication, sub, reason = Indication.INDETERMINATE, "GENERIC", why
