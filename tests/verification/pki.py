@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from asn1crypto import core
 from asn1crypto import keys as asn1_keys
+from asn1crypto import ocsp as asn1_ocsp
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -129,6 +131,8 @@ class Pki:
     key_kind: str = "ec"
     declares_crl: bool = True
     revoked: list[tuple[x509.Certificate, datetime]] = field(default_factory=list)
+    invalid_from: dict[int, datetime] = field(default_factory=dict)
+    """By serial number: an InvalidityDate beside the date of revocation."""
 
     def __post_init__(self) -> None:
         url = "http://ca.invalid/{}.crl" if self.declares_crl else None
@@ -160,16 +164,57 @@ class Pki:
             builder = builder.add_extension(x509.DeltaCRLIndicator(1), critical=True)
         for certificate, moment in self.revoked:
             if certificate.issuer == authority.certificate.subject:
-                builder = builder.add_revoked_certificate(
-                    x509.RevokedCertificateBuilder()
-                    .serial_number(certificate.serial_number)
-                    .revocation_date(moment)
-                    .build()
-                )
+                entry = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number)
+                if certificate.serial_number in self.invalid_from:
+                    since = self.invalid_from[certificate.serial_number]
+                    entry = entry.add_extension(x509.InvalidityDate(since), critical=False)
+                builder = builder.add_revoked_certificate(entry.revocation_date(moment).build())
         return builder.sign(authority.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
     def crls(self, *, at: datetime = NOW - timedelta(hours=1), days: float = 7) -> tuple[bytes, ...]:
         return self.crl(self.root, at=at, days=days), self.crl(self.issuing, at=at, days=days)
+
+    def ocsp(self, certificate: x509.Certificate, *, revoked_at: datetime, invalid_from: datetime) -> bytes:
+        """Return the issuer's own word that a certificate was revoked, with an InvalidityDate."""
+        issuer = self.issuing.asn1
+        identified = {
+            "hash_algorithm": {"algorithm": "sha1"},
+            "issuer_name_hash": issuer.subject.sha1,
+            "issuer_key_hash": issuer.public_key.sha1,
+            "serial_number": certificate.serial_number,
+        }
+        data = asn1_ocsp.ResponseData(
+            {
+                "responder_id": asn1_ocsp.ResponderId("by_name", issuer.subject),
+                "produced_at": NOW - timedelta(hours=1),
+                "responses": [
+                    {
+                        "cert_id": identified,
+                        "cert_status": ("revoked", {"revocation_time": revoked_at}),
+                        "this_update": NOW - timedelta(hours=1),
+                        "next_update": NOW + timedelta(days=7),
+                        "single_extensions": [
+                            {"extn_id": "invalidity_date", "extn_value": core.GeneralizedTime(invalid_from)}
+                        ],
+                    }
+                ],
+            }
+        )
+        basic = {
+            "tbs_response_data": data,
+            "signature_algorithm": {"algorithm": "sha256_ecdsa"},
+            "signature": self.issuing.key.sign(data.dump(), ec.ECDSA(hashes.SHA256())),
+        }
+        found: bytes = asn1_ocsp.OCSPResponse(
+            {
+                "response_status": "successful",
+                "response_bytes": {
+                    "response_type": "basic_ocsp_response",
+                    "response": asn1_ocsp.BasicOCSPResponse(basic),
+                },
+            }
+        ).dump()
+        return found
 
     def signer(self, identity: Identity | None = None) -> SimpleSigner:
         identity = identity or self.seal

@@ -126,6 +126,35 @@ def test_revocation_counts_from_its_date_when_the_time_of_sealing_is_proven(
     assert verdict(validate_pdf(document, material, at=NOW)) == expected
 
 
+@pytest.mark.parametrize(
+    ("invalid_from", "expected"),
+    [
+        (timedelta(hours=-1), (Verdict.UNDETERMINED, Reason.CERTIFICATE_REVOKED, "REVOKED_NO_POE")),
+        (timedelta(minutes=10), PASSED),
+        (timedelta(minutes=40), PASSED),
+    ],
+    ids=["before sealing", "after sealing", "after revocation"],
+)
+@pytest.mark.parametrize("told_by", ["list", "response"])
+def test_a_revocation_reaches_back_to_its_invalidity_date(
+    invalid_from: timedelta, told_by: str, expected: tuple[Verdict, Reason, str]
+) -> None:
+    """Revoked half an hour after sealing, the key known to be in other hands from another moment on."""
+    pki, sealed_at = Pki(), NOW - timedelta(hours=2)
+    document = seal(blank(), pki)
+    certificate, revoked_at = pki.seal.certificate, sealed_at + timedelta(minutes=30)
+    if told_by == "list":
+        pki.revoked.append((certificate, revoked_at))
+        pki.invalid_from[certificate.serial_number] = sealed_at + invalid_from
+        material = TrustMaterial((pki.root.der,), (pki.issuing.der,), crls_der=pki.crls())
+    else:
+        response = pki.ocsp(certificate, revoked_at=revoked_at, invalid_from=sealed_at + invalid_from)
+        material = TrustMaterial(
+            (pki.root.der,), (pki.issuing.der,), crls_der=pki.crls(), ocsp_responses_der=(response,)
+        )
+    assert verdict(validate_pdf(document, material, at=NOW)) == expected
+
+
 def test_a_compromised_key_counts_from_its_date(pki: Pki, material: TrustMaterial) -> None:
     digest = pki.seal.asn1.sha256
     timed, untimed = seal(blank(), pki), seal(blank(), pki, timestamp=False)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from asn1crypto import crl, ocsp, x509
+    from asn1crypto import core, crl, ocsp, x509
 
     from verification.pdf.ades import Knowledge
     from verification.trust import TrustMaterial
@@ -165,8 +165,19 @@ def _from_list(certificate: x509.Certificate, listed: crl.CertificateList) -> St
     revoked_at = None
     for entry in body["revoked_certificates"] or ():
         if entry["user_certificate"].native == certificate.serial_number and not _lifted(entry):
-            revoked_at = entry["revocation_date"].native
+            revoked_at = _since(entry["revocation_date"].native, entry)
     return body["this_update"].native, body["next_update"].native, revoked_at
+
+
+def _since(revoked_at: datetime, told: crl.RevokedCertificate | ocsp.SingleResponse) -> datetime:
+    """Return from when on a revoked certificate counts for nothing: its InvalidityDate where that lies earlier.
+
+    The date of revocation is when the authority was told; the key may have been in other hands before
+    (RFC 5280, 5.3.2). A proof that the signature existed has to lie before both.
+    """
+    invalid_from: core.GeneralizedTime | None = told.invalidity_date_value
+    dates: list[datetime] = [] if invalid_from is None else [invalid_from.native]
+    return min((revoked_at, *dates))
 
 
 def _lifted(entry: crl.RevokedCertificate) -> bool:
@@ -190,7 +201,9 @@ def _from_response(
         if identified["issuer_key_hash"].native != _key_hash(issuer, identified["hash_algorithm"]["algorithm"].native):
             continue
         status = single["cert_status"]
-        revoked_at = status.chosen["revocation_time"].native if status.name == "revoked" else None
+        revoked_at = None
+        if status.name == "revoked":
+            revoked_at = _since(status.chosen["revocation_time"].native, single)
         if status.name != "unknown":
             yield single["this_update"].native, single["next_update"].native, revoked_at
 
