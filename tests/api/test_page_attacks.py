@@ -13,8 +13,9 @@ import pytest
 from api.access import ACCESS
 from foundation.principal import SYSTEM
 from hufu import demo_city
+from idp.oauth.clients import GrantType
 from tests.api.test_access import form_token, session_of
-from tests.idp.oauth.support import Pkce, authorize_parameters, registration
+from tests.idp.oauth.support import LAND_BUREAU, Pkce, authorize_parameters, registration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -54,6 +55,29 @@ async def test_consent_is_given_by_our_own_page_in_the_same_session_only(city: C
         assert 400 <= other.status_code < 500
         done = await victim.post(page, data=yes | {"form_token": own}, headers=at_own)
         assert re.search(r"food\.example\.gov\.cn/callback\?[^\"]*code=", done.text + done.headers.get("location", ""))
+
+
+async def test_a_system_of_an_organisation_outside_the_directory_is_still_named(city: City) -> None:
+    """An organisation may leave the directory while its systems stand: the person still sees who asks."""
+    wanted = registration(
+        client_name="外地证照系统",
+        organisation_code=LAND_BUREAU,
+        pre_approved=False,
+        grant_types=frozenset({GrantType.AUTHORIZATION_CODE, GrantType.DEVICE}),
+    )
+    client = await city.application.services.clients.register(SYSTEM, wanted)
+    async with signed_in(city, VICTIM) as victim:
+        asked = urlencode(authorize_parameters(client.client_id, Pkce.new()))
+        page = (await victim.get(f"/oauth/authorize?{asked}")).headers["location"]
+        auth = (client.client_id, client.client_secret or "")
+        codes = (await city.http.post("/oauth/device_authorization", data={"scope": "openid"}, auth=auth)).json()
+        form = {"user_code": codes["user_code"], "form_token": await form_token(victim, "/device")}
+        question = (await victim.post("/device", data=form, headers={"origin": city.url})).headers["location"]
+        for address in (page, question):
+            shown = await victim.get(address)
+            assert shown.status_code == 200, address
+            assert "外地证照系统" in shown.text
+            assert LAND_BUREAU in shown.text
 
 
 async def test_a_session_known_before_sign_in_is_not_the_one_after_it(city: City) -> None:

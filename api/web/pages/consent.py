@@ -8,6 +8,7 @@ from api.dependencies import principal_of
 from api.routes.oauth import client_address, outcome_response
 from api.web.acts import shown_act
 from api.web.csrf import checked_form, text_of
+from api.web.organisations import organisation_name
 from api.web.rendering import continue_to, page
 from idp.oauth.errors import AuthorizationRefused
 from idp.oauth.model import AuthorizationResponse, ResponseMode
@@ -20,9 +21,9 @@ async def consent_page(request: Request, interaction_id: str) -> Response:
     """Show who asks for what."""
     services = services_of(request)
     ask = await services.provider.consent_page(interaction_id, principal_of(request))
-    organisation = await services.directory.organisation(ask.organisation_code)
+    name = await organisation_name(request, ask.organisation_code)
     shown = await shown_act(request, ask.detail)
-    return await page(request, "consent.html", {"ask": ask, "organisation_name": organisation.name, "shown": shown})
+    return await page(request, "consent.html", {"ask": ask, "organisation_name": name, "shown": shown})
 
 
 @router.post("/consent/{interaction_id}")

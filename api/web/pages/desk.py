@@ -12,6 +12,7 @@ from api.dependencies import principal_of
 from api.web.csrf import checked_form, text_of
 from api.web.drafts import Draft, Drafts
 from api.web.messages import FIELD_RULES, told
+from api.web.organisations import organisation_name
 from api.web.pages.desk_places import (
     FIELDS,
     SEAM_SHEETS,
@@ -48,16 +49,8 @@ async def draft_of(request: Request, draft_id: str) -> Draft:
 async def desk(request: Request) -> Response:
     """Show what the officer can do now."""
     seals = await services_of(request).seals.usable_by(principal_of(request))
-    return await page(request, "desk.html", {"seals": seals, "organisation": await organisation_name(request)})
-
-
-async def organisation_name(request: Request) -> str:
-    """Return the name of the officer's organisation, or nothing while the directory lacks it."""
-    code = principal_of(request).organisation_code
-    try:
-        return (await services_of(request).directory.organisation(code)).name if code else ""
-    except NotFound:
-        return ""
+    organisation = await organisation_name(request, principal_of(request).organisation_code)
+    return await page(request, "desk.html", {"seals": seals, "organisation": organisation})
 
 
 @router.get("/desk/seal")

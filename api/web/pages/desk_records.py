@@ -10,8 +10,9 @@ from fastapi.responses import Response
 from api.context import services_of
 from api.dependencies import principal_of
 from api.web.i18n import N_
+from api.web.organisations import organisation_name
 from api.web.pages.citizen import masked_holder
-from api.web.pages.desk import draft_of, organisation_name
+from api.web.pages.desk import draft_of
 from api.web.rendering import page, say, see_other
 from foundation.errors import NotFound
 from foundation.principal import PrincipalKind
@@ -88,6 +89,6 @@ async def issued(request: Request) -> Response:
         "notice": notice,
         "licences": found,
         "masked": masked_holder,
-        "organisation": await organisation_name(request),
+        "organisation": await organisation_name(request, principal_of(request).organisation_code),
     }
     return await page(request, "desk_issued.html", shown)

@@ -12,6 +12,7 @@ from api.routes.oauth import form_parameters, query_parameters
 from api.web import cookies, sessions
 from api.web.acts import shown_act
 from api.web.csrf import checked_form, text_of
+from api.web.organisations import organisation_name
 from api.web.rendering import continue_to, page, see_other
 from foundation.errors import InvalidInput, StepUpRequired
 from idp.oauth.model import Parameters
@@ -81,8 +82,8 @@ async def question(request: Request, question_id: str) -> Response:
     """Show who asks for what, from which device."""
     services = services_of(request)
     asked = await services.provider.question(question_id, principal_of(request))
-    organisation = await services.directory.organisation(asked.organisation_code)
-    shown = {"ask": asked, "organisation_name": organisation.name, "shown": await shown_act(request, asked.detail)}
+    name = await organisation_name(request, asked.organisation_code)
+    shown = {"ask": asked, "organisation_name": name, "shown": await shown_act(request, asked.detail)}
     return await page(request, "oauth_question.html", shown)
 
 
