@@ -128,7 +128,7 @@ class VerificationService:
         if reading.parts is None:
             checks = tuple(Check("identifier.form", "GB/T 36904", Outcome.FAILED, item) for item in reading.problems)
             report = _plain(Verdict.INVALID, Reason.IDENTIFIER_MALFORMED, Subject("identifier"), now, checks)
-            return await self._conclude(principal, report)
+            return await self.conclude(principal, report)
         form = Check("identifier.form", "GB/T 36904; ISO/IEC 7064", Outcome.PASSED, _WELL_FORMED)
         repairs = tuple(
             Check("identifier.repair", "GB/T 36904", Outcome.NOT_APPLICABLE, item) for item in reading.repairs
@@ -140,7 +140,7 @@ class VerificationService:
             report = _by_record(record, compare or {}, at or now, now, (form, *repairs))
         # What was not asked of today's records is not answered as of today.
         as_of = min(known_at or now, report.data_as_of)
-        return await self._conclude(principal, replace(report, judged_at=at, known_at=known_at, data_as_of=as_of))
+        return await self.conclude(principal, replace(report, judged_at=at, known_at=known_at, data_as_of=as_of))
 
     async def _count_guess(self, identifier: str) -> None:
         """Count a stranger's comparison with one licence, from wherever; raises TooManyRequests.
@@ -185,7 +185,7 @@ class VerificationService:
         report = None if self._cities is None else await self._cities.judge_code(unverified_text, at=at or now)
         if report is None:
             report = await judge_code(unverified_text, self._trust.code_keys(), find, at=at or now, now=now)
-        return await self._conclude(principal, replace(report, checked_at=now, judged_at=at))
+        return await self.conclude(principal, replace(report, checked_at=now, judged_at=at))
 
     async def by_picture(self, principal: Principal, picture: bytes) -> Verified:
         """Judge the HF1 code in a PNG or JPEG picture.
@@ -235,7 +235,7 @@ class VerificationService:
             judged = await self._sandbox.validate(document, await self._trust.material(), at=at or now)
             judged = judge_receipt_paper(judged, self._receipts.jwks())
             report = replace(await self._comparison.compare(judged, at, None if record else document), checked_at=now)
-        verified = await self._conclude(principal, replace(report, judged_at=at))
+        verified = await self.conclude(principal, replace(report, judged_at=at))
         return replace(verified, previews=await self._previews(document, report) if previews else None)
 
     async def _term_of(self, document: bytes, sha256: bytes) -> Mapping[str, str]:
@@ -280,7 +280,7 @@ class VerificationService:
             raise InvalidInput("This is no receipt of this service.", field="receipt") from error
         return await self._papers.make(paper_of(receipt, text))
 
-    async def _conclude(self, principal: Principal, report: Report) -> Verified:
+    async def conclude(self, principal: Principal, report: Report) -> Verified:
         """Record the verdict, durably, then sign the receipt that quotes the record."""
         subject = report.subject
         event = AuditEvent(

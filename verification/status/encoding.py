@@ -74,11 +74,11 @@ def deflate(packed: bytes) -> bytes:
     return zlib.compress(packed, 9)
 
 
-def inflate(lst: bytes) -> bytes:
+def inflate(lst: bytes, most: int = MAXIMUM_BYTES) -> bytes:
     """Decompress a list within a limit; raises BadStatusList."""
     inflater = zlib.decompressobj()
     try:
-        packed = inflater.decompress(lst, MAXIMUM_BYTES)
+        packed = inflater.decompress(lst, most)
     except zlib.error as error:
         raise BadStatusList("The list is damaged.") from error
     if not inflater.eof or inflater.unused_data:
