@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import DateTime, LargeBinary, Text, bindparam, func, insert, select
@@ -68,6 +68,18 @@ def canonical_row(event: AuditEvent, *, actor: str, channel: str, recorded_at: d
     return json.dumps(row, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 
+def at_post(principal: Principal, event: AuditEvent) -> AuditEvent:
+    """Return the event with the post an officer acted in, which stays readable when the post is gone."""
+    if principal.post is None:
+        return event
+    post = {
+        "name": principal.post,
+        "organisation_code": principal.organisation_code,
+        "district_code": principal.district_code,
+    }
+    return replace(event, detail={**event.detail, "post": post})
+
+
 class Audit:
     """Writes audit rows."""
 
@@ -77,6 +89,7 @@ class Audit:
 
     def row(self, principal: Principal, event: AuditEvent) -> dict[str, Any]:
         """Return the columns of a row that says this now, with a fresh salt and the commitment."""
+        event = at_post(principal, event)
         recorded_at = self._clock.now()
         channel = str(principal.channel)
         actor = principal.audit_name if principal.actor_id is None else f"{principal.actor_id}>{principal.audit_name}"

@@ -46,6 +46,8 @@ class Principal:
     `authorization` is the one act a token is bound to, allowed by `grant_id`: such a
     principal may do that act and nothing else. `proof` is the DPoP proof a client's request
     came with, checked already; the signer checks it again before it uses a seal.
+    An officer is the subject of one post: `post` is its name, `district_code` its district, and
+    `posts` are the ids of all posts the same human ever held, this one included.
     """
 
     kind: PrincipalKind
@@ -64,11 +66,23 @@ class Principal:
     grant_id: str | None = None
     authorization: Mapping[str, Any] | None = None
     proof: str | None = field(default=None, repr=False)
+    post: str | None = None
+    district_code: str | None = None
+    posts: frozenset[str] = frozenset()
 
     @property
     def audit_name(self) -> str:
         """Return `kind:subject_id`, the form audit rows hold."""
         return f"{self.kind}:{self.subject_id}"
+
+    @property
+    def audit_names(self) -> frozenset[str]:
+        """Return every name this human has in audit rows: the own one, and those of the other posts."""
+        return frozenset({self.audit_name, *(f"{self.kind}:{post}" for post in self.posts)})
+
+    def is_one(self, subject_id: str | None) -> bool:
+        """Tell whether an id is this human's, at whatever post: nobody is his own second pair of eyes."""
+        return subject_id is not None and (subject_id == self.subject_id or subject_id in self.posts)
 
 
 ANONYMOUS = Principal(PrincipalKind.ANONYMOUS, "anonymous")

@@ -137,7 +137,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             cipher=cipher,
             signer=keys.tokens,
             clients=clients,
-            subjects=AccountSubjects(people.accounts),
+            subjects=AccountSubjects(people.accounts, people.officers),
             mandates=RegisteredMandates(database, cipher, people.mandates),
         )
         stack.push_async_callback(provider.close)

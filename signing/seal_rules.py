@@ -48,7 +48,7 @@ def require_reader(principal: Principal, seal: Seal) -> None:
 
 def require_other_person(principal: Principal, seal: Seal) -> None:
     """Keep who applied from approving; raises FourEyesRequired."""
-    if principal.audit_name == seal.applied_by:
+    if seal.applied_by in principal.audit_names:
         raise FourEyesRequired("Who applied for a seal may not approve it.")
 
 

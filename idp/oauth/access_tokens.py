@@ -133,7 +133,8 @@ class AccessTokens:
             kind=grant.subject_kind,
             subject_id=grant.account_id,
             person_id=await self._mandates.person_of(grant.account_id) if details else None,
-            organisation_code=client.organisation_code,
+            # An officer works for the own department, not for the one whose system was given the token.
+            organisation_code=None if grant.subject_kind is PrincipalKind.OFFICER else client.organisation_code,
             client_id=grant.client_id,
             actor_id=grant.actor_id,
             scopes=frozenset(claims["scope"].split()),

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 SCOPE_OF_CLAIM = {
     "preferred_username": "profile",
     "name": "profile",
+    "post": "profile",
+    "organisation_code": "profile",
+    "district_code": "profile",
+    "authorities": "profile",
     "phone_number": "phone",
     "phone_number_verified": "phone",
     "verified_claims": "real_name",

@@ -34,6 +34,10 @@ class GrantsEndWithSession:
         condition = oauth_grants.c.session_id.in_(session_ids) & ~offline()
         await Grants(connection).revoke(condition, self._clock.now())
 
+    async def subject_ended(self, connection: AsyncConnection, subject_id: str) -> None:
+        """Revoke what was granted in a post that ended: also what outlives sessions or came from a device."""
+        await Grants(connection).revoke(oauth_grants.c.account_id == subject_id, self._clock.now())
+
     async def _tell_clients(self, connection: AsyncConnection, session_ids: tuple[str, ...]) -> None:
         grants = oauth_grants.c
         query = (

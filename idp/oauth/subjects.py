@@ -12,20 +12,25 @@ if TYPE_CHECKING:
 
     from idp.oauth.grant import Grant
     from idp.people.accounts import AccountService
+    from idp.people.officers import OfficerService
 
 
 class AccountSubjects:
     """Tells what accounts may state about themselves."""
 
-    def __init__(self, accounts: AccountService) -> None:
-        """Take the accounts."""
+    def __init__(self, accounts: AccountService, officers: OfficerService) -> None:
+        """Take the accounts and the posts of officers."""
         self._accounts = accounts
+        self._officers = officers
 
     async def claims(self, grant: Grant, scopes: Collection[str]) -> dict[str, Any] | None:
-        """Return the claims the scopes open; None when the account is gone, suspended or closed.
+        """Return the claims the scopes open; None when the account is gone, suspended or closed, or the post over.
 
-        Officers and enterprises have no personal claims to state; their `sub` is all there is.
+        An officer is known by the post: its `sub`, and under `profile` what it is and what it may do.
+        Enterprises have no personal claims to state; their `sub` is all there is.
         """
+        if grant.subject_kind is PrincipalKind.OFFICER:
+            return await self._officers.claims(grant.account_id, scopes)
         if grant.subject_kind is not PrincipalKind.PERSON:
             return {}
         if not scopes:  # most token requests only ask whether the account still stands

@@ -18,7 +18,7 @@ from idp.people.duplicates import DuplicateService
 from idp.people.gateway import ANSWER_SECONDS, RealNameGateway
 from idp.people.importing import AccountImport
 from idp.people.legal_persons import LegalPersonService
-from idp.people.level_policy import level_policy
+from idp.people.level_policy import level_policy, with_vouching
 from idp.people.mandates import MandateService
 from idp.people.mobile_codes import MobileCodeService
 from idp.people.officers import OfficerService
@@ -34,6 +34,7 @@ from idp.people.sms import SmsGateway
 from idp.people.throttle import Throttle, ThrottlePolicy
 from idp.people.tools import Tools
 from idp.people.upkeep import Upkeep
+from idp.people.vouching import VouchedEvidence
 from idp.people.workstations import WorkstationService
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class People:
     sms: SmsGateway
     gateway: RealNameGateway
     passwords: Passwords
+    vouching: VouchedEvidence
     policy: LevelPolicy
 
     async def close(self) -> None:
@@ -100,7 +102,13 @@ class People:
         async def recheck() -> None:
             await self.certificates.recheck(self.upkeep)
 
-        again = {"people.recheck_certificates": PeriodicJob(recheck, timedelta(minutes=10))}
+        async def end_posts() -> None:
+            await self.officers.end_run_out()
+
+        again = {
+            "people.recheck_certificates": PeriodicJob(recheck, timedelta(minutes=10)),
+            "people.end_posts": PeriodicJob(end_posts, timedelta(seconds=30)),
+        }
         return {**self.upkeep.periodic_jobs(), **again}
 
 
@@ -126,7 +134,7 @@ def assemble(
     in the ending transaction; the settings give the gateway's address and key, the number of
     hashing threads and the name authenticator apps show. Raises: BadSettings.
     """
-    policy = policy or level_policy(settings.level_policy)
+    policy = policy or with_vouching(level_policy(settings.level_policy), settings.upstream_providers)
     passwords = passwords or Passwords(workers=settings.password_hash_workers)
     tools = Tools(
         database=database,
@@ -176,6 +184,7 @@ def assemble(
         sms=sms,
         gateway=gateway,
         passwords=passwords,
+        vouching=VouchedEvidence(tools),
         policy=policy,
     )
 

@@ -133,7 +133,7 @@ class AssistedMandates:
             persons, found = Persons(connection, self._tools.cipher), []
             for row in rows:
                 giver = await persons.by_id(row.principal_id)
-                own = row.officer_id == principal.subject_id
+                own = principal.is_one(row.officer_id)
                 found.append(WaitingDraft(row.mandate_id, giver.name if giver else "", row.valid_until, own))
         return tuple(found)
 
@@ -151,7 +151,7 @@ class AssistedMandates:
             check = row and row.check_id and await CounterChecks(connection, self._tools.cipher).by_id(row.check_id)
             if not row or not check or check.organisation_code != principal.organisation_code:
                 raise NotFound("There is no such draft at your organisation.")
-            if row.officer_id == principal.subject_id:
+            if principal.is_one(row.officer_id):
                 raise NotPermitted("Another officer confirms; nobody is his own second pair of eyes.")
             values = {"state": MandateState.PROPOSED, "awaits": "agent", "code_index": repository.code_index(code)}
             if not await repository.change(mandate_id, values, state=MandateState.AWAITING_OFFICER):

@@ -202,7 +202,7 @@ class CounterService:
             for row in rows:
                 elements = await proofs.elements(row.evidence_id)
                 if elements is not None:
-                    found.append(_waiting(row, elements[1], own=row.officer_id == principal.subject_id))
+                    found.append(_waiting(row, elements[1], own=principal.is_one(row.officer_id)))
         return tuple(found)
 
     async def decide(self, principal: Principal, check_id: str, *, confirm: bool) -> CounterCheck:
@@ -217,13 +217,13 @@ class CounterService:
         if row is None or row.organisation_code != principal.organisation_code:
             raise NotFound("There is no such examination at your organisation.")
         officer = await self._allowed(principal, row.workstation_id)
-        if officer.officer_id == row.officer_id:
+        if principal.is_one(row.officer_id):
             raise NotPermitted("Another officer confirms; nobody is his own second pair of eyes.")
         authority = (await self._directory.organisation(officer.organisation_code)).name
         async with self._tools.database.transaction() as connection:
             state = "confirmed" if confirm else "refused"
             now = self._tools.clock.now()
-            if not await CounterChecks(connection, self._tools.cipher).decide(check_id, officer.officer_id, state, now):
+            if not await CounterChecks(connection, self._tools.cipher).decide(check_id, principal, state, now):
                 raise Conflict("This examination was decided before, or waited too long.")
             asked = await self._asked(connection, row)
             await self._not_himself(connection, asked, officer)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from foundation.encryption import FieldCipher
+    from foundation.principal import Principal
 
 
 class CounterChecks:
@@ -115,17 +116,17 @@ class CounterChecks:
         )
         return tuple(await self._connection.execute(statement))
 
-    async def decide(self, check_id: str, officer_id: str, state: str, now: datetime) -> bool:
-        """Decide a waiting check once, by another officer than the first."""
+    async def decide(self, check_id: str, officer: Principal, state: str, now: datetime) -> bool:
+        """Decide a waiting check once, by another human than the first, whatever the post."""
         statement = (
             update(counter_checks)
             .where(
                 counter_checks.c.check_id == check_id,
                 counter_checks.c.state == "awaiting",
                 counter_checks.c.expires_at > now,
-                counter_checks.c.officer_id != officer_id,
+                counter_checks.c.officer_id.not_in({officer.subject_id, *officer.posts}),
             )
-            .values(state=state, second_officer_id=officer_id, decided_at=now)
+            .values(state=state, second_officer_id=officer.subject_id, decided_at=now)
         )
         return (await self._connection.execute(statement)).rowcount == 1
 

@@ -55,7 +55,7 @@ def problem_of_grant(
     own = principal.organisation_code or ""
     elsewhere = officer.organisation_code != own
     rules = (
-        ("Nobody grants himself an authority.", principal.subject_id != officer.officer_id),
+        ("Nobody grants himself an authority.", not principal.is_one(officer.officer_id)),
         (
             "Only an operator or the organisation's administrator grants authorities.",
             administers(principal, held, own),

@@ -31,7 +31,10 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class Officer:
-    """A person at work for one organisation in one district."""
+    """A person at work in one post: for one organisation in one district. One account may have several.
+
+    `active` is false once the post was left; `starts_at` and `ends_at` bound it when they are given.
+    """
 
     officer_id: str
     account_id: str
@@ -40,6 +43,16 @@ class Officer:
     district_code: str
     post: str
     active: bool
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+
+    def in_post(self, now: datetime) -> bool:
+        """Tell whether the post is held at `now`: begun, not run out, not left."""
+        return (
+            self.active
+            and (self.starts_at is None or self.starts_at <= now)
+            and (self.ends_at is None or now < self.ends_at)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import and_, insert, or_, select, update
 
 from foundation.ids import new_id
+from idp.people.account import AccountState
 from idp.people.officer import Authority, AuthorityGrant, Officer
-from idp.people.tables import officer_authorities, officers
+from idp.people.tables import accounts, officer_authorities, officers
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import Row
+    from sqlalchemy import ColumnElement, Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from foundation.encryption import FieldCipher
+    from foundation.principal import Principal
 
 _NAME = "officers.name"
+
+
+def in_post(now: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a moment or the parameter of a compiled statement
+    """Return the condition that a post is held at a moment: begun, not run out, not left."""
+    return and_(
+        officers.c.ended_at.is_(None),
+        or_(officers.c.starts_at.is_(None), officers.c.starts_at <= now),
+        or_(officers.c.ends_at.is_(None), officers.c.ends_at > now),
+    )
 
 
 class Officers:
@@ -38,8 +49,9 @@ class Officers:
         post: str,
         now: datetime,
         document_index: bytes | None = None,
+        period: tuple[datetime | None, datetime | None] = (None, None),
     ) -> Officer:
-        """Insert an officer; the index of the own ID number keeps him from verifying himself."""
+        """Insert a post; the index of the own ID number keeps its holder from verifying himself."""
         officer_id = new_id("off")
         await self._connection.execute(
             insert(officers).values(
@@ -51,9 +63,11 @@ class Officers:
                 post=post,
                 document_index=document_index,
                 appointed_at=now,
+                starts_at=period[0],
+                ends_at=period[1],
             )
         )
-        return Officer(officer_id, account_id, name, organisation_code, district_code, post, active=True)
+        return Officer(officer_id, account_id, name, organisation_code, district_code, post, True, *period)
 
     async def by_id(self, officer_id: str) -> Officer | None:
         """Return an officer or None."""
@@ -62,9 +76,50 @@ class Officers:
 
     async def document_index(self, officer_id: str) -> bytes | None:
         """Return the index of the officer's own ID number, when it is known."""
-        statement = select(officers.c.document_index).where(officers.c.officer_id == officer_id)
+        account = select(officers.c.account_id).where(officers.c.officer_id == officer_id).scalar_subquery()
+        known = officers.c.document_index.is_not(None)
+        statement = select(officers.c.document_index).where(officers.c.account_id == account, known).limit(1)
         index: bytes | None = (await self._connection.execute(statement)).scalar_one_or_none()
         return index
+
+    async def holds_elsewhere(self, document_index: bytes) -> bool:
+        """Tell whether the bearer of an ID number is an officer already."""
+        statement = select(officers.c.officer_id).where(
+            officers.c.document_index == document_index, officers.c.ended_at.is_(None)
+        )
+        return (await self._connection.execute(statement.limit(1))).first() is not None
+
+    async def of_account(self, account_id: str, now: datetime) -> tuple[Officer, ...]:
+        """Return the posts an account holds now, by appointment."""
+        statement = (
+            select(officers)
+            .where(officers.c.account_id == account_id, in_post(now))
+            .order_by(officers.c.appointed_at, officers.c.officer_id)
+        )
+        return tuple(self._officer(row) for row in await self._connection.execute(statement))
+
+    async def named(self, username: str) -> tuple[Officer, ...]:
+        """Return every post, left ones too, of the officer who signs in with a name."""
+        statement = (
+            select(officers)
+            .join(accounts, accounts.c.account_id == officers.c.account_id)
+            .where(accounts.c.username == username, accounts.c.state == AccountState.ACTIVE)
+            .order_by(officers.c.appointed_at.desc(), officers.c.officer_id)
+        )
+        return tuple(self._officer(row) for row in await self._connection.execute(statement))
+
+    async def hold(self, officer_id: str, account_id: str, now: datetime) -> Officer | None:
+        """Return a post the account holds now and keep it from ending in this transaction, or None."""
+        statement = select(officers).where(
+            officers.c.officer_id == officer_id, officers.c.account_id == account_id, in_post(now)
+        )
+        row = (await self._connection.execute(statement.with_for_update(read=True))).first()
+        return None if row is None else self._officer(row)
+
+    async def run_out(self, now: datetime, limit: int) -> tuple[str, ...]:
+        """Return the posts whose time is over and that nobody ended yet."""
+        statement = select(officers.c.officer_id).where(officers.c.ends_at <= now, officers.c.ended_at.is_(None))
+        return tuple((await self._connection.execute(statement.limit(limit))).scalars())
 
     async def of_organisation(self, organisation_code: str) -> tuple[Officer, ...]:
         """Return an organisation's officers in post, by appointment."""
@@ -75,16 +130,14 @@ class Officers:
         )
         return tuple(self._officer(row) for row in await self._connection.execute(statement))
 
-    async def end(self, officer_id: str, now: datetime) -> str | None:
-        """End a post; return the account, or None when it had ended before."""
+    async def end(self, officer_id: str, now: datetime) -> bool:
+        """End a post; return False when it had ended before."""
         statement = (
             update(officers)
             .where(officers.c.officer_id == officer_id, officers.c.ended_at.is_(None))
             .values(ended_at=now)
-            .returning(officers.c.account_id)
         )
-        found: str | None = (await self._connection.execute(statement)).scalar_one_or_none()
-        return found
+        return (await self._connection.execute(statement)).rowcount == 1
 
     async def grants(self, officer_id: str, now: datetime) -> tuple[AuthorityGrant, ...]:
         """Return the grants in force, of an officer in post."""
@@ -94,7 +147,7 @@ class Officers:
             .join(officers, officers.c.officer_id == table.c.officer_id)
             .where(
                 table.c.officer_id == officer_id,
-                officers.c.ended_at.is_(None),
+                in_post(now),
                 table.c.revoked_at.is_(None),
                 table.c.approved_at.is_not(None),
                 table.c.valid_from <= now,
@@ -145,8 +198,8 @@ class Officers:
             statement = statement.where(officers.c.organisation_code == organisation_code)
         return tuple(grant_of(row) for row in await self._connection.execute(statement))
 
-    async def approve(self, grant_id: str, approved_by: str, now: datetime) -> bool:
-        """Put a waiting grant in force, by somebody else than who granted it."""
+    async def approve(self, grant_id: str, principal: Principal, now: datetime) -> bool:
+        """Put a waiting grant in force, by somebody else than who granted it or whom it is for."""
         table = officer_authorities
         statement = (
             update(table)
@@ -154,10 +207,11 @@ class Officers:
                 table.c.grant_id == grant_id,
                 table.c.approved_at.is_(None),
                 table.c.revoked_at.is_(None),
-                table.c.granted_by != approved_by,
+                table.c.granted_by.not_in(principal.audit_names),
+                table.c.officer_id.not_in({principal.subject_id, *principal.posts}),
                 table.c.valid_until > now,
             )
-            .values(approved_at=now, approved_by=approved_by)
+            .values(approved_at=now, approved_by=principal.audit_name)
         )
         return (await self._connection.execute(statement)).rowcount == 1
 
@@ -192,6 +246,8 @@ class Officers:
             district_code=row.district_code,
             post=row.post,
             active=row.ended_at is None,
+            starts_at=row.starts_at,
+            ends_at=row.ends_at,
         )
 
 

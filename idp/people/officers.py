@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from foundation.audit import AuditEvent
 from foundation.clock import civil_date
-from foundation.errors import InvalidInput, NotFound, NotPermitted
+from foundation.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from foundation.identity_numbers import parse_citizen_id_number
 from foundation.ids import new_id
-from foundation.principal import PrincipalKind
+from foundation.principal import SYSTEM, PrincipalKind
 from idp.people import totp
 from idp.people.account import AccountKind, DocumentType, normalise_username
 from idp.people.account_repository import Accounts, Persons
@@ -23,6 +23,7 @@ from idp.people.officer_repository import Officers
 from idp.people.second_factor_repository import SecondFactors
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
     from foundation.directory import Directory
     from foundation.principal import Principal
     from idp.people.account import Account
+    from idp.people.parties import Named
     from idp.people.second_factors import SecondFactorService, TotpEnrolment
     from idp.people.tools import Tools
 
+BATCH = 200
 __all__ = ["ANY", "AddedOfficer", "Authority", "AuthorityGrant", "Officer", "OfficerService"]
 
 
@@ -83,6 +86,8 @@ class OfficerService:
             account = await self._account(connection, AccountKind.OFFICER, username, hashed, secret)
             number = citizen_id_number and str(parse_citizen_id_number(citizen_id_number, today=civil_date(now)))
             index = Persons(connection, self._tools.cipher).document_index(DocumentType.ID_CARD, number or "")
+            if number and await Officers(connection, self._tools.cipher).holds_elsewhere(index):
+                raise Conflict("This person is an officer already: appoint the account to a further post.")
             officer = await Officers(connection, self._tools.cipher).add(
                 account.account_id,
                 name.strip(),
@@ -96,6 +101,50 @@ class OfficerService:
             event = AuditEvent("people.officer_add", "officer", officer.officer_id, detail)
             await self._tools.audit.record(connection, principal, event)
         return AddedOfficer(officer, self._second_factors.enrolment(secret, account.username))
+
+    async def appoint(
+        self,
+        principal: Principal,
+        holder: Named,
+        *,
+        organisation_code: str,
+        district_code: str,
+        post: str,
+        starts_at: datetime | None = None,
+        ends_at: datetime | None = None,
+    ) -> Officer:
+        """Give an officer, of whichever organisation, a further post; the other posts stay as they are.
+
+        Name and username must be one officer's, so that a slip appoints nobody else. The post begins without
+        authorities. Raises: NotPermitted, NotFound, InvalidInput.
+        """
+        await self._administers(principal, organisation_code)
+        await self._known(organisation_code, district_code)
+        now = self._tools.clock.now()
+        if not post.strip():
+            raise InvalidInput("A post has a name.", field="post")
+        if ends_at is not None and ends_at <= max(now, starts_at or now):
+            raise InvalidInput("The period ends before it begins.", field="ends_at")
+        async with self._tools.database.transaction() as connection:
+            officers = Officers(connection, self._tools.cipher)
+            held = await officers.named(normalise_username(holder.username))
+            if not held or held[0].name != holder.name.strip():
+                raise NotFound("There is no officer with this username and name.")
+            index = await officers.document_index(held[0].officer_id)
+            officer = await officers.add(
+                held[0].account_id,
+                held[0].name,
+                organisation_code,
+                district_code,
+                post.strip(),
+                now,
+                index,
+                (starts_at, ends_at),
+            )
+            detail = {"organisation_code": organisation_code, "district_code": district_code}
+            event = AuditEvent("people.officer_appoint", "officer", officer.officer_id, detail)
+            await self._tools.audit.record(connection, principal, event)
+        return officer
 
     async def add_operator(
         self, principal: Principal, *, username: str, password: str, totp_secret_base32: str | None = None
@@ -117,6 +166,30 @@ class OfficerService:
         if officer is None:
             raise NotFound("There is no such officer.")
         return officer
+
+    async def claims(self, officer_id: str, scopes: Collection[str]) -> dict[str, Any] | None:
+        """Return what a post may state about itself; None when it is not held now.
+
+        `profile` opens the name, the post, and the authorities in force.
+        """
+        now = self._tools.clock.now()
+        async with self._tools.database.read() as connection:
+            officer = await Officers(connection, self._tools.cipher).by_id(officer_id)
+            if officer is None or not officer.in_post(now):
+                return None
+            if "profile" not in scopes:
+                return {}
+            held = await Officers(connection, self._tools.cipher).grants(officer_id, now)
+        return {
+            "name": officer.name,
+            "post": officer.post,
+            "organisation_code": officer.organisation_code,
+            "district_code": officer.district_code,
+            "authorities": [
+                {"authority": str(one.authority), "district_code": one.district_code, "matter_code": one.matter_code}
+                for one in held
+            ],
+        }
 
     async def authorities(self, officer_id: str) -> tuple[AuthorityGrant, ...]:
         """Return the grants in force now."""
@@ -176,11 +249,11 @@ class OfficerService:
         if row is None:
             raise NotFound("There is no such grant.")
         await self._administers(principal, row.organisation_code)
-        if principal.subject_id == row.officer_id or principal.audit_name == row.granted_by:
+        if principal.is_one(row.officer_id) or row.granted_by in principal.audit_names:
             raise NotPermitted("Another administrator approves.")
         async with self._tools.database.transaction() as connection:
             now = self._tools.clock.now()
-            if not await Officers(connection, self._tools.cipher).approve(grant_id, principal.audit_name, now):
+            if not await Officers(connection, self._tools.cipher).approve(grant_id, principal, now):
                 raise NotFound("There is no such grant waiting.")
             event = AuditEvent("people.authority_approve", "officer", row.officer_id, {"grant_id": grant_id})
             await self._tools.audit.record(connection, principal, event)
@@ -211,16 +284,29 @@ class OfficerService:
             return await Officers(connection, self._tools.cipher).of_organisation(organisation_code)
 
     async def leave(self, principal: Principal, officer_id: str) -> None:
-        """End an officer's post: authorities, sessions and sign-in end in the same transaction."""
+        """End one post: its authorities, sessions and tokens end in the same transaction, other posts' go on."""
         await self._administers(principal, (await self.get(officer_id)).organisation_code)
+        await self._end(principal, officer_id)
+
+    async def end_run_out(self) -> int:
+        """End the posts whose time is over; return how many. They opened nothing since that moment."""
+        async with self._tools.database.read() as connection:
+            found = await Officers(connection, self._tools.cipher).run_out(self._tools.clock.now(), BATCH)
+        for officer_id in found:
+            try:
+                await self._end(SYSTEM, officer_id)
+            except NotFound:  # left in between
+                continue
+        return len(found)
+
+    async def _end(self, principal: Principal, officer_id: str) -> None:
         now = self._tools.clock.now()
         async with self._tools.database.transaction() as connection:
             officers = Officers(connection, self._tools.cipher)
-            account_id = await officers.end(officer_id, now)
-            if account_id is None:
+            if not await officers.end(officer_id, now):
                 raise NotFound("There is no such officer in post.")
             revoked = await officers.revoke_all(officer_id, principal.audit_name, now)
-            await self._tools.end_sessions(connection, account_id, "post ended")
+            await self._tools.end_sessions_at_post(connection, officer_id, "post ended")
             event = AuditEvent("people.officer_leave", "officer", officer_id, {"authorities": revoked})
             await self._tools.audit.record(connection, principal, event)
 

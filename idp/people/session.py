@@ -71,15 +71,27 @@ class Session:
     acting_for_code: str | None = field(default=None, repr=False)
     secret: str | None = field(default=None, repr=False)
     device_secret: str | None = field(default=None, repr=False)
+    post: str | None = None
+    district_code: str | None = None
+    posts: frozenset[str] = frozenset()
+
+    @property
+    def choosing(self) -> bool:
+        """Tell whether an officer with several posts has yet to say in which one he acts."""
+        return not self.pending and self.kind is AccountKind.OFFICER and self.officer_id is None
 
     def principal(self) -> Principal:
-        """Return the actor this session stands for; a pending session stands for nobody.
+        """Return the actor this session stands for; one pending or without its post stands for nobody.
 
         A session that acts for an enterprise is the enterprise, with the account as actor.
         """
-        if self.pending:
-            message = "a session that still owes a second factor has no principal"
+        if self.pending or self.choosing:
+            message = "a session that still owes a second factor or a post has no principal"
             raise ValueError(message)
+        return self.arriving()
+
+    def arriving(self) -> Principal:
+        """Return who signs in, for the audit alone: what is missing still opens nothing."""
         return Principal(
             kind=PrincipalKind.ENTERPRISE if self.acting_for else PrincipalKind(self.kind.value),
             subject_id=self.acting_for or self.officer_id or self.account_id,
@@ -91,6 +103,9 @@ class Session:
             auth_time=self.auth_time,
             session_id=self.session_id,
             channel=self.channel,
+            post=self.post,
+            district_code=self.district_code,
+            posts=self.posts,
         )
 
     def own_principal(self) -> Principal:

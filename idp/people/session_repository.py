@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import DateTime, and_, bindparam, insert, select, update
+from sqlalchemy import DateTime, and_, bindparam, func, insert, literal, select, update
 
 from foundation.statements import Statement
 from idp.people.account import AccountState
@@ -22,27 +22,40 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from sqlalchemy import Row
+    from sqlalchemy import Row, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 PENDING, OPEN = "pending", "open"
 
-SESSION = (
+_every = officers.alias("every_post")
+_posts = (
+    select(func.array_agg(_every.c.officer_id)).where(_every.c.account_id == accounts.c.account_id).scalar_subquery()
+)
+
+SESSION: Select[Any] = (
     select(
-        sessions,
+        *(column for column in sessions.c if column is not sessions.c.officer_id),
         accounts.c.kind,
         accounts.c.person_id,
         persons.c.level,
         persons.c.level_until,
         officers.c.officer_id,
         officers.c.organisation_code,
+        officers.c.district_code,
+        officers.c.post,
+        officers.c.starts_at.label("post_starts_at"),
+        officers.c.ends_at.label("post_ends_at"),
         officers.c.ended_at.label("officer_ended_at"),
+        _posts.label("posts"),
         legal_person_agencies.c.valid_until.label("agency_until"),
         legal_person_agencies.c.agency_id,
     )
     .join(accounts, accounts.c.account_id == sessions.c.account_id)
     .outerjoin(persons, persons.c.person_id == accounts.c.person_id)
-    .outerjoin(officers, officers.c.account_id == accounts.c.account_id)
+    .outerjoin(
+        officers,
+        and_(officers.c.officer_id == sessions.c.officer_id, officers.c.account_id == sessions.c.account_id),
+    )
     .outerjoin(
         legal_person_agencies,
         and_(
@@ -78,7 +91,8 @@ class Sessions:
     async def by_id(self, session_id: str, now: datetime) -> Row[Any] | None:
         """Return the live row of a session id with its account, person and officer."""
         statement = SESSION.where(sessions.c.session_id == session_id, sessions.c.expires_at > now)
-        return (await self._connection.execute(statement)).first()
+        row: Row[Any] | None = (await self._connection.execute(statement)).first()
+        return row
 
     async def account_of(self, session_id: str) -> str | None:
         """Return the account of a session that has not ended."""
@@ -87,8 +101,10 @@ class Sessions:
         )
         return (await self._connection.execute(statement)).scalar_one_or_none()
 
-    async def change(self, session_id: str, values: Mapping[str, Any], *, state: str, now: datetime) -> bool:
-        """Change a live session that is still in `state`."""
+    async def change(
+        self, session_id: str, values: Mapping[str, Any], *, state: str, now: datetime, choosing: bool = False
+    ) -> bool:
+        """Change a live session that is still in `state`, and with `choosing` still without a post."""
         statement = (
             update(sessions)
             .where(
@@ -96,6 +112,7 @@ class Sessions:
                 sessions.c.state == state,
                 sessions.c.ended_at.is_(None),
                 sessions.c.expires_at > now,
+                *((sessions.c.officer_id.is_(None),) if choosing else ()),
             )
             .values(**values)
         )
@@ -127,6 +144,24 @@ class Sessions:
             .returning(sessions.c.session_id)
         )
         return tuple((await self._connection.execute(statement)).scalars())
+
+    async def end_at_post(self, officer_id: str, now: datetime, reason: str) -> tuple[str, ...]:
+        """End every session in one post; return the ended ids."""
+        statement = (
+            update(sessions)
+            .where(sessions.c.officer_id == officer_id, sessions.c.ended_at.is_(None))
+            .values(ended_at=now, end_reason=reason)
+            .returning(sessions.c.session_id)
+        )
+        return tuple((await self._connection.execute(statement)).scalars())
+
+    async def follow(self, session_id: str, values: Mapping[str, Any]) -> None:
+        """Insert a session like another one of the same sign-in, but for `values`."""
+        copied = [column for column in sessions.c if column.name not in {*values, "ended_at", "end_reason"}]
+        given = [literal(value, sessions.c[name].type).label(name) for name, value in values.items()]
+        source = select(*copied, *given).where(sessions.c.session_id == session_id)
+        names = [*(column.name for column in copied), *values]
+        await self._connection.execute(insert(sessions).from_select(names, source))
 
     async def living(self, account_ids: Collection[str], now: datetime) -> tuple[Row[Any], ...]:
         """Return the accounts' open sessions with their devices, latest use first."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from foundation import channels
 from foundation.audit import AuditEvent
 from foundation.errors import NotFound
-from foundation.ids import new_secret
+from foundation.ids import new_id, new_secret
 from foundation.principal import Channel
 from idp.people.account import AccountKind, AccountState
 from idp.people.account_repository import mobile_index
@@ -18,6 +18,7 @@ from idp.people.claim_statements import ClaimReads
 from idp.people.duplicates import merged_with
 from idp.people.errors import AccountClosed, SecondFactorRefused, SignInRefused
 from idp.people.legal_person_repository import LegalPersons
+from idp.people.officer_repository import Officers
 from idp.people.proof import NO_LEVEL, level_at
 from idp.people.session import LIMITS, Arrival, Session, secret_hash
 from idp.people.session_repository import BY_SECRET, OPEN, PENDING, TOUCH, Sessions
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from foundation.principal import Principal
     from foundation.statements import Record
+    from idp.people.officer import Officer
     from idp.people.second_factors import SecondFactorService
     from idp.people.tools import Tools
 
@@ -105,18 +107,57 @@ class SessionService:
             async with self._tools.database.transaction() as connection:
                 await Sessions(connection).note_attempt({**attempt, "succeeded": False})
                 event = AuditEvent("people.second_factor_refused", "session", session.session_id)
-                await self._tools.audit.record(connection, replace(session, pending=False).principal(), event)
+                await self._tools.audit.record(connection, session.arriving(), event)
             raise
 
     async def resolve(self, session_secret: str) -> Session | None:
-        """Return the open session of a secret, or None: unknown, ended, idle too long, or pending."""
+        """Return the open session of a secret, or None: unknown, ended, idle too long, pending or without a post."""
         session = await self._resolve(session_secret)
-        return None if session is None or session.pending else session
+        return None if session is None or session.pending or session.choosing else session
 
     async def resolve_pending(self, session_secret: str) -> Session | None:
         """Return the session that still owes a second factor, or None."""
         session = await self._resolve(session_secret)
         return session if session is not None and session.pending else None
+
+    async def resolve_choosing(self, session_secret: str) -> Session | None:
+        """Return the session of an officer who has yet to choose a post, or None."""
+        session = await self._resolve(session_secret)
+        return session if session is not None and session.choosing else None
+
+    async def posts(self, session: Session) -> tuple[Officer, ...]:
+        """Return the posts the officer of a session holds now."""
+        async with self._tools.database.read() as connection:
+            return await Officers(connection, self._tools.cipher).of_account(
+                session.account_id, self._tools.clock.now()
+            )
+
+    async def take_post(self, session: Session, officer_id: str) -> Session:
+        """Act in a post from now on: the first choice, or the change to another post.
+
+        A session is in one post for life, since tokens and forms belong to both. A change ends it,
+        with what was granted in it, and opens the next one of the same sign-in and length.
+        Raises: NotFound (no such post now), SignInRefused (the session ended).
+        """
+        now, secret, following = self._tools.clock.now(), new_secret(), session.session_id
+        values: dict[str, Any] = {"officer_id": officer_id, "secret_hash": secret_hash(secret), "last_seen_at": now}
+        async with self._tools.database.transaction() as connection:
+            if await Officers(connection, self._tools.cipher).hold(officer_id, session.account_id, now) is None:
+                raise NotFound("There is no such post of yours.")
+            sessions = Sessions(connection)
+            if session.choosing:
+                taken = await sessions.change(following, values, state=OPEN, now=now, choosing=True)
+            else:
+                taken = await sessions.end(session.session_id, session.account_id, now, "another post")
+                following = new_id("ses")
+                await sessions.follow(session.session_id, {**values, "session_id": following, "created_at": now})
+                await self._tools.tell(connection, (session.session_id,))
+            if session.pending or not taken:
+                raise SignInRefused("The session has ended; sign in again.")
+            changed = replace(await self._opened(connection, following, now), secret=secret)
+            event = AuditEvent("people.post_taken", "session", following, {"from": session.officer_id})
+            await self._tools.audit.record(connection, changed.principal(), event)
+        return changed
 
     async def sign_out(self, principal: Principal, session_id: str | None = None) -> None:
         """End the principal's own session, or another one of the same account by its id; raises NotFound."""
@@ -215,7 +256,7 @@ class SessionService:
             opened = await self._told(await transaction.fetch_one(BY_ID, the_session_id=session_id, now=now), now)
             session = replace(opened, secret=secret, device_secret=device, new_device=stranger)
             event = AuditEvent("people.sign_in", "session", session_id, {"amr": list(amr), "pending": owed})
-            await self._tools.audit.append(transaction, replace(session, pending=False).principal(), event)
+            await self._tools.audit.append(transaction, session.arriving(), event)
             if stranger:
                 parameters = {"channel": str(arrival.channel), "at": now.isoformat()}
                 await self._tools.notices.append(transaction, account_id, "people.new_device", parameters)
@@ -245,16 +286,19 @@ class SessionService:
             event = AuditEvent(
                 "people.second_factor", "session", session.session_id, {"method": proof.method, "amr": amr}
             )
-            await self._tools.audit.record(connection, finished.principal(), event)
+            await self._tools.audit.record(connection, finished.arriving(), event)
         return finished
 
     async def _opened(self, connection: AsyncConnection, session_id: str, now: datetime) -> Session:
         return await self._told(await Sessions(connection).by_id(session_id, now), now)
 
     async def _told(self, row: Row[Any] | Record | None, now: datetime) -> Session:
-        if row is None or _left_post(row):
+        session = None if row is None or _left_post(row, now) else await self._session(row, now)
+        if session is not None and session.kind is AccountKind.OFFICER and session.officer_id is None:
+            session = session if await self.posts(session) else None
+        if session is None:
             raise AccountClosed("This account is suspended or closed; ask at a service hall.")
-        return await self._session(row, now)
+        return session
 
     async def _refuse(self, account_id: str | None, arrival: Arrival, known: str | None) -> NoReturn:
         """Record a wrong password, the same way for known and unknown names, and refuse."""
@@ -284,7 +328,7 @@ class SessionService:
         row = await database.fetch_one(BY_SECRET, secret_hash=secret_hash(session_secret), now=now)
         if row is None or row.last_seen_at + LIMITS[AccountKind(row.kind)].idle <= now:
             return None
-        if _left_post(row):
+        if _left_post(row, now):
             return None
         if row.state == OPEN and row.last_seen_at + TOUCH_AFTER <= now:
             await database.fetch(TOUCH, the_session_id=row.session_id, now=now)
@@ -312,8 +356,15 @@ class SessionService:
             pending=row.state == PENDING,
             acting_for=row.acting_for if acts else None,
             acting_for_code=row.acting_for_code if acts else None,
+            post=row.post,
+            district_code=row.district_code,
+            posts=frozenset(row.posts or ()),
         )
 
 
-def _left_post(row: Row[Any] | Record) -> bool:
-    return row.kind == AccountKind.OFFICER and (row.officer_id is None or row.officer_ended_at is not None)
+def _left_post(row: Row[Any] | Record, now: datetime) -> bool:
+    """Tell whether the post of a session is over; one that is yet to be chosen is not."""
+    if row.officer_id is None:
+        return False
+    over = row.post_ends_at is not None and row.post_ends_at <= now
+    return row.officer_ended_at is not None or over or (row.post_starts_at is not None and row.post_starts_at > now)

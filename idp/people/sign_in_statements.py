@@ -30,8 +30,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from foundation.ids import new_id
 from foundation.statements import Statement
 from idp.people.account import AccountState
+from idp.people.officer_repository import in_post
 from idp.people.session_repository import SESSION
-from idp.people.tables import accounts, devices, sessions, sign_in_attempts, totp_secrets
+from idp.people.tables import accounts, devices, officers, sessions, sign_in_attempts, totp_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,6 +89,13 @@ SIGNED_IN = Statement(
 )
 BY_ID = Statement(SESSION.where(sessions.c.session_id == bindparam("the_session_id"), sessions.c.expires_at > _NOW))
 
+_only_post = (
+    select(func.min(officers.c.officer_id))
+    .where(officers.c.account_id == _ACCOUNT_ID, in_post(_NOW))
+    .having(func.count() == 1)
+    .scalar_subquery()
+)
+
 
 def _opening() -> Statement:
     """Return the statement that notes the device and inserts session and attempt."""
@@ -120,6 +128,7 @@ def _opening() -> Statement:
         "created_at": _NOW,
         "last_seen_at": _NOW,
         "expires_at": bindparam("until", type_=DateTime(timezone=True)),
+        "officer_id": _only_post,
     }
     noted: dict[str, Any] = {
         "account_id": _ACCOUNT_ID,

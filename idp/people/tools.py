@@ -43,6 +43,12 @@ class Tools:
         await self.tell(connection, ended)
         return ended
 
+    async def end_sessions_at_post(self, connection: AsyncConnection, officer_id: str, reason: str) -> None:
+        """End the sessions in one post and everything granted in it; other posts' go on."""
+        await self.tell(connection, await Sessions(connection).end_at_post(officer_id, self.clock.now(), reason))
+        for observer in self.observers:
+            await observer.subject_ended(connection, officer_id)
+
     async def tell(self, connection: AsyncConnection, session_ids: tuple[str, ...]) -> None:
         """Tell the observers, in the same transaction, which sessions ended."""
         for observer in self.observers if session_ids else ():

@@ -62,7 +62,7 @@ __all__ = [
 
 @pytest.fixture
 def subjects(people: People) -> AccountSubjects:
-    return AccountSubjects(people.accounts)
+    return AccountSubjects(people.accounts, people.officers)
 
 
 @pytest.fixture

@@ -87,8 +87,9 @@ async def served(settings: Settings, clock: Clock) -> AsyncIterator[FastAPI]:
         cipher=cipher,
         signer=keys.tokens,
         clients=clients,
-        subjects=AccountSubjects(people.accounts),
+        subjects=AccountSubjects(people.accounts, people.officers),
         mandates=RegisteredMandates(database, cipher, people.mandates),
+        vouchers=people.vouching,
     )
     app = build()
     app.state.services = SimpleNamespace(
@@ -101,6 +102,7 @@ async def served(settings: Settings, clock: Clock) -> AsyncIterator[FastAPI]:
         access_tokens=provider.access_tokens,
         accounts=people.accounts,
         sessions=people.sessions,
+        people=people,
         keys=keys.service,
     )
     try:

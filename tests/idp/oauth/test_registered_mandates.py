@@ -47,7 +47,7 @@ LI_MING, THIRD = CITIZENS[1], CITIZENS[2]
 
 @pytest.fixture
 def subjects(people: People) -> AccountSubjects:
-    return AccountSubjects(people.accounts)
+    return AccountSubjects(people.accounts, people.officers)
 
 
 @pytest.fixture

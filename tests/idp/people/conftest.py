@@ -51,6 +51,10 @@ class RecordingObserver:
         assert connection is not None
         self.ended.extend(session_ids)
 
+    async def subject_ended(self, connection: object, subject_id: str) -> None:
+        assert connection is not None
+        self.ended.append(subject_id)
+
 
 @pytest.fixture
 def authority(clock: FixedClock) -> Iterator[SandboxAuthority]:

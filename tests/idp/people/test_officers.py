@@ -85,7 +85,7 @@ async def test_leaving_the_post_ends_rights_and_sessions_at_once(
     await people.officers.leave(SYSTEM, officer.officer_id)
     assert session.secret is not None
     assert await people.sessions.resolve(session.secret) is None
-    assert observer.ended == [session.session_id]
+    assert observer.ended == [session.session_id, officer.officer_id]
     with pytest.raises(AuthorityMissing):
         await people.officers.require(session.principal(), "sealing", DISTRICT, MATTER)
     assert not (await people.officers.get(officer.officer_id)).active
