@@ -164,6 +164,9 @@ PROBLEMS: dict[type[base.TrustServiceError], Problem] = {
     signing.SealNotFound: Problem(404, "seal-not-found", "没有这枚印章", "Seal not found"),
     signing.SealStateConflict: Problem(409, "seal-state-conflict", "印章状态不允许这一步", "Seal state conflict"),
     signing.SealUseNotGranted: Problem(403, "seal-use-not-granted", "没有这枚印章的使用授权", "Seal use not granted"),
+    signing.RefusedByVerification: Problem(
+        422, "refused-by-verification", "盖章后的文件不能通过核验", "Verification would refuse the sealed document"
+    ),
     signing.SealedDocumentNotFound: Problem(
         404, "sealed-document-not-found", "没有这份盖章文件", "Sealed document not found"
     ),

@@ -118,6 +118,11 @@ class Settings(BaseSettings):
         le=90,
         description="How long the results of a verification batch can be fetched before they are deleted.",
     )
+    gate_sample: int | None = Field(
+        None,
+        ge=0,
+        description="One in so many ordinary licence sealings is judged as verification would; 0 is none, 500 usual.",
+    )
     upstream_providers: tuple[UpstreamProvider, ...] = Field(
         (), description="Other OpenID Providers people may sign in by: a JSON array, see docs/connect.md."
     )
@@ -185,6 +190,13 @@ class Settings(BaseSettings):
         """Tell whether the signer wants a seal's use shown by an officer's passkey or a client's key."""
         usual = "required" if self.profile is Profile.PRODUCTION else "recorded"
         return (self.seal_proof or usual) == "required"
+
+    @property
+    def gate_one_in(self) -> int:
+        """Return one in how many ordinary licence sealings passes the full gate."""
+        if self.gate_sample is None:
+            return 1 if self.profile is Profile.TEST else 500
+        return self.gate_sample
 
     @property
     def pki_base(self) -> str:

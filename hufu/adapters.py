@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from foundation.errors import NotFound, NotPermitted
+from foundation.errors import NotFound, NotPermitted, ServiceUnavailable
 from foundation.principal import PrincipalKind
 from idp.people.assisted import AgentDocument
 from idp.people.mandate import Act, PartyKind
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from idp.people.second_factors import SecondFactorService
     from licence_vault.model import Mandated, PaperMandate
     from signing.model import SecondFactor
+    from verification.full_gate import FullGate
 
 
 class VaultHolders:
@@ -145,6 +146,24 @@ class KeepersOfSeals:
         except NotFound:
             return False
         return officer.active and officer.organisation_code == organisation_code
+
+
+class SealGate:
+    """`signing.ports.FullGate` over `verification`, which is built after the vault, and the vault after `signing`."""
+
+    def __init__(self) -> None:
+        """Wait to be joined."""
+        self._gate: FullGate | None = None
+
+    def join(self, gate: FullGate) -> None:
+        """Take the gate once it is built."""
+        self._gate = gate
+
+    async def refusals(self, document: bytes, *, field_name: str, uploaded: bool) -> tuple[str, ...]:
+        """Ask the gate; raises ServiceUnavailable."""
+        if self._gate is None:
+            raise ServiceUnavailable("The service is still starting.")
+        return await self._gate.refusals(document, field_name=field_name, uploaded=uploaded)
 
 
 class SealSecondFactors:

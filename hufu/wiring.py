@@ -18,7 +18,15 @@ from foundation.encryption import FieldCipher
 from foundation.jobs import Worker
 from foundation.notices import Notices
 from foundation.settings import BadSettings
-from hufu.adapters import KeepersOfSeals, SealSecondFactors, VaultHolders, VaultMandates, VaultOfficers, VaultRoles
+from hufu.adapters import (
+    KeepersOfSeals,
+    SealGate,
+    SealSecondFactors,
+    VaultHolders,
+    VaultMandates,
+    VaultOfficers,
+    VaultRoles,
+)
 from hufu.receipt_papers import SealedReceiptPapers
 from idp.oauth.clients import ClientService
 from idp.oauth.department import DepartmentClients
@@ -141,6 +149,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             mandates=RegisteredMandates(database, cipher, people.mandates),
         )
         stack.push_async_callback(provider.close)
+        gate = SealGate()
         signing = assemble_signing(
             settings,
             database,
@@ -151,6 +160,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             directory=directory,
             keys=keys,
             self_check=FastSelfCheck(),
+            full_gate=gate,
             second_factors=SealSecondFactors(people.second_factors, people.passkeys),
             officers=KeepersOfSeals(people.officers),
             replaced=DocumentFollower(cipher, clock),
@@ -188,6 +198,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             papers=SealedReceiptPapers(vault.renderer, ReceiptSeal(keys.service, keys.ca, clock), keys.tsa, clock),
         )
         stack.push_async_callback(verification.close)
+        gate.join(verification.gate)
         services = Services(
             settings=settings,
             clock=clock,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -47,6 +48,7 @@ class FaceMaker:
         self._renderer = renderer
         self._codes = codes
         self._sealing = sealing
+        self._names: dict[tuple[str, int, str, str, bool], str] = {}
 
     @property
     def fonts(self) -> FontSet:
@@ -76,7 +78,14 @@ class FaceMaker:
         side = box.size * POINTS_PER_MILLIMETRE
         place = Rectangle(box.page, box.x * POINTS_PER_MILLIMETRE, box.y * POINTS_PER_MILLIMETRE, side, side)
         sealed = await self._sealing.seal_licence(
-            principal, SealRequest(seal_id, rendition.pdf, placement=place, matter_code=matter_code)
+            principal,
+            SealRequest(
+                seal_id,
+                rendition.pdf,
+                placement=place,
+                matter_code=matter_code,
+                face=self._name(licence_type, rendition, purpose_bound=copy is not None),
+            ),
         )
         document = StoredDocument(
             kind="original" if copy is None else "copy",
@@ -87,6 +96,15 @@ class FaceMaker:
             created_at=self._clock.now(),
         )
         return SealedFace(qr_text, sealed.document, document)
+
+    def _name(self, licence_type: LicenceType, rendition: Rendition, *, purpose_bound: bool) -> str:
+        """Name what a rendition was made by: whatever changes in it, template or font, makes it another face."""
+        version = (licence_type.code, licence_type.version, rendition.engine, rendition.fonts, purpose_bound)
+        name = self._names.get(version)
+        if name is None:
+            parts = (licence_type.digest().hex(), rendition.engine, rendition.fonts, str(purpose_bound))
+            name = self._names[version] = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return name
 
     async def render(
         self, licence_type: LicenceType, facts: FaceFacts, qr_text: str, copy: CopyFacts | None = None

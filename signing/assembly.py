@@ -10,6 +10,7 @@ from foundation.jobs import Jobs
 from signing.batches import SealBatches
 from signing.execution import Execution
 from signing.interrupted import Interrupted
+from signing.judging import Judging
 from signing.levels import Levels
 from signing.loaded import LoadedSeals
 from signing.ports import NobodyKeepsDigests
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from foundation.jobs import JobHandler, PeriodicJob
     from foundation.settings import Settings
     from keys.assembly import Keys
-    from signing.ports import DocumentReplaced, SealOfficers, SecondFactors, SelfCheck
+    from signing.ports import DocumentReplaced, FullGate, SealOfficers, SecondFactors, SelfCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +76,13 @@ def assemble_signing(
     directory: Directory,
     keys: Keys,
     self_check: SelfCheck,
+    full_gate: FullGate,
     second_factors: SecondFactors,
     officers: SealOfficers,
     replaced: DocumentReplaced | None = None,
     workshop: Workshop | None = None,
 ) -> Signing:
     """Join the parts; opens nothing."""
-    del settings
     jobs, workshop = Jobs(), workshop or Workshop()
     seals = SealService(
         database,
@@ -98,6 +99,7 @@ def assemble_signing(
     )
     loaded = LoadedSeals(seals, keys.service, keys.tsa, clock)
     levels = Levels(ValidationDataSource(keys.ca, keys.ocsp), keys.tsa)
+    judging = Judging(database, clock=clock, audit=audit, gate=full_gate, one_in=settings.gate_one_in)
     execution = Execution(
         database,
         clock=clock,
@@ -108,6 +110,7 @@ def assemble_signing(
         timestamps=keys.tsa,
         levels=levels,
         self_check=self_check,
+        judging=judging,
     )
     sealing = SealingService(
         database,

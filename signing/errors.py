@@ -92,6 +92,10 @@ class UnexaminablePdf(UnsealablePdf):
     """Examining the document took more time or memory than is allowed."""
 
 
+class RefusedByVerification(UnsealablePdf):
+    """The sealed document would not pass verification; nothing left and the intention says why."""
+
+
 class PdfTooLarge(LimitExceeded):
     """The document is larger, longer or deeper than the stated limit."""
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from keys.service import KeyService
     from keys.tsa import TimestampAuthority
     from signing.intention import Intention
+    from signing.judging import Judging
     from signing.levels import Levels
     from signing.loaded import LoadedSeal
     from signing.ports import SelfCheck
@@ -58,6 +59,7 @@ class Execution:
         timestamps: TimestampAuthority,
         levels: Levels,
         self_check: SelfCheck,
+        judging: Judging,
     ) -> None:
         """Take the collaborators."""
         self._database = database
@@ -69,18 +71,30 @@ class Execution:
         self._timestamps = timestamps
         self._levels = levels
         self._self_check = self_check
+        self._judging = judging
 
     async def carry_out(
-        self, principal: Principal, intention: Intention, seal: LoadedSeal, prepared: Prepared, source: bytes
+        self,
+        principal: Principal,
+        intention: Intention,
+        seal: LoadedSeal,
+        prepared: Prepared,
+        source: bytes,
+        *,
+        face: str | None = None,
     ) -> SealedDocument:
-        """Seal what a committed intention describes.
+        """Seal what a committed intention describes; `face` tells what rendered it, None is an upload.
 
         An outage leaves an intention with a stored document open, so that it can be carried out
         later; any other failure closes it with its reason.
-        Raises: SealKeyUnusable, SealingFailed, ServiceUnavailable.
+        Raises: SealKeyUnusable, SealingFailed, RefusedByVerification, ServiceUnavailable.
         """
         try:
             levelled = await self._sealed(intention, seal, prepared, source)
+            if face is None:
+                await self._judging.upload(levelled.document, prepared.field_name)
+            else:
+                await self._judging.face(principal, intention, face, levelled.document)
             blob = await self._blobs.put(levelled.document)
         except ServiceUnavailable as error:
             if intention.prepared_blob is None or isinstance(error, SealKeyUnusable):
@@ -216,13 +230,16 @@ class Execution:
         return number
 
     async def _close(self, principal: Principal, intention: Intention, error: TrustServiceError) -> None:
-        """Write down why a sealing did not come out."""
+        """Write down why a sealing did not come out; nobody can see or confirm its preview any more."""
         failure = f"{type(error).__name__}: {error.detail}"
         async with self._database.transaction() as connection:
-            if await IntentionRepository(connection).fail(intention.intention_id, failure, self._clock.now()):
+            closed = await IntentionRepository(connection).fail(intention.intention_id, failure, self._clock.now())
+            if closed:
                 detail = {"intention_id": intention.intention_id, "error": type(error).__name__}
                 event = AuditEvent("seal.fail", "seal", intention.seal_id, detail)
                 await self._audit.record(connection, principal, event)
+        if closed and intention.prepared_blob is not None:
+            await self._blobs.delete(intention.prepared_blob)
 
 
 def use_event(intention: Intention, number: int, sealed_digest: bytes, level: BaselineLevel) -> AuditEvent:

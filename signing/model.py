@@ -181,6 +181,8 @@ class SealRequest:
     certify: bool = False
     """Make it the document's certification, DocMDP level 2."""
     active_content: ActiveContentPolicy = ActiveContentPolicy.REFUSE
+    face: str = ""
+    """What rendered a licence: the same text for the same template, engine and fonts. Empty for uploads."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,21 @@ class SelfCheck(Protocol):
         """
 
 
+class FullGate(Protocol):
+    """The whole judgement of a PDF as any verifier makes it, joined to `verification`."""
+
+    async def refusals(self, document: bytes, *, field_name: str, uploaded: bool) -> tuple[str, ...]:
+        """Return the names of the checks a finished document does not pass; nothing when all is well.
+
+        Args:
+            document: the whole file.
+            field_name: the field of our own seal.
+            uploaded: it came from outside, so that what it says of a licence is compared with the records.
+
+        Raises: ServiceUnavailable while nothing can be judged.
+        """
+
+
 class SecondFactors(Protocol):
     """Checks an officer's second factor, joined to `idp`."""
 

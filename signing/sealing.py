@@ -86,7 +86,7 @@ class SealingService:
         needs a grant and `request.second_factor`.
 
         Raises: SealNotFound, SealNotActive, SealUseNotGranted, SecondFactorRequired, UnsealablePdf and
-            its subclasses, PdfTooLarge, BadPlacement, SealKeyUnusable, SealingFailed.
+            its subclasses, PdfTooLarge, BadPlacement, SealKeyUnusable, SealingFailed, ServiceUnavailable.
         """
         return await self._seal(principal, request, scopes=frozenset({SCOPE_SEAL}), human=True)
 
@@ -250,7 +250,9 @@ class SealingService:
             raise not_usable(await self._seals.get(seal.seal_id))
         await keep_client_proof(self._database, intention.intention_id, principal)
         # 3 to 5. Sign, check, store the outcome.
-        return await self._execution.carry_out(principal, intention, loaded, prepared, ready.source or request.document)
+        source = ready.source or request.document
+        face = None if human else request.face
+        return await self._execution.carry_out(principal, intention, loaded, prepared, source, face=face)
 
     async def _intend_confirmed(self, officer: Principal, intention: Intention, factor: SecondFactor) -> None:
         async with self._database.transaction() as connection:

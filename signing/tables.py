@@ -146,6 +146,15 @@ sealed_documents = Table(
     Index("ix_sealed_documents_renew_after", "renew_after"),
 )
 
+judged_faces = Table(
+    "judged_faces",
+    metadata,
+    # A licence face of which one sealed document has passed the full gate.
+    Column("face", Text, primary_key=True),
+    Column("intention_id", Text, ForeignKey("seal_intentions.intention_id"), nullable=False),
+    Column("judged_at", DateTime(timezone=True), nullable=False),
+)
+
 seal_batches = Table(
     "seal_batches",
     metadata,

@@ -93,6 +93,7 @@ SENTENCES: Mapping[type[base.TrustServiceError], str] = {
     signing.IntentionExpired: N_("准备好的盖章已过期，请重新放印章。"),
     signing.IntentionSpent: N_("这次盖章已经完成或取消。请到用章记录查看。"),
     signing.SealKeyUnusable: N_("印章的密钥暂时不能使用。请稍后再试。"),
+    signing.RefusedByVerification: N_("盖章后的文件不能通过核验，没有发出。请检查原文件。"),
     signing.SealingFailed: N_("盖章后的自检没有通过，文件没有发出。请联系管理员。"),
     vault.LicenceNotFound: N_("没有找到这件证照，或者它不在您名下。"),
     vault.ShowNotFound: N_("亮证码无效、已用过或已过期。请申请人重新出示。"),

@@ -1,4 +1,4 @@
-"""A licence stripped of its issuer's seal and sealed anew by another department is valid nowhere."""
+"""A licence without its issuer's seal is sealed by no other department here; one sealed elsewhere is valid nowhere."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from tests.verification.attacks import stripped
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from httpx2 import Response
+
     from tests.api.city import City
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -25,18 +27,44 @@ FORGER = "land-bureau-sealing"
 PLACE = '{"kind": "rectangle", "page": 1, "x": 300, "y": 120}'
 
 
-async def resealed(city: City, document: bytes) -> bytes:
-    """Seal a document by a department that did not issue it, as its own system does."""
+class NoGate:
+    """A sealing service that does not ask verification, such as another city's may be."""
+
+    async def refusals(self, document: bytes, *, field_name: str, uploaded: bool) -> tuple[str, ...]:
+        del document, field_name, uploaded
+        return ()
+
+
+async def sealing_of(city: City, document: bytes) -> Response:
+    """Have a document sealed by a department that did not issue it, as its own system does."""
     auth = city.sealing(FORGER)
     seals = (await city.http.get("/api/v1/seals", auth=auth)).json()["seals"]
-    answer = await city.http.post(
+    return await city.http.post(
         "/api/v1/sealed-documents",
         files={"document": ("a.pdf", document)},
         data={"seal_id": seals[0]["seal_id"], "placement": PLACE, "level": "B-T"},
         auth=auth,
     )
+
+
+async def resealed(city: City, document: bytes) -> bytes:
+    """Return what comes of it where nobody asks verification."""
+    with pytest.MonkeyPatch.context() as elsewhere:
+        elsewhere.setattr(city.application.signing.sealing._execution._judging, "_gate", NoGate())
+        answer = await sealing_of(city, document)
     assert answer.status_code == 201, answer.text
-    return (await city.http.get(answer.json()["location"], auth=auth)).content
+    return (await city.http.get(answer.json()["location"], auth=city.sealing(FORGER))).content
+
+
+async def test_the_gate_lets_no_department_seal_anothers_licence(city: City) -> None:
+    licence = await issue(city)
+    genuine = await city.http.get(f"/api/v1/licences/{licence['identifier']}/pdf", headers=await city.headers())
+    refused = await sealing_of(city, stripped(genuine.content))
+    assert (refused.status_code, refused.json()["type"]) == (422, "/problems/refused-by-verification")
+    assert "licence.sealed_by_issuer" in refused.json()["detail"]
+    # Beneath its issuer's seal another department's does no harm.
+    beside = await sealing_of(city, genuine.content)
+    assert beside.status_code == 201, beside.text
 
 
 async def test_it_is_valid_by_no_route_page_or_command(

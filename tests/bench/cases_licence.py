@@ -32,6 +32,7 @@ from tests.bench.case import Case
 from tests.licence_vault.conftest import BUREAU, NoMandates, NoSecondFactors, People
 from tests.licence_vault.samples import FACES, FOOD, ISSUER, ISSUER_NAME, citizen, food_request
 from tests.licence_vault.test_backfill import row
+from tests.support.gate import full_gate
 from tests.support.seal_officers import Officers
 from verification.self_check import FastSelfCheck
 
@@ -77,6 +78,7 @@ async def _vault(bench: Bench, renderer: FaceRenderer) -> AsyncIterator[Vault]:
         directory=directory,
         keys=keys,
         self_check=FastSelfCheck(),
+        full_gate=full_gate(keys, clock),
         second_factors=NoSecondFactors(),
         officers=Officers(),
     )

@@ -50,6 +50,7 @@ from signing.validation_data import ValidationDataSource
 from tests.bench.case import Bench, Case
 from tests.signing.conftest import BUREAU, OneCode
 from tests.signing.documents import typeset
+from tests.support.gate import full_gate
 from tests.support.seal_officers import Officers
 from verification.self_check import FastSelfCheck
 
@@ -112,6 +113,7 @@ async def a_key_store(bench: Bench) -> AsyncIterator[tuple[Keys, Database, Setti
         redis_url=bench.redis_url(),
         data_directory=bench.directory / "data",
         keystore_passphrase="passphrase of the benchmark",
+        gate_sample=500,
     )
     database, clock, cipher = Database(settings.database_url), SystemClock(), FieldCipher({1: bytes(32)}, bytes(32))
     await initialise(settings, database, clock, cipher, (SYSTEM,))
@@ -208,7 +210,8 @@ async def service(bench: Bench) -> AsyncIterator[Operation]:
         signing = assemble_signing(
             settings, database, clock=clock, audit=Audit(clock), cipher=cipher,
             blobs=BlobStore.in_directory(bench.directory / "blobs", cipher), directory=directory,
-            keys=keys, self_check=FastSelfCheck(), second_factors=OneCode(), officers=Officers(),
+            keys=keys, self_check=FastSelfCheck(), full_gate=full_gate(keys, clock),
+            second_factors=OneCode(), officers=Officers(),
         )  # fmt: skip
         operators = [Principal(PrincipalKind.OPERATOR, name, channel=Channel.SYSTEM) for name in ("a", "b")]
         seal = await signing.seals.apply(operators[0], SealApplication(BUREAU, SealKind.STATUTORY))
@@ -219,7 +222,7 @@ async def service(bench: Bench) -> AsyncIterator[Operation]:
         client = Principal(
             PrincipalKind.CLIENT, "bureau", organisation_code=BUREAU, scopes=frozenset({"licence:issue"})
         )
-        request = SealRequest(seal.seal_id, licence(), Rectangle(1, 380, 80))
+        request = SealRequest(seal.seal_id, licence(), Rectangle(1, 380, 80), face="bench")
 
         async def operation() -> int:
             await signing.sealing.seal_licence(client, request)

@@ -28,6 +28,7 @@ from tests.licence_vault.samples import (
     OTHER_ISSUER,
     citizen,
 )
+from tests.support.gate import full_gate
 from tests.support.seal_officers import Officers
 from verification.self_check import FastSelfCheck
 
@@ -195,6 +196,7 @@ async def signing(
         directory=directory,
         keys=keys,
         self_check=FastSelfCheck(),
+        full_gate=full_gate(keys, clock),
         second_factors=NoSecondFactors(),
         officers=Officers(),
     )

@@ -17,6 +17,7 @@ from signing.intentions import SealIntentions
 from signing.model import Seal, SealApplication, SealKind, SecondFactor
 from signing.workshop import Workshop
 from tests.signing.documents import typeset
+from tests.support.gate import full_gate
 from tests.support.seal_officers import Officers
 from tests.support.softhsm import with_provider
 from verification.self_check import FastSelfCheck
@@ -145,6 +146,7 @@ async def signing(
         directory=directory,
         keys=keys,
         self_check=FastSelfCheck(),
+        full_gate=full_gate(keys, clock),
         second_factors=second_factors,
         officers=Officers(in_post={"off_li"}, keepers={"off_keeper"}),
         workshop=workshop,

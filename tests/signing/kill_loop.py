@@ -32,6 +32,7 @@ from signing.assembly import assemble_signing
 from signing.intentions import SealIntentions
 from signing.workshop import Workshop
 from tests.signing.conftest import OneCode
+from tests.support.gate import ONE_AT_A_TIME, full_gate
 from tests.support.seal_officers import Officers
 from verification.self_check import FastSelfCheck
 
@@ -47,7 +48,8 @@ class SameProcess(Workshop):
     """Prepares documents in the worker itself, so that a kill meets that too."""
 
     async def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        return function(*args, **kwargs)
+        with ONE_AT_A_TIME:
+            return function(*args, **kwargs)
 
 
 async def work(settings: Settings, at: datetime, ready: int) -> None:
@@ -67,6 +69,7 @@ async def work(settings: Settings, at: datetime, ready: int) -> None:
         directory=Directory(database),
         keys=keys,
         self_check=FastSelfCheck(),
+        full_gate=full_gate(keys, clock),
         second_factors=OneCode(),
         officers=Officers(),
         workshop=SameProcess(),
