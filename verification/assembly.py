@@ -125,7 +125,9 @@ def assemble_verification(
         )
 
     def comparison(readers: Sandbox) -> RecordComparison:
-        return RecordComparison(database, Directory(database), licences, readers, cities=trust.cities, faces=faces)
+        return RecordComparison(
+            database, Directory(database), licences, readers, trust.code_keys, cities=trust.cities, faces=faces
+        )
 
     gate_sandbox = Sandbox(limits=GATE_LIMITS)
     gate = FullGate(gate_sandbox, trust, clock, comparison(gate_sandbox))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from asn1crypto import x509 as asn1_x509
 
+from verification.codes import CodeRejected, open_code
 from verification.identifier import read_identifier
 from verification.licences import civil_day, facts_of, judge_state, verdict_of
 from verification.model import Check, Comparison, Indication, Outcome, Reason, Report, Sentence, Subject, Verdict
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from verification.pages import PageDifference
     from verification.ports import LicenceRecord
+    from verification.trust import VerificationKey
 
 _STANDARD = "GB/T 36903"
 COPY_TERM = "JZJYXQJZSJ"
@@ -213,6 +215,19 @@ def is_copy(report: Report) -> bool:
     return COPY_TERM in (report.attached or {})
 
 
+def genuine_code(report: Report, identifier: str, keys: tuple[VerificationKey, ...]) -> str:
+    """Return the code on a purpose-bound copy when it is a copy's, of this licence, under a key of ours; else nothing.
+
+    No two copies bear the same code, so a copy's face can only be made anew with the code it bears.
+    """
+    try:
+        code, _ = open_code(report.code_text or "", keys)
+    except CodeRejected:
+        return ""
+    same = code.contents.is_copy and code.contents.identifier == identifier
+    return report.code_text or "" if same else ""
+
+
 def judge_rendering(report: Report, differences: tuple[PageDifference, ...] | None) -> Report:
     """Add what a fresh rendering of the record says; None when none could be compared."""
     if differences is None:
@@ -242,6 +257,7 @@ def judge_rendering(report: Report, differences: tuple[PageDifference, ...] | No
 
 
 _WHAT = {
+    "code": Sentence("加注件的二维码", "the code of a purpose-bound copy"),
     "pages": Sentence("页数", "number of pages"),
     "text": Sentence("第{page}页文字", "text of page {page}"),
     "picture": Sentence("第{page}页图样", "looks of page {page}"),

@@ -36,7 +36,7 @@ class Previews:
 class PageDifference:
     """Where a document differs from a fresh rendering: on a `page` from 1 by its `text` or `picture`.
 
-    Page 0 with `pages` says that their number differs.
+    Page 0 with `pages` says that their number differs; `code` that a copy bears no code that could be its own.
     """
 
     page: int

@@ -177,6 +177,14 @@ class FreshFaces(Protocol):
     async def of(self, connection: AsyncConnection, identifier: str) -> FreshFace | None:
         """Return the face of a licence; None when it cannot be rendered now."""
 
+    async def of_copy(
+        self, connection: AsyncConnection, identifier: str, annotation: Mapping[str, str], *, code_text: str
+    ) -> FreshFace | None:
+        """Return the face of a purpose-bound copy; None when it cannot be rendered now.
+
+        `annotation` is what the document says of itself (JZ*), not yet believed; `code_text` the genuine code it bears.
+        """
+
 
 class ReceiptPapers(Protocol):
     """Sets a receipt as a document with the signed text attached, and seals it; joined by `hufu`."""

@@ -9,9 +9,18 @@ from foundation.errors import NotFound
 from verification.identifier import Parts, read_identifier
 from verification.model import Check, Outcome, Reason, Verdict
 from verification.offline import judge_document_by_code
-from verification.own_documents import is_copy, judge_rendering, judge_sealer, judge_with_record, without_state
+from verification.own_documents import (
+    genuine_code,
+    is_copy,
+    judge_rendering,
+    judge_sealer,
+    judge_with_record,
+    without_state,
+)
+from verification.pages import PageDifference
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from foundation.database import Database
@@ -20,6 +29,7 @@ if TYPE_CHECKING:
     from verification.model import Report
     from verification.ports import FreshFaces, LicenceRecords
     from verification.sandbox import Sandbox
+    from verification.trust import VerificationKey
 
 
 class RecordComparison:
@@ -31,6 +41,7 @@ class RecordComparison:
         directory: Directory,
         licences: LicenceRecords,
         sandbox: Sandbox,
+        codes: Callable[[], tuple[VerificationKey, ...]],
         *,
         cities: Cities | None = None,
         faces: FreshFaces | None = None,
@@ -40,6 +51,7 @@ class RecordComparison:
         self._directory = directory
         self._licences = licences
         self._sandbox = sandbox
+        self._codes = codes
         self._cities = cities
         self._faces = faces
 
@@ -82,10 +94,18 @@ class RecordComparison:
 
     async def _with_rendering(self, report: Report, identifier: str, document: bytes) -> Report:
         """Compare a document with a fresh rendering of the licence it claims to be."""
-        if self._faces is None or is_copy(report):
+        if self._faces is None:
             return report
+        code_text = ""
+        if is_copy(report):
+            code_text = genuine_code(report, identifier, self._codes())
+            if not code_text:
+                return judge_rendering(report, (PageDifference(1, "code"),))
         async with self._database.read() as connection:
-            face = await self._faces.of(connection, identifier)
+            if code_text:
+                face = await self._faces.of_copy(connection, identifier, report.attached or {}, code_text=code_text)
+            else:
+                face = await self._faces.of(connection, identifier)
         if face is None:
             return judge_rendering(report, None)
         return judge_rendering(report, await self._sandbox.compare(document, face.pdf, exactly=face.exact))

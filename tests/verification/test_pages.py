@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pikepdf
@@ -10,6 +11,8 @@ import pytest
 from PIL import Image
 
 from foundation.principal import ANONYMOUS
+from licence_vault.faces import CopyFacts
+from licence_vault.repository import LicenceRepository
 from tests.verification import attacks
 from tests.verification.city import BUREAU, City, small_city
 from tests.verification.pki import NOW, Pki
@@ -108,7 +111,9 @@ async def test_our_licence_is_compared_with_a_fresh_rendering_of_the_record(city
         page.contents_add(b"q 0 0 0 rg 100 400 60 20 re f Q")
         out = io.BytesIO()
         forged.save(out, deterministic_id=True)
-    again = await city.application.services.verification._with_rendering(same, licence.identifier, out.getvalue())
+    again = await city.application.services.verification._comparison._with_rendering(
+        same, licence.identifier, out.getvalue()
+    )
     assert (again.verdict, again.reason) == (Verdict.INVALID, Reason.DOCUMENT_DIFFERS_FROM_RECORD)
     assert [item.field for item in again.comparisons if not item.same] == ["rendering.picture.1"]
 
@@ -117,3 +122,43 @@ async def test_our_licence_is_compared_with_a_fresh_rendering_of_the_record(city
     assert (known.report.verdict, len(known.report.seals)) == (Verdict.VALID, 1)
     assert known.previews is not None
     assert all(page.same for page in known.previews.pages)
+
+
+MADE_TODAY = CopyFacts("2026-11-23", "演示市第一中学", "入学报名", "2026-12-31")
+
+
+async def purpose_bound(city: City, identifier: str, facts: CopyFacts) -> bytes:
+    """Have a purpose-bound copy made and sealed as the service does, without keeping it."""
+    vault = city.application.vault
+    async with city.application.services.database.read() as connection:
+        stored = await LicenceRepository(connection, vault.copies._cipher).by_identifier(identifier)
+    assert stored is not None
+    return (await vault.copies._seal(stored, facts)).pdf
+
+
+async def test_a_purpose_bound_copy_is_compared_with_a_fresh_rendering_of_what_it_says(city: City) -> None:
+    service = city.application.services.verification
+    licence, other = await city.issue(), await city.issue("case-2")
+    copy = await purpose_bound(city, licence.identifier, MADE_TODAY)
+    report = (await service.by_pdf(ANONYMOUS, copy, examine=True)).report
+    assert (report.verdict, outcome(report, "licence.agrees_with_rendering")) == (Verdict.VALID, Outcome.PASSED)
+
+    # The face says another purpose than its data: sealed by the issuer, and still no copy of ours.
+    made_for = await purpose_bound(city, licence.identifier, replace(MADE_TODAY, purpose="贷款抵押"))
+    says = (await service.by_pdf(ANONYMOUS, made_for, examine=True)).report
+    lying = replace(says, attached=dict(report.attached or {}))
+    comparison = service._comparison
+    found = await comparison._with_rendering(lying, licence.identifier, made_for)
+    assert (found.verdict, found.reason) == (Verdict.INVALID, Reason.DOCUMENT_DIFFERS_FROM_RECORD)
+    assert "rendering.text.1" in [item.field for item in found.comparisons if not item.same]
+
+    # The code is the original's, another licence's, or none at all.
+    for code in (licence.qr_text, (await by_copy(city, other.identifier)).code_text, None):
+        borrowed = await comparison._with_rendering(replace(report, code_text=code), licence.identifier, copy)
+        assert [item.field for item in borrowed.comparisons if not item.same] == ["rendering.code.1"]
+        assert borrowed.verdict is Verdict.INVALID
+
+
+async def by_copy(city: City, identifier: str) -> Report:
+    copy = await purpose_bound(city, identifier, MADE_TODAY)
+    return (await city.application.services.verification.by_pdf(ANONYMOUS, copy, examine=True)).report
