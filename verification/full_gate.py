@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
 _MEBIBYTE = 1024 * 1024
 GATE_LIMITS = PdfLimits(
-    bytes=160 * _MEBIBYTE, pages=5_000, objects=1_000_000, seconds=60.0, memory_bytes=3 * 1024 * _MEBIBYTE
+    bytes=160 * _MEBIBYTE,
+    pages=5_000,
+    objects=1_000_000,
+    seconds=60.0,
+    cpu_seconds=60.0,
+    memory_bytes=3 * 1024 * _MEBIBYTE,
 )
 """What may be sealed may be judged: strangers' files have narrower limits."""
 _OF_THE_RECORD = frozenset(
@@ -82,12 +87,18 @@ class FullGate:
         return refused(report, field_name)
 
     async def _judged(self, document: bytes, field_name: str) -> Report:
-        report = await self._judges.validate(document, await self._trust.material(), at=self._clock.now())
+        report = await self._judge(document)
         if not refused(report, field_name):
             return report
         # What is kept of the key store may be older than the certificate or the timestamp in the document.
         self._trust.forget()
-        return await self._judges.validate(document, await self._trust.material(), at=self._clock.now())
+        return await self._judge(document)
+
+    async def _judge(self, document: bytes) -> Report:
+        material = await self._trust.material()
+        # A clock that was set back stops timestamps (`keys`), and no seals.
+        now = self._clock.now()
+        return await self._judges.validate(document, material, at=max(now, self._trust.issued_at or now))
 
     async def close(self) -> None:
         """Stop the processes."""

@@ -36,6 +36,16 @@ def bomb(size: int, *, layers: int = 1) -> bytes:
         return saved(pdf)
 
 
+def drawing_bomb(size: int) -> bytes:
+    """A page that unpacks to rectangles without end: some 100 kB, and every byte of it has to be drawn."""
+    content = b"0 0 9 9 re f\n" * (size // 13)
+    with pikepdf.open(io.BytesIO(blank())) as pdf:
+        stream = pikepdf.Stream(pdf, zlib.compress(content, 9))
+        stream.Filter = pikepdf.Name.FlateDecode
+        pdf.pages[0].Contents = pdf.make_indirect(stream)
+        return saved(pdf)
+
+
 def deep(depth: int) -> bytes:
     """Arrays within arrays."""
     nested = b"[" * depth + b"]" * depth
@@ -163,6 +173,7 @@ def all_hostile(pki: Pki) -> Iterator[tuple[str, bytes]]:
     """Yield hostile files; those that a stock signer can seal come sealed, so that they are read to the end."""
     makers = {
         "bomb_200_mb": lambda: bomb(200_000_000),
+        "drawing_bomb": lambda: drawing_bomb(100_000_000),
         "bomb_layers": lambda: bomb(100_000_000, layers=3),
         "many_objects": lambda: many_objects(100_000),
         "image_jbig2": lambda: with_image("JBIG2Decode", b"\x97JB2\r\n\x1a\n" + bytes(200)),

@@ -85,6 +85,32 @@ async def test_a_file_that_takes_too_long_is_refused_and_the_next_one_is_judged(
         await slow.close()
 
 
+@pytest.mark.parametrize(
+    ("size", "pages", "seals", "seconds"),
+    [
+        (10_000, 0, 0, 1.703),
+        (10_000, 1, 1, 1.813),
+        (340_000, 1, 50, 4.362),
+        (9_000_000, 100, 1, 10.0),
+        (10_000, 2_000, 1, 10.0),
+    ],
+    ids=["unread", "letter", "fifty seals", "a hundred scans", "many pages"],
+)
+def test_a_verdict_may_cost_what_honest_files_of_its_kind_do(size: int, pages: int, seals: int, seconds: float) -> None:
+    assert PdfLimits().cpu_budget(size, pages=pages, seals=seals) == pytest.approx(seconds)
+
+
+async def test_a_file_over_its_processor_time_is_refused_long_before_the_clock_runs_out(
+    pki: Pki, material: TrustMaterial
+) -> None:
+    thrifty = Sandbox(workers=1, limits=PdfLimits(cpu_seconds=0.02, cpu_seconds_each_page=0.0))
+    try:
+        with pytest.raises(DocumentOverLimit):
+            await thrifty.validate(seal(blank(pages=300), pki), material, at=NOW)
+    finally:
+        await thrifty.close()
+
+
 async def test_a_worker_that_dies_is_replaced(sandbox: Sandbox, pki: Pki, material: TrustMaterial) -> None:
     document = seal(blank(), pki)
     await sandbox.validate(document, material, at=NOW)

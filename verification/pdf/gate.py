@@ -20,6 +20,7 @@ from verification.pdf.document import OpenDocument, UnreadableDocument, open_doc
 from verification.pdf.seal import SealVerdict, judge_seals
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from verification.trust import TrustMaterial
@@ -32,7 +33,12 @@ _SEVERITY = {Indication.TOTAL_PASSED: 0, Indication.INDETERMINATE: 1, Indication
 
 
 def validate_pdf(
-    document: bytes, material: TrustMaterial, *, at: datetime, limits: PdfLimits = DEFAULT_LIMITS
+    document: bytes,
+    material: TrustMaterial,
+    *,
+    at: datetime,
+    limits: PdfLimits = DEFAULT_LIMITS,
+    opened_with: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Judge every seal in a PDF as of one moment, and what the document became since.
 
@@ -44,6 +50,7 @@ def validate_pdf(
         material: anchors and revocation data; nothing is fetched.
         at: aware UTC; the moment we judge at, not the time claimed inside.
         limits: what is refused unseen.
+        opened_with: told how many pages and seals there are before the work that takes time with them begins.
 
     Returns: a report; a bad seal, also one no parser can read, is an indication, not an exception.
     Raises: NotAPdf, DocumentEncrypted, NoSealFound, DocumentOverLimit.
@@ -60,6 +67,8 @@ def validate_pdf(
             raise NoSealFound("The file holds no seal and cannot be read as a PDF.", field="document") from error
         return _format_failure(document, material, at, Reason.FORMAT_FAILURE, error.sentence)
     with opened:
+        if opened_with is not None:
+            opened_with(len(opened.pdf.pages), len(opened.seals))
         return _judge(opened, material, at)
 
 

@@ -100,7 +100,7 @@ def _in_child(header: bytes, document: bytes) -> bytes:
         return encode_error("DocumentOverLimit", f"The file takes more than {limits.seconds:g} seconds to read.")
     if answer:
         return answer
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) in {signal.SIGXCPU, signal.SIGKILL}:
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) in {signal.SIGPROF, signal.SIGXCPU, signal.SIGKILL}:
         return encode_error("DocumentOverLimit", "The file takes too much time or memory to read.")
     return encode_error("ParserCrashed", "A parser broke down over the file.")
 
@@ -112,7 +112,16 @@ def _task(header: bytes, document: bytes) -> tuple[PdfLimits, Callable[[], bytes
         kind, limits, given = task
         return limits, lambda: _other(kind, given, document)
     material, at, limits = decode_request(header)
-    return limits, lambda: encode_report(_with_code(validate_pdf(document, material, at=at, limits=limits), document))
+
+    def judge() -> bytes:
+        def extend(pages: int, seals: int) -> None:
+            _allow_cpu(limits.cpu_budget(len(document), pages=pages, seals=seals))
+
+        _allow_cpu(limits.cpu_budget(len(document)))
+        report = validate_pdf(document, material, at=at, limits=limits, opened_with=extend)
+        return encode_report(_with_code(report, document))
+
+    return limits, judge
 
 
 def _other(kind: str, given: dict[str, Any], document: bytes) -> bytes:
@@ -127,6 +136,11 @@ def _other(kind: str, given: dict[str, Any], document: bytes) -> bytes:
 def _with_code(report: Report, document: bytes) -> Report:
     """Look for the code on the face of what carries licence data."""
     return report if report.attached is None else replace(report, code_text=code_on_pages(document))
+
+
+def _allow_cpu(seconds: float) -> None:
+    """Let this process use so many processor seconds from its fork on; the system ends it by SIGPROF after that."""
+    signal.setitimer(signal.ITIMER_PROF, max(seconds - time.process_time(), 0.001))
 
 
 def _still_running(child: int) -> bool:
