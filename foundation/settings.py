@@ -12,7 +12,7 @@ import binascii
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -36,7 +36,9 @@ class UpstreamProvider(BaseModel):
     """Another OpenID Provider people may sign in by.
 
     `levels` says what its `acr` values, trust frameworks and assurance levels stand for here; a
-    sign-in with none of them is refused.
+    sign-in with none of them is refused. With `vouches` its `verified_claims` on name and ID number
+    are kept as evidence at that level. `private_key_jwt` is signed by our token key, whose public
+    half the other side reads from our JWKS.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,9 +47,19 @@ class UpstreamProvider(BaseModel):
     name: str = Field(min_length=1, max_length=40)
     issuer: str = Field(pattern=r"^https?://[^\s?#]+[^/\s?#]$")
     client_id: str = Field(min_length=1, max_length=200)
-    client_secret: SecretStr
+    authentication: Literal["client_secret_basic", "client_secret_post", "private_key_jwt"] = "client_secret_basic"
+    client_secret: SecretStr | None = None
+    assertion_audience: Literal["issuer", "token_endpoint"] = "issuer"
     scope: str = "openid"
     levels: dict[str, Annotated[str, Field(pattern="^L[0-4]$")]] = Field(min_length=1)
+    vouches: bool = False
+
+    @model_validator(mode="after")
+    def _proves_itself(self) -> Self:
+        if (self.client_secret is None) is not (self.authentication == "private_key_jwt"):
+            message = "client_secret belongs to client_secret_basic and client_secret_post, and only to them"
+            raise ValueError(message)
+        return self
 
 
 class Settings(BaseSettings):

@@ -147,6 +147,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             clients=clients,
             subjects=AccountSubjects(people.accounts, people.officers),
             mandates=RegisteredMandates(database, cipher, people.mandates),
+            vouchers=people.vouching,
         )
         stack.push_async_callback(provider.close)
         gate = SealGate()

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     )
     from idp.oauth.ports import MandateRegister, Signer, Subjects
     from idp.oauth.waiting import Question
+    from idp.ports import Vouchers
 
 
 class OpenIdProvider:
@@ -73,6 +74,7 @@ class OpenIdProvider:
         clients: ClientService,
         subjects: Subjects,
         mandates: MandateRegister,
+        vouchers: Vouchers,
     ) -> None:
         """Build the endpoints; nothing is read yet."""
         self._certificates = bool(settings.trusted_proxies)
@@ -100,7 +102,7 @@ class OpenIdProvider:
         self._status = TokenStatus(self._parts, authentication, mandates)
         self.acts = AuthorisedActs(self._parts, mandates)
         self._outbound = OutboundClient(settings.outbound_networks)
-        self.upstreams = Upstreams(self._parts, self._outbound, settings.upstream_providers)
+        self.upstreams = Upstreams(self._parts, self._outbound, settings.upstream_providers, vouchers)
         self._logout = Logout(self._parts, self._outbound)
         self.registration = Registration(self._parts)
         self.applications = Applications(self._parts)

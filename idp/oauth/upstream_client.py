@@ -10,9 +10,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from authlib.common.urls import add_params_to_qs
 from authlib.oauth2.client import OAuth2Client
 
 from foundation.errors import UpstreamUnavailable
+from foundation.ids import new_secret
+from idp.oauth.client import AuthenticationMethod
+from idp.oauth.client_authentication import ASSERTION_TYPE
 from idp.oauth.errors import UpstreamRefused
 from idp.oauth.jose import BadSignature, header_of, key_set, verify
 from idp.oauth.mint import half_hash
@@ -21,12 +25,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from foundation.clock import Clock
     from foundation.outbound import OutboundClient
     from foundation.settings import UpstreamProvider
+    from idp.oauth.ports import Signer
 
 METADATA_SECONDS = 600
 MAX_ID_TOKEN = 16_384
 LEEWAY_SECONDS = 30
+ASSERTION_SECONDS = 60
+# A type of its own: what our token key signs here is taken for no token of ours.
+ASSERTION_TYP = "client-authentication+jwt"
 ALGORITHMS = ("ES256", "PS256", "EdDSA", "RS256")
 OK = 200
 
@@ -43,20 +52,24 @@ class Known:
 class UpstreamClient(OAuth2Client):  # type: ignore[misc] # Authlib ships no types
     """One provider as its client sees it; calls leave through the outbound client only."""
 
-    def __init__(self, provider: UpstreamProvider, outbound: OutboundClient, redirect_uri: str) -> None:
-        """Take the provider's settings and the address it sends browsers back to."""
+    def __init__(
+        self, provider: UpstreamProvider, outbound: OutboundClient, redirect_uri: str, signer: Signer, clock: Clock
+    ) -> None:
+        """Take the provider's settings, the address it sends browsers back to, and who signs assertions."""
         super().__init__(
             None,
             provider.client_id,
-            provider.client_secret.get_secret_value(),
-            token_endpoint_auth_method="client_secret_basic",  # noqa: S106 - a registered method name
+            None if provider.client_secret is None else provider.client_secret.get_secret_value(),
+            token_endpoint_auth_method=provider.authentication,
             scope=provider.scope,
             redirect_uri=redirect_uri,
             code_challenge_method="S256",
         )
         self.provider = provider
         self._outbound = outbound
+        self._signer, self._clock = signer, clock
         self._known: Known | None = None
+        self.register_client_auth_method((AuthenticationMethod.PRIVATE_KEY_JWT.value, self._assert))
 
     async def about(self, *, fresh: bool = False) -> Known:
         """Return metadata and keys, read again when old or when `fresh` ones are wanted; raises UpstreamUnavailable."""
@@ -106,6 +119,26 @@ class UpstreamClient(OAuth2Client):  # type: ignore[misc] # Authlib ships no typ
         if broken is not None:
             raise UpstreamRefused(f"The {broken} of the other provider's ID token is not what it must be.")
         return claims
+
+    def _assert(
+        self, _client: object, _method: str, uri: str, headers: Mapping[str, str], body: str
+    ) -> tuple[str, Mapping[str, str], str]:
+        """Add a client assertion (RFC 7523, section 2.2), as Authlib's methods do; `uri` is the token endpoint."""
+        now = int(self._clock.now().timestamp())
+        claims = {
+            "iss": self.client_id,
+            "sub": self.client_id,
+            "aud": self.provider.issuer if self.provider.assertion_audience == "issuer" else uri,
+            "iat": now,
+            "exp": now + ASSERTION_SECONDS,
+            "jti": new_secret(),
+        }
+        proof = [
+            ("client_id", self.client_id),
+            ("client_assertion_type", ASSERTION_TYPE),
+            ("client_assertion", self._signer.sign(claims, typ=ASSERTION_TYP)),
+        ]
+        return uri, headers, add_params_to_qs(body, proof)
 
     async def _verified(self, token: str) -> tuple[dict[str, Any], str]:
         for fresh in (False, True):  # a key we have not seen may be new: look once more

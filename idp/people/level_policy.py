@@ -6,12 +6,17 @@ import hashlib
 import json
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from foundation.settings import BadSettings
 from idp.people.proof import DEFAULT_POLICY, LevelPolicy, Method
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from foundation.settings import UpstreamProvider
 
 LONGEST_DAYS = 3650
 Level = Annotated[str, Field(pattern=r"^L[1-4]$")]
@@ -74,11 +79,22 @@ def level_policy(setting: str) -> LevelPolicy:
     return policy if policy == DEFAULT_POLICY else replace(policy, digest=_digest(policy))
 
 
+def with_vouching(policy: LevelPolicy, providers: Iterable[UpstreamProvider]) -> LevelPolicy:
+    """Return a policy by which the providers that vouch count; without any it is the same policy."""
+    vouched = {(one.issuer, stated): level for one in providers if one.vouches for stated, level in one.levels.items()}
+    if not vouched:
+        return policy
+    policy = replace(policy, vouched=vouched)
+    return replace(policy, digest=_digest(policy))
+
+
 def _digest(policy: LevelPolicy) -> str:
     """Return a short name of a policy: stored levels that another one made are computed anew."""
-    values = {
+    values: dict[str, Any] = {
         "grants": {str(method): level for method, level in policy.grants.items()},
         "days": {str(method): lifetime.total_seconds() for method, lifetime in policy.lifetimes.items()},
         "combined": [policy.combined_from, policy.combined_to, policy.combined_sources],
     }
+    if policy.vouched:  # a policy without keeps the name it had before there was such a thing
+        values["vouched"] = sorted([*named, level] for named, level in policy.vouched.items())
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Method(StrEnum):
-    """The six ways to prove a real name, and the own certificate."""
+    """The six ways to prove a real name, the own certificate, and the word of another provider."""
 
     ID_CARD = "id_card"
     SOCIAL_SECURITY_CARD = "social_security_card"
@@ -22,6 +22,7 @@ class Method(StrEnum):
     HOUSING_FUND = "housing_fund"
     COUNTER = "counter"
     CERTIFICATE = "certificate"
+    UPSTREAM = "upstream"
 
 
 class Outcome(StrEnum):
@@ -64,12 +65,17 @@ class Evidence:
     withdrawn_at: datetime | None = None
 
 
+NO_LEVEL = "L0"
+
+
 @dataclass(frozen=True, slots=True)
 class LevelPolicy:
     """Which method gives which level, for how long, and when two make a higher one.
 
-    Sources of one owner do not add up: two cards of the same authority are one source. `digest` names
-    the policy that stored levels were computed by; the default one has none.
+    Sources of one owner do not add up: two cards of the same authority are one source. What another
+    provider vouches for counts as `vouched` says for its issuer and the level it stated, at most as
+    `grants` has it, and adds up with nothing: nobody here knows what it rests on. `digest` names the
+    policy that stored levels were computed by; the default one has none.
     """
 
     grants: Mapping[Method, str]
@@ -77,7 +83,14 @@ class LevelPolicy:
     combined_from: str = "L2"
     combined_to: str = "L3"
     combined_sources: int = 2
+    vouched: Mapping[tuple[str, str], str] = field(default_factory=dict)
     digest: str = ""
+
+    def level_of(self, item: Evidence) -> str:
+        """Return the level one piece of evidence gives."""
+        if item.method is not Method.UPSTREAM:
+            return self.grants[item.method]
+        return min(self.grants[item.method], self.vouched.get((item.authority, item.transaction_id), NO_LEVEL))
 
     def expiry(self, item: Evidence) -> datetime:
         """Return when evidence stops counting: a policy made stricter later holds for what is there already."""
@@ -85,7 +98,8 @@ class LevelPolicy:
 
     def counts(self, item: Evidence, now: datetime) -> bool:
         """Tell whether evidence supports a level at `now`."""
-        return item.withdrawn_at is None and item.verified_at <= now < self.expiry(item)
+        stands = item.withdrawn_at is None and item.verified_at <= now < self.expiry(item)
+        return stands and self.level_of(item) != NO_LEVEL
 
 
 _YEAR = timedelta(days=365)
@@ -99,6 +113,7 @@ DEFAULT_POLICY = LevelPolicy(
         Method.HOUSING_FUND: "L2",
         Method.COUNTER: "L4",
         Method.CERTIFICATE: "L3",
+        Method.UPSTREAM: "L4",
     },
     lifetimes={
         Method.ID_CARD: 2 * _YEAR,
@@ -108,17 +123,17 @@ DEFAULT_POLICY = LevelPolicy(
         Method.HOUSING_FUND: 3 * _YEAR,
         Method.COUNTER: 10 * _YEAR,
         Method.CERTIFICATE: 3 * _YEAR,
+        Method.UPSTREAM: _YEAR,
     },
 )
-
-NO_LEVEL = "L0"
 
 
 def level_at(evidence: Iterable[Evidence], policy: LevelPolicy, now: datetime) -> str:
     """Return the best level that unexpired evidence supports at `now`."""
     counting = [item for item in evidence if policy.counts(item, now)]
-    levels = [policy.grants[item.method] for item in counting]
-    owners = {item.authority for item in counting if policy.grants[item.method] >= policy.combined_from}
+    levels = [policy.level_of(item) for item in counting]
+    adding = [item for item in counting if item.method is not Method.UPSTREAM]
+    owners = {item.authority for item in adding if policy.level_of(item) >= policy.combined_from}
     if len(owners) >= policy.combined_sources:
         levels.append(policy.combined_to)
     return max(levels, default=NO_LEVEL)

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from foundation.ids import new_id
 from idp.people.account_repository import evidence_of
-from idp.people.proof import Outcome
+from idp.people.proof import Method, Outcome
 from idp.people.tables import authority_counters, person_conflicts, real_name_proofs
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from foundation.encryption import FieldCipher
     from foundation.principal import Channel
     from idp.people.methods.base import AuthorityLimits
-    from idp.people.proof import Evidence, Method
+    from idp.people.proof import Evidence
 
 ELEMENTS = "real_name_proofs.elements"
 FINDINGS = "real_name_proofs.findings"
@@ -118,6 +118,14 @@ class Proofs:
             .order_by(real_name_proofs.c.verified_at.desc())
         )
         return evidence_of((await self._connection.execute(statement)).all())
+
+    async def vouched(self, account_id: str, authority: str) -> tuple[Evidence, ...]:
+        """Return what another provider vouched for about an account, withdrawn or not."""
+        return tuple(
+            item
+            for item in await self.of_account(account_id)
+            if (item.method, item.authority) == (Method.UPSTREAM, authority)
+        )
 
     async def note_conflict(
         self, kind: str, account_id: str | None, person_id: str | None, evidence_id: str, now: datetime

@@ -28,6 +28,7 @@ _RECORD_TYPES = {
     Method.COUNTER: "id_document_seen",
     Method.CERTIFICATE: "electronic_signature_certificate",
 }
+"""The word of another provider rests on no record we saw: it is a `vouch`."""
 
 
 def verified_claims(
@@ -53,7 +54,21 @@ def verified_claims(
     }
 
 
+def _vouch(item: Evidence) -> dict[str, Any]:
+    return {
+        "type": "vouch",
+        "attestation": {
+            "type": "digital_attestation",
+            "date_of_issuance": item.verified_at.date().isoformat(),
+            "voucher": {"organization": item.authority},
+        },
+        "method": str(item.method),
+    }
+
+
 def _evidence(item: Evidence) -> dict[str, Any]:
+    if item.method is Method.UPSTREAM:
+        return _vouch(item)
     return {
         "type": "electronic_record",
         "check_details": [

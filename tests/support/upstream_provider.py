@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from joserfc import jws
-from joserfc.jwk import ECKey
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, KeySet
 
 from tests.support.loopback import LoopbackServer
 
@@ -20,7 +21,13 @@ CLIENT_ID, CLIENT_SECRET = "hufu-city", "the province's secret, for tests"
 
 
 class UpstreamOp(LoopbackServer):
-    """Speaks discovery, authorization code with PKCE, token and JWKS; keeps what it was asked."""
+    """Speaks discovery, authorization code with PKCE, token and JWKS; keeps what it was asked.
+
+    `accepts` is how its client proves itself, `client_keys` whom it believes an assertion. It lies on
+    request: `claims` change what an ID token says, `alg`, `forged` and `replayed` who signed it and
+    when, `answer` and `metadata` what it says elsewhere; `delay_seconds` and `down` keep it from
+    answering the token request.
+    """
 
     def __init__(self) -> None:
         self.key = ECKey.generate_key("P-256", auto_kid=True)
@@ -29,6 +36,12 @@ class UpstreamOp(LoopbackServer):
         self.answer: dict[str, str | None] = {}
         self.metadata: dict[str, Any] = {}
         self.alg = "ES256"
+        self.accepts = "client_secret_basic"
+        self.client_keys: Any = {"keys": []}
+        self.forged, self.replayed, self.down = False, False, False
+        self.delay_seconds = 0.0
+        self.audience_is_endpoint = False
+        self._last, self._jtis = "", set[str]()
         self.asked: list[dict[str, str]] = []
         self._codes: dict[str, dict[str, str]] = {}
         op = self
@@ -47,6 +60,10 @@ class UpstreamOp(LoopbackServer):
 
             def do_POST(self) -> None:
                 form = _flat(self.rfile.read(int(self.headers["content-length"])).decode())
+                time.sleep(op.delay_seconds)
+                if op.down:
+                    self._json(503, {"error": "temporarily_unavailable"})
+                    return
                 self._json(*op.token(form, self.headers.get("authorization", "")))
 
             def _json(self, status: int, body: dict[str, Any]) -> None:
@@ -91,14 +108,40 @@ class UpstreamOp(LoopbackServer):
     def token(self, form: dict[str, str], authorization: str) -> tuple[int, dict[str, Any]]:
         """Answer the token endpoint; a wrong client, verifier or code is refused."""
         asked = self._codes.pop(form.get("code", ""), None)
-        client = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
-        if asked is None or authorization != f"Basic {client}" or form.get("redirect_uri") != asked["redirect_uri"]:
+        if not self._is_client(form, authorization):
+            return 401, {"error": "invalid_client"}
+        if asked is None or form.get("redirect_uri") != asked["redirect_uri"]:
             return 400, {"error": "invalid_grant"}
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != asked["code_challenge"]:
             return 400, {"error": "invalid_grant"}
         access_token = secrets.token_urlsafe(16)
         return 200, {"access_token": access_token, "token_type": "Bearer", "id_token": self._id_token(asked)}
+
+    def _is_client(self, form: dict[str, str], authorization: str) -> bool:
+        """Tell whether the client proved itself, in the registered way and no other."""
+        basic = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
+        shown = {
+            "client_secret_basic": authorization == f"Basic {basic}",
+            "client_secret_post": (form.get("client_id"), form.get("client_secret")) == (CLIENT_ID, CLIENT_SECRET),
+            "private_key_jwt": "client_assertion" in form and self._asserted(form["client_assertion"]),
+        }
+        return [name for name, proven in shown.items() if proven] == [self.accepts]
+
+    def _asserted(self, assertion: str) -> bool:
+        try:
+            found = jws.deserialize_compact(assertion, KeySet.import_key_set(self.client_keys), ["ES256"])
+        except JoseError:
+            return False
+        claims, now = json.loads(found.payload), time.time()
+        fresh = claims["jti"] not in self._jtis and claims["iat"] <= now + 1 < claims["exp"] <= now + 300
+        self._jtis.add(claims["jti"])
+        named = (claims["iss"], claims["sub"], claims["aud"]) == (CLIENT_ID, CLIENT_ID, self.audience())
+        return fresh and named and found.headers()["typ"] == "client-authentication+jwt"
+
+    def audience(self) -> str:
+        """Return what an assertion must be meant for."""
+        return f"{self.url}/token" if self.audience_is_endpoint else self.url
 
     def _id_token(self, asked: dict[str, str]) -> str:
         now = int(time.time())
@@ -117,7 +160,11 @@ class UpstreamOp(LoopbackServer):
         if self.alg == "none":
             head = base64.urlsafe_b64encode(b'{"alg":"none"}').rstrip(b"=").decode()
             return f"{head}.{base64.urlsafe_b64encode(present.encode()).rstrip(b'=').decode()}."
-        return jws.serialize_compact({"alg": "ES256", "kid": self.key.kid}, present, self.key, ["ES256"])
+        if self.replayed:
+            return self._last
+        key = ECKey.generate_key("P-256") if self.forged else self.key
+        self._last = jws.serialize_compact({"alg": "ES256", "kid": self.key.kid}, present, key, ["ES256"])
+        return self._last
 
 
 def _flat(encoded: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ import pytest
 
 from idp.oauth.clients import ClientService
 from idp.oauth.provider import OpenIdProvider
-from tests.idp.oauth.support import KnownMandates, KnownSubjects, LocalSigner, Walk, person, register
+from tests.idp.oauth.support import KnownMandates, KnownSubjects, KnownVouchers, LocalSigner, Walk, person, register
 
 if TYPE_CHECKING:
     from foundation.audit import Audit
@@ -71,6 +71,7 @@ def provider(
         clients=clients,
         subjects=subjects,
         mandates=mandates,
+        vouchers=KnownVouchers(),
     )
 
 

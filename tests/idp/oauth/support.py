@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from idp.oauth.grant import Grant
     from idp.oauth.model import AuthorizationOutcome, Parameters
     from idp.oauth.provider import OpenIdProvider
+    from idp.ports import Statement
 
 ISSUER = "http://localhost:8000"
 REDIRECT_URI = "https://food.example.gov.cn/callback"
@@ -110,6 +111,17 @@ class KnownMandates:
 
     async def person_of(self, account_id: str) -> str | None:
         return account_id.replace("acc_", "per_")
+
+
+@dataclass
+class KnownVouchers:
+    """The `Vouchers` port: what it was told to keep."""
+
+    kept: list[tuple[str, Statement]] = field(default_factory=list)
+
+    async def keep(self, account_id: str, statement: Statement, linked_at: datetime) -> None:
+        assert linked_at.tzinfo is not None
+        self.kept.append((account_id, statement))
 
 
 def person(now: datetime, account_id: str = "acc_chenwei", *, acr: str = "L2", session_id: str = "ses_1") -> Principal:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from idp.people.assembly import People
     from idp.people.session import Session
 
-SIX = [method for method in Method if method is not Method.CERTIFICATE]
+SIX = [method for method in Method if method not in {Method.CERTIFICATE, Method.UPSTREAM}]
 REMOTE = [method for method in SIX if method is not Method.COUNTER]
 UNKNOWN = citizen(777, "赵无", "19700101")
 WRONG = replace(CHEN_WEI, name=CITIZENS[1].name)
