@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from typing import TYPE_CHECKING, cast
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from starlette.requests import HTTPConnection
+    from starlette.requests import HTTPConnection, Request
 
     from api.services import Services
 
 UNKNOWN_SOURCE = "unknown"
+CERTIFICATE_HEADERS = ("client-cert", "x-ssl-client-cert")
 SOURCE_IPV6_PREFIX = 64
 
 
@@ -42,6 +45,24 @@ def from_trusted_proxy(request: HTTPConnection) -> bool:
     """Tell whether the request came straight from a proxy of ours, whose headers may be believed."""
     networks = [ipaddress.ip_network(block, strict=False) for block in services_of(request).settings.trusted_proxies]
     return request.client is not None and _within(request.client.host, networks)
+
+
+def client_certificate(request: Request) -> bytes | None:
+    """Return the certificate (DER) of a TLS handshake that a trusted proxy completed; a caller's own header is nothing.
+
+    Read is the header the settings name, else `Client-Cert` (RFC 9440) or `X-SSL-Client-Cert`. Understood
+    are RFC 9440's form and nginx's escaped PEM. A header that comes twice was not set by the proxy alone.
+    """
+    named = services_of(request).settings.client_certificate_header
+    found = [value for name in ([named] if named else CERTIFICATE_HEADERS) for value in request.headers.getlist(name)]
+    if len(found) != 1 or not from_trusted_proxy(request):
+        return None
+    value = found[0].strip()
+    encoded = value.strip(":") if value.startswith(":") else "".join(unquote(value).split("-----")[2:3])
+    try:
+        return base64.b64decode("".join(encoded.split()), validate=True) or None
+    except ValueError:
+        return None
 
 
 def resolve_source(peer: str, forwarded: Iterable[str], trusted: Iterable[str]) -> str:

@@ -119,6 +119,11 @@ class Settings(BaseSettings):
     person_anchors: Path | None = Field(
         None, description="Directory of CA certificates (*.pem) and their revocation lists (*.crl) of natural persons."
     )
+    client_certificate_header: str = Field(
+        "",
+        pattern="^[A-Za-z0-9-]{0,60}$",
+        description="Header in which a trusted proxy passes on the TLS client certificate a person signs in by.",
+    )
     sms_gateway_url: str = Field("", description="Base address of the SMS gateway; without one no codes are sent.")
     sms_gateway_key: SecretStr = Field(SecretStr(""), description="Shared key for the SMS gateway, base64.")
     outbound_networks: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from html import escape
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import orjson
 from fastapi import APIRouter
@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotations
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from api.context import from_trusted_proxy, services_of, source_of
+from api.context import client_certificate, services_of, source_of
 from api.dependencies import session_principal
 from api.oauth_errors import NO_STORE, endpoint_error, resource_error
 from api.web.rendering import continue_to
@@ -241,21 +241,6 @@ def sender_proof(request: Request) -> SenderProof:
 def query_parameters(request: Request) -> Parameters:
     """Return the query's parameters in order; raises OAuthError."""
     return _parameters(request.scope["query_string"])
-
-
-def client_certificate(request: Request) -> bytes | None:
-    """Return the client certificate a trusted proxy verified; from anybody else the headers mean nothing.
-
-    Understood are `Client-Cert` (RFC 9440) and `X-SSL-Client-Cert`, nginx's escaped PEM.
-    """
-    structured, escaped = request.headers.get("client-cert"), request.headers.get("x-ssl-client-cert")
-    if not (structured or escaped) or not from_trusted_proxy(request):
-        return None
-    encoded = structured.strip(":") if structured else "".join(unquote(escaped or "").splitlines()[1:-1])
-    try:
-        return base64.b64decode(encoded, validate=True)
-    except ValueError:
-        return None
 
 
 async def form_parameters(request: Request) -> Parameters:

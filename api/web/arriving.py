@@ -32,7 +32,7 @@ async def arrival_of(request: Request, following: str | None = None) -> Arrival:
     asked = following_of(request) if following is None else following
     interaction = asked.removeprefix(CONTINUED)
     client = None if interaction == asked else await services_of(request).provider.client_of(interaction)
-    channel = channels.of_browser(agent_of(request), client and client.channel)
+    channel = channels.of_browser(agent_of(request), None if client is None else client.channel)
     return Arrival(source_of(request), channel, cookies.read(request, cookies.DEVICE), device_label(request))
 
 

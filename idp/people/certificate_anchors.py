@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509.oid import ExtensionOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from foundation.settings import BadSettings
 
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONGEST_CHAIN = 4
+AUTHENTICATES = frozenset({ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
+SIGNS = AUTHENTICATES | {
+    ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    ExtendedKeyUsageOID.SMARTCARD_LOGON,
+    x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36"),
+}
+"""What a key may be for that signs our text; the last is document signing, RFC 9336."""
 _NUMBER = re.compile(r"(?:IDCCN|PNOCN)-([0-9]{17}[0-9X])\Z")
 
 
@@ -70,8 +77,22 @@ class CertificateAnchors:
         presented = _read_chain(chain_pem)
         leaf = presented[0]
         _check_signature(leaf, signature, signed)
-        _check_use(leaf)
-        path = self._path(leaf, presented[1:], now)
+        _check_use(leaf, SIGNS)
+        return self._believed(leaf, presented[1:], now)
+
+    def judge_presented(self, certificate_der: bytes, now: datetime) -> PersonCertificate:
+        """Return what a certificate says whose key a TLS handshake has proven; raises as `judge` does."""
+        try:
+            leaf = x509.load_der_x509_certificate(certificate_der)
+        except ValueError as error:
+            raise CertificateRefused("no certificate") from error
+        _check_use(leaf, AUTHENTICATES)
+        return self._believed(leaf, (), now)
+
+    def _believed(
+        self, leaf: x509.Certificate, presented: Sequence[x509.Certificate], now: datetime
+    ) -> PersonCertificate:
+        path = self._path(leaf, presented, now)
         for certificate, issuer in pairwise(path):
             if self._revoked(certificate.serial_number, issuer, now):
                 raise CertificateRefused("revoked")
@@ -167,13 +188,17 @@ def _fits(leaf: x509.Certificate, signature: bytes, signed: bytes) -> bool:
     return True
 
 
-def _check_use(leaf: x509.Certificate) -> None:
+def _check_use(leaf: x509.Certificate, purposes: frozenset[x509.ObjectIdentifier]) -> None:
+    """Refuse a key that does not sign, and one meant for something else, such as a web server's or a responder's."""
     try:
         usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
-    except (x509.ExtensionNotFound, ValueError) as error:
+        extended = [one.value for one in leaf.extensions if isinstance(one.value, x509.ExtendedKeyUsage)]
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError) as error:
         raise CertificateRefused("it does not say what its key is for") from error
-    if not usage.digital_signature and not usage.content_commitment:
+    if not usage.digital_signature and not (usage.content_commitment and purposes is SIGNS):
         raise CertificateRefused("its key does not sign")
+    if any(purposes.isdisjoint(value) for value in extended):
+        raise CertificateRefused("its key is for something else")
 
 
 def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:

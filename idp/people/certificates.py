@@ -26,6 +26,9 @@ from idp.people.proof_repository import Proofs
 from idp.people.tables import real_name_proofs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     from foundation.cache import Cache
     from foundation.principal import Principal
     from idp.people.certificate_anchors import CertificateAnchors, PersonCertificate
@@ -87,7 +90,18 @@ class CertificateService:
         current revocation list). Raises: NotFound, InvalidInput, RealNameConflict.
         """
         signed = await self._take(ceremony_id, f"prove:{principal.subject_id}")
-        outcome, found = self._judge(unverified_chain_pem, unverified_signature_base64, signed)
+        return await self._keep(principal, *self._judge(unverified_chain_pem, unverified_signature_base64, signed))
+
+    async def prove_presented(self, principal: Principal, certificate_der: bytes) -> ProofResult:
+        """Keep the certificate of a TLS handshake as evidence, which a proxy of ours completed.
+
+        Outcomes as `prove`. Raises: NotPermitted, NotFound, RealNameConflict.
+        """
+        if principal.kind is not PrincipalKind.PERSON or not self.offered:
+            raise NotPermitted("No certificates are accepted here.")
+        return await self._keep(principal, *self._judge_presented(certificate_der))
+
+    async def _keep(self, principal: Principal, outcome: Outcome, found: PersonCertificate | None) -> ProofResult:
         async with self._tools.database.transaction() as connection:
             account = await Accounts(connection, self._tools.cipher).by_id(principal.subject_id)
             if account is None:
@@ -115,7 +129,13 @@ class CertificateService:
     ) -> Session:
         """Open a session for the account that was proven with this very certificate; raises SignInRefused."""
         signed = await self._take(ceremony_id, "sign_in")
-        outcome, found = self._judge(unverified_chain_pem, unverified_signature_base64, signed)
+        return await self._open(*self._judge(unverified_chain_pem, unverified_signature_base64, signed), arrival)
+
+    async def sign_in_presented(self, certificate_der: bytes, arrival: Arrival) -> Session:
+        """Open a session as `sign_in` does, by the certificate of a TLS handshake; raises SignInRefused."""
+        return await self._open(*self._judge_presented(certificate_der), arrival)
+
+    async def _open(self, outcome: Outcome, found: PersonCertificate | None, arrival: Arrival) -> Session:
         account_id = None if outcome is not Outcome.MATCH or found is None else await self._account_of(found)
         if account_id is None:
             raise SignInRefused(REFUSED)
@@ -147,15 +167,25 @@ class CertificateService:
             return False
 
     def _judge(self, chain_pem: str, signature_base64: str, signed: bytes) -> tuple[Outcome, PersonCertificate | None]:
-        now = self._tools.clock.now()
         try:
             signature = base64.b64decode(signature_base64, validate=False)
-            found = self._anchors.judge(chain_pem, signature, signed, now)
+        except binascii.Error:
+            return Outcome.MISMATCH, None
+        return self._named(lambda now: self._anchors.judge(chain_pem, signature, signed, now))
+
+    def _judge_presented(self, certificate_der: bytes) -> tuple[Outcome, PersonCertificate | None]:
+        return self._named(lambda now: self._anchors.judge_presented(certificate_der, now))
+
+    def _named(self, judge: Callable[[datetime], PersonCertificate]) -> tuple[Outcome, PersonCertificate | None]:
+        """Return the outcome of a judgement, and whom the certificate names if it is believed."""
+        now = self._tools.clock.now()
+        try:
+            found = judge(now)
             parse_citizen_id_number(found.citizen_id_number, today=civil_date(now))
             found = replace(found, name=person_name(found.name))
         except RevocationUnknown:
             return Outcome.UNAVAILABLE, None
-        except (CertificateRefused, InvalidInput, binascii.Error):
+        except (CertificateRefused, InvalidInput):
             return Outcome.MISMATCH, None
         return Outcome.MATCH, found
 

@@ -164,7 +164,10 @@ class QuietServer(uvicorn.Server):
 
 async def serve(app: Starlette, port: int) -> tuple[uvicorn.Server, asyncio.Task[Any]]:
     """Serve an application in this loop until `should_exit`."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="auto", ws="none")
+    # As `hufu serve` does: whose forwarded address counts is the settings' to say.
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=port, log_level="warning", lifespan="auto", ws="none", proxy_headers=False
+    )
     server = QuietServer(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn offers a flag and no event

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.support.real_name_authority import Citizen
@@ -46,7 +47,13 @@ class Authority:
         (self.directory / "ca.crl").write_bytes(builder.sign(self.key, SHA256()).public_bytes(Encoding.DER))
 
     def issue(
-        self, person: Citizen, *, number: str | None = None, ends: datetime | None = None, signs: bool = True
+        self,
+        person: Citizen,
+        *,
+        number: str | None = None,
+        ends: datetime | None = None,
+        signs: bool = True,
+        purposes: Sequence[x509.ObjectIdentifier] = (),
     ) -> Card:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name(
@@ -58,7 +65,10 @@ class Authority:
         )
         builder = self._builder(subject, key.public_key(), ends or self.ends)
         usage = _usage(signs=True) if signs else _usage(signs=False)
-        return Card(key, builder.add_extension(usage, critical=True).sign(self.key, SHA256()))
+        builder = builder.add_extension(usage, critical=True)
+        if purposes:
+            builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+        return Card(key, builder.sign(self.key, SHA256()))
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, ends: datetime) -> x509.CertificateBuilder:
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(key)
@@ -71,6 +81,7 @@ class Card:
     def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
         self.key, self.certificate = key, certificate
         self.pem = certificate.public_bytes(Encoding.PEM).decode()
+        self.header = f":{base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()}:"
 
     def sign(self, text: str) -> str:
         return base64.b64encode(self.key.sign(text.encode(), ec.ECDSA(SHA256()))).decode()

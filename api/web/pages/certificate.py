@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.datastructures import FormData
 
-from api.context import services_of, source_of
+from api.context import client_certificate, services_of, source_of
 from api.dependencies import principal_of
 from api.web.arriving import arrival_of, following_of, go_on
 from api.web.csrf import checked_form, text_of
@@ -32,7 +32,13 @@ async def proof_form(request: Request) -> Response:
 
 async def _proof(request: Request, errors: Wrong | None = None) -> Response:
     ceremony = await services_of(request).people.certificates.begin(principal_of(request))
-    shown = {"ceremony": ceremony, "action": "/real-name/certificate", "signing_in": False, "errors": errors or {}}
+    shown = {
+        "ceremony": ceremony,
+        "presented": presented(request) is not None,
+        "action": "/real-name/certificate",
+        "signing_in": False,
+        "errors": errors or {},
+    }
     return await page(request, "certificate.html", shown)
 
 
@@ -42,7 +48,11 @@ async def prove(request: Request) -> Response:
     form = await checked_form(request)
     service = services_of(request).people.certificates
     try:
-        result = await service.prove(principal_of(request), *_given(form))
+        by_browser = presented(request) if _by_browser(form) else None
+        if by_browser is None:
+            result = await service.prove(principal_of(request), *_given(form))
+        else:
+            result = await service.prove_presented(principal_of(request), by_browser)
     except TrustServiceError as error:
         return await _proof(request, wrong(request, error))
     if result.outcome is not Outcome.MATCH:
@@ -59,7 +69,13 @@ async def sign_in_form(request: Request) -> Response:
 async def _sign_in(request: Request, errors: Wrong | None = None) -> Response:
     ceremony = await services_of(request).people.certificates.begin_sign_in(source=source_of(request))
     action = f"/sign-in/certificate{step_query(request)}"
-    shown = {"ceremony": ceremony, "action": action, "signing_in": True, "errors": errors or {}}
+    shown = {
+        "ceremony": ceremony,
+        "presented": presented(request) is not None,
+        "action": action,
+        "signing_in": True,
+        "errors": errors or {},
+    }
     return await page(request, "certificate.html", shown)
 
 
@@ -69,10 +85,23 @@ async def sign_in(request: Request) -> Response:
     form = await checked_form(request)
     service = services_of(request).people.certificates
     try:
-        session = await service.sign_in(*_given(form), await arrival_of(request))
+        by_browser, arrival = presented(request) if _by_browser(form) else None, await arrival_of(request)
+        if by_browser is None:
+            session = await service.sign_in(*_given(form), arrival)
+        else:
+            session = await service.sign_in_presented(by_browser, arrival)
     except TrustServiceError as error:
         return await _sign_in(request, wrong(request, error))
     return await go_on(request, session, following_of(request))
+
+
+def presented(request: Request) -> bytes | None:
+    """Return the certificate the browser showed to our proxy, where the operator has named its header."""
+    return client_certificate(request) if services_of(request).settings.client_certificate_header else None
+
+
+def _by_browser(form: FormData) -> bool:
+    return text_of(form, "by") == "browser"
 
 
 def _given(form: FormData) -> tuple[str, str, str]:
