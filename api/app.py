@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.staticfiles import StaticFiles
 
 from api import problems
@@ -30,6 +31,7 @@ from api.routes import (
 )
 from api.routes import witness as witness_routes
 from api.web.guard import page_guard
+from api.thin import Direct
 from api.web.pages import (
     account,
     acting,
@@ -87,6 +89,7 @@ def json_routers() -> list[APIRouter]:
     return [
         verification.router,
         batches.router,
+        verification.hot_router,
         licences.router,
         licences.catalogue_router,
         seals.router,
@@ -156,7 +159,9 @@ class CachedFiles(StaticFiles):
 
 def build(*, https: bool = False) -> FastAPI:
     """Return the application without services: enough for `openapi.yaml` and for looking at routes."""
-    app = FastAPI(title=TITLE, version=VERSION, docs_url=None, redoc_url=None, openapi_url=None)
+    # `Observe` counts and logs; what FastAPI would collect besides, nobody reads.
+    off = TelemetryConfig(tracing=False, metrics=False, logs=False)
+    app = FastAPI(title=TITLE, version=VERSION, docs_url=None, redoc_url=None, openapi_url=None, telemetry=off)
     app.state.metrics = Metrics()
     app.include_router(oauth.router)
     for router in json_routers():
@@ -172,6 +177,7 @@ def build(*, https: bool = False) -> FastAPI:
     app.add_middleware(LastResort, answer=problems.on_unexpected)
     app.add_middleware(SecurityHeaders, https=https)
     app.add_middleware(Observe, metrics=app.state.metrics)
+    app.add_middleware(Direct, routers=[oauth.router, *json_routers()], answer=problems.on_answered)
     return app
 
 

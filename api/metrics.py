@@ -19,6 +19,8 @@ class Metrics:
             "hufu_http_request_seconds", "Time to answer.", ("route",), buckets=BUCKETS, registry=self.registry
         )
         self._open = Gauge("hufu_http_requests_open", "Requests being answered.", registry=self.registry)
+        # Looking a series up by its labels costs more than counting.
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._verdicts = Counter("hufu_verdicts", "Verdicts given.", ("way", "verdict"), registry=self.registry)
 
     def begin(self) -> None:
@@ -28,8 +30,14 @@ class Metrics:
     def end(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request as answered."""
         self._open.dec()
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        key = method, route, status
+        series = self._series.get(key)
+        if series is None:
+            series = self._requests.labels(method, route, str(status)), self._seconds.labels(route)
+            self._series[key] = series
+        requests, durations = series
+        requests.inc()
+        durations.observe(seconds)
 
     def verdict(self, way: str, verdict: str) -> None:
         """Count a verdict by the way in: identifier, qr, pdf."""

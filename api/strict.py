@@ -143,6 +143,8 @@ def one_header(request: Request, name: str) -> None:
 
 def unusable(text: str, *, allowed: frozenset[str] = ALLOWED_CONTROLS) -> bool:
     """Tell whether text holds control characters or lone surrogates."""
+    if text.isascii() and text.isprintable():
+        return False
     return any(unicodedata.category(char) in {"Cc", "Cs"} and char not in allowed for char in text)
 
 

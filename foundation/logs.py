@@ -47,6 +47,7 @@ _PERSONAL = re.compile(
     r"(?<![0-9A-Za-z])(?:[1-9][0-9]{16}[0-9Xx]|[0-9](?:[ -]?[0-9]){14,18}|(?:\+?86[ -]?)?1[3-9][0-9]{9})(?![0-9A-Za-z])"
 )
 _FRAMES = 12
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def redact(text: str) -> str:
@@ -70,7 +71,7 @@ class JsonFormatter(logging.Formatter):
             line[name] = value if isinstance(value, int | float | None) else redact(str(value))
         if record.exc_info and record.exc_info[1] is not None:
             line["exception"] = _causes(record.exc_info[1])
-        return json.dumps(line, ensure_ascii=False)
+        return _ENCODER.encode(line)
 
 
 def _causes(error: BaseException) -> list[dict[str, object]]:
@@ -105,4 +106,6 @@ def configure(level: str, stream: TextIO | None = None) -> None:
         logger.propagate = True
     logging.getLogger("pgqueuer").setLevel("ERROR")
     logging.getLogger("uvicorn.access").disabled = True
+    # What no line of ours shows need not be found out for each.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.captureWarnings(capture=True)

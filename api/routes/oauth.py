@@ -10,13 +10,13 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import orjson
 from fastapi import APIRouter
-from fastapi.routing import APIRoute
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotations
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.context import client_certificate, services_of, source_of
 from api.dependencies import session_principal
 from api.oauth_errors import NO_STORE, endpoint_error, resource_error
+from api.thin import ThinRoute
 from api.web.rendering import continue_to
 from foundation.errors import NotAuthenticated, TrustServiceError
 from idp.oauth.errors import AuthorizationRefused, OAuthError
@@ -31,7 +31,7 @@ from idp.oauth.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
     from idp.oauth.model import AuthorizationOutcome, EndpointResponse
 
@@ -40,15 +40,6 @@ MAX_FIELDS = 60
 PUBLIC_SECONDS = 300
 SUBMIT = "document.forms[0].submit()"
 SUBMIT_HASH = base64.b64encode(hashlib.sha256(SUBMIT.encode()).digest()).decode()
-
-
-class ThinRoute(APIRoute):
-    """Calls the endpoint with the request alone: dependency solving would cost more than the work."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the endpoint itself."""
-        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
-        return endpoint
 
 
 router = APIRouter(route_class=ThinRoute, tags=["oauth"], default_response_class=Response)

@@ -22,15 +22,17 @@ from api.schemas.verification import (
     previews_json,
 )
 from api.strict import StrictRoute
+from api.thin import BodyRoute
 from verification.etsi_report import etsi_report
 from verification.service import Verified
 
 PDF = "application/pdf"
 RECEIPT_PDF = binary(PDF, "The receipt on paper, sealed (PAdES), the signed text attached.")
+hot_router = APIRouter(route_class=BodyRoute, tags=["verification"])
 router = APIRouter(route_class=StrictRoute, tags=["verification"])
 
 
-@router.post(
+@hot_router.post(
     "/api/v1/verifications/identifier",
     summary="Verify by licence identifier",
     response_model=VerifiedAnswer,
@@ -44,7 +46,7 @@ async def by_identifier(request: Request, body: ByIdentifier) -> Response:
     return _answer(request, "identifier", verified)
 
 
-@router.post(
+@hot_router.post(
     "/api/v1/verifications/qr",
     summary="Verify the text of a code",
     response_model=VerifiedAnswer,

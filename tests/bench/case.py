@@ -26,7 +26,8 @@ class Bench:
 
     servers: TestServers
     directory: Path
-    watched: list[int] = field(default_factory=list)
+    watched: dict[int, str] = field(default_factory=dict)
+    """Processes whose CPU time counts, each with the name it has in the note; without one it is not told apart."""
     note: str = ""
     ourselves: bool = True
 
@@ -38,9 +39,9 @@ class Bench:
         """Return the address of a Redis database."""
         return self.servers.redis_url
 
-    def watch(self, pid: int, *, instead: bool = False) -> None:
+    def watch(self, pid: int, *, instead: bool = False, name: str = "") -> None:
         """Count the CPU time and memory of a process and its children, besides ours or instead of ours."""
-        self.watched.append(pid)
+        self.watched[pid] = name
         self.ourselves = self.ourselves and not instead
 
     async def watch_database(self, url: str) -> None:
@@ -48,7 +49,7 @@ class Bench:
         connection = await asyncpg.connect(url, timeout=10)
         try:
             backend = psutil.Process(await connection.fetchval("SELECT pg_backend_pid()"))
-            self.watched.append(backend.ppid())
+            self.watched[backend.ppid()] = "PostgreSQL"
         finally:
             await connection.close()
 

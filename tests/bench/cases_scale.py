@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import random
-import sys
+from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from foundation.principal import ANONYMOUS, SYSTEM
-from hufu.demo_city import MARKET_BUREAU
-from hufu.launcher_place import free_port
-from hufu.surroundings import environment_of
+from foundation.principal import ANONYMOUS
 from hufu.wiring import open_application
-from idp.oauth.clients import ClientRegistration
 from licence_vault.model import LicenceState, ReasonCode, StateChange
 from licence_vault.status_allocation import CAPACITY
 from tests.bench.case import Bench, Case
+from tests.bench.http_load import api_wires
 from tests.bench.scale import Loaded, loaded
 from tests.verification.city import BUREAU
 from tests.verification.test_offline import status_token
@@ -31,7 +27,6 @@ if TYPE_CHECKING:
 
 CITY = 150_000_000
 SHARES = (0.01, 0.025, 0.05, 0.20)
-READY_SECONDS = 60
 
 
 @asynccontextmanager
@@ -59,99 +54,22 @@ async def by_identifier(bench: Bench) -> AsyncIterator[Operation]:
         yield operation
 
 
-class Wire:
-    """A connection to the service that costs the machine almost nothing."""
-
-    def __init__(self, port: int, token: str) -> None:
-        self._port = port
-        self._head = (
-            "POST /api/v1/verifications/identifier HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-            f"authorization: Bearer {token}\r\ncontent-length: "
-        )
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def ask(self, identifier: str) -> bytes:
-        """Return the answer's body; raises RuntimeError when it is no answer."""
-        if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
-        reader, writer = self._streams
-        body = json.dumps({"identifier": identifier})
-        writer.write(f"{self._head}{len(body)}\r\n\r\n{body}".encode())
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
-        answer = await reader.readexactly(length)
-        if not head.startswith(b"http/1.1 200"):
-            raise RuntimeError(answer)
-        return answer
-
-    def close(self) -> None:
-        """Hang up."""
-        if self._streams is not None:
-            self._streams[1].close()
-
-
 @asynccontextmanager
-async def over_http(bench: Bench) -> AsyncIterator[Operation]:
-    """Judge any of the licences over HTTP, by one API process."""
+async def over_http(bench: Bench, processes: int) -> AsyncIterator[Operation]:
+    """Judge any of the licences over HTTP, as a department's system asks."""
     city = await loaded(bench)
-    port = free_port()
-    settings = city.settings.model_copy(update={"port": port, "issuer": f"http://localhost:{port}"})
-    async with open_application(settings) as application:
-        registration = ClientRegistration(
-            client_name="bench",
-            organisation_code=MARKET_BUREAU.credit_code,
-            scopes=frozenset({"verify:read"}),
-            grant_types=frozenset({"client_credentials"}),
-        )
-        made = await application.services.clients.register(SYSTEM, registration)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "hufu",
-        "serve",
-        "--port",
-        str(port),
-        env=environment_of(settings),
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    await bench.watch_database(settings.database_url)
-    bench.watch(process.pid, instead=True)
     bench.note = f"{city.rows:,} licences"
-    try:
-        token = await _token(port, made.client_id, made.client_secret or "")
-        idle = [Wire(port, token) for _ in range(64)]
+    async with api_wires(bench, city.settings, processes) as wires:
+        idle = deque(wires)
         chance = random.Random(2)  # noqa: S311 - as above
 
         async def operation() -> int:
-            wire = idle.pop()
+            wire = idle.popleft()
             assert b'"verdict":"' in await wire.ask(city.identifier(chance.randrange(city.rows)))
             idle.append(wire)
             return 1
 
         yield operation
-        for wire in idle:
-            wire.close()
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def _token(port: int, client_id: str, client_secret: str) -> str:
-    """Wait until the service answers and return a token of the client."""
-    import httpx2  # noqa: PLC0415 - here alone
-
-    form = {"grant_type": "client_credentials", "scope": "verify:read"}
-    async with httpx2.AsyncClient(base_url=f"http://localhost:{port}") as http:
-        for _ in range(READY_SECONDS * 5):
-            try:
-                answer = await http.post("/oauth/token", data=form, auth=(client_id, client_secret))
-            except httpx2.HTTPError:
-                await asyncio.sleep(0.2)
-                continue
-            token: str = answer.raise_for_status().json()["access_token"]
-            return token
-    message = "the service did not come up"
-    raise RuntimeError(message)
 
 
 @asynccontextmanager
@@ -218,9 +136,16 @@ def _one_list(share: float) -> bytes:
     return status_token(dict.fromkeys(chosen, 1), size=CAPACITY)
 
 
+def _served(processes: int) -> Case:
+    name = "scale: by identifier over HTTP" + (f", {processes} processes" if processes > 1 else "")
+    make = partial(over_http, processes=processes)
+    return Case(name, make, concurrency=8 * processes, warm_up=200, longest=1800, open_loop_seconds=10)
+
+
 CASES = (
     Case("scale: by identifier", by_identifier, concurrency=8, warm_up=200, longest=1800),
-    Case("scale: by identifier over HTTP", over_http, concurrency=8, warm_up=200, longest=1800),
+    _served(1),
+    _served(2),
     Case("scale: a change published", change_published, longest=1800),
     Case("scale: offline pack", offline_pack, warm_up=1, longest=1800),
     Case("scale: a status list", list_sizes),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,18 +25,32 @@ async def measure(case: Case, bench: Bench) -> Result:
         for _ in range(case.warm_up):
             await operation()
         gc.collect()
+        us = psutil.Process()
         processes = [psutil.Process(pid) for pid in bench.watched]
-        processes += [psutil.Process()] if bench.ourselves else []
-        cpu, began = sum(map(_cpu, processes)), time.perf_counter()
+        before, own, began = [_cpu(process) for process in (*processes, us)], _driver(), time.perf_counter()
         units, took = await _drive(operation, case.concurrency, began + case.seconds)
         seconds = time.perf_counter() - began
-        cpu = sum(map(_cpu, processes)) - cpu
+        spent = [_cpu(process) - then for process, then in zip((*processes, us), before, strict=True)]
+        cpu = sum(spent if bench.ourselves else spent[:-1])
+        spent[-1] = _driver() - own
+        processes += [us] if bench.ourselves else []
         if case.open_loop_seconds:
             took = await _arrivals(operation, 0.7 * len(took) / seconds, case.open_loop_seconds)
         peak = sum(map(_peak, processes))
     took.sort()
     half, most = took[len(took) // 2] * 1000, took[len(took) * 99 // 100] * 1000
-    return Result(case.name, units, seconds, cpu, peak, half, most, bench.note)
+    note = "; ".join(part for part in (bench.note, _shares(bench, spent, units)) if part)
+    return Result(case.name, units, seconds, cpu, peak, half, most, note)
+
+
+def _shares(bench: Bench, spent: list[float], units: int) -> str:
+    """Say what each named part took, and the driver that shares the machine with them."""
+    parts: dict[str, float] = {}
+    for name, seconds in zip((*bench.watched.values(), "driver"), spent, strict=True):
+        parts[name] = parts.get(name, 0.0) + seconds * 1000 / units
+    if not any(bench.watched.values()) or bench.ourselves:
+        return ""
+    return " + ".join(f"{name or 'service'} {milliseconds:.2f}" for name, milliseconds in parts.items()) + " ms"
 
 
 async def _drive(operation: Operation, concurrency: int, until: float) -> tuple[int, list[float]]:
@@ -79,6 +94,11 @@ def _cpu(process: psutil.Process) -> float:
     ended = float(times.children_user + times.children_system)
     living = sum(sum(child.cpu_times()[:2]) for child in process.children(recursive=True))
     return float(times.user + times.system + ended + living)
+
+
+def _driver() -> float:
+    """Return the CPU seconds of this process without its children, which may be what is measured."""
+    return sum(os.times()[:2])
 
 
 def _peak(process: psutil.Process) -> float:
