@@ -59,6 +59,22 @@ SCAN = {
     "operator": "xs0017",
 }
 
+PRESENTATION = {
+    "query": {
+        "credentials": [
+            {
+                "id": "licence",
+                "format": "dc+sd-jwt",
+                "meta": {"vct_values": ["https://credentials.example/licence"]},
+                "claims": [{"path": ["name"]}, {"path": ["licence_number"]}],
+            }
+        ]
+    },
+    "purpose": "核对食品经营许可",
+    "response_mode": "direct_post.jwt",
+}
+COLLECTION = {"response_code": "wK2rA6oZ0m8Xq1bTnq3p5uYc7sVdFhJk"}
+
 BATCH = {"rows": [{"ref": "A-1", "identifier": BY_IDENTIFIER["identifier"]}]}
 
 CONFIRM = {"document_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}
@@ -81,6 +97,8 @@ EXAMPLES: dict[tuple[str, str], tuple[Any, Any]] = {
     ("POST", "/api/v1/verifications/receipt"): (BY_RECEIPT, None),
     ("POST", "/api/v1/verifications/receipt/document"): (BY_RECEIPT, None),
     ("POST", "/api/v1/verification-batches"): (BATCH, None),
+    ("POST", "/api/v1/presentations"): (PRESENTATION, None),
+    ("POST", "/api/v1/presentations/{transaction_id}/collection"): (COLLECTION, None),
     ("POST", "/api/v1/document-confirmations"): (CONFIRM, None),
     ("POST", "/api/v1/sealed-digests"): (SEAL_DIGEST, None),
 }

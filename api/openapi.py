@@ -24,6 +24,7 @@ SCOPES = {
     "licence:status": "Change the state of licences the client's organisation issued.",
     "seal:apply": "Apply the seals of the client's organisation.",
     "verify:read": "Verify without the limit for strangers.",
+    "verify:present": "Ask a person's wallet for credentials the client is registered for.",
 }
 SECURITY_SCHEMES = {
     "department": {

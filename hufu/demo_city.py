@@ -64,7 +64,10 @@ OFFICERS = (
     DemoOfficer("zhouqin", OFFICER_PASSWORD, "KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU", "周琴", LAND_BUREAU, "登记科科员"),
     DemoOfficer("wangfang", OFFICER_PASSWORD, "MFRGGZDFMZTWQ2LKMFRGGZDFMZTWQ2LK", "王芳", WEST_HALL, "综合窗口"),
     DemoOfficer("hanmei", OFFICER_PASSWORD, "PFXXK4TTMVRXEZLUPFXXK4TTMVRXEZLU", "韩梅", WEST_HALL, "复核窗口", False),
+    DemoOfficer("sunli", OFFICER_PASSWORD, "NVXXE5LTMUQGC3TENVXXE5LTMUQGC3TE", "孙丽", SERVICE_OFFICE, "督查科科员"),
 )
+FURTHER_POSTS = ((OFFICERS[4], EAST_APPROVAL, "挂职副科长"),)
+"""Officers who work for a second organisation as well, and what they are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,12 @@ PORTAL = DemoClient(
     ),
     portal=True,
 )
-WINDOW = DemoClient("west-hall-window", "西山区综合窗口系统", WEST_HALL, frozenset({"licence:read", "verify:read"}))
+WINDOW = DemoClient(
+    "west-hall-window",
+    "西山区综合窗口系统",
+    WEST_HALL,
+    frozenset({"licence:read", "verify:read", "verify:present"}),
+)
 LAND_SYSTEM = DemoClient(
     "land-bureau-system",
     "演示市不动产登记系统",

@@ -16,6 +16,8 @@ from verification.log.assembly import assemble_log
 from verification.log.service import SEQUENCE_EVERY
 from verification.log.witnesses import ASK_EVERY
 from verification.pack_builder import PackBuilder
+from verification.presentation.register import PresentationRegister
+from verification.presentation.service import PresentationService
 from verification.record_comparison import RecordComparison
 from verification.sandbox import Sandbox
 from verification.self_check import FastSelfCheck
@@ -62,6 +64,8 @@ class Verification:
     cities: Cities | None
     outbound: OutboundClient
     batches: VerificationBatches | None
+    presentations: PresentationService | None
+    presentation_register: PresentationRegister
 
     async def start(self) -> None:
         """Start the sandbox, so that the first file does not wait for it; raises SandboxUnavailable."""
@@ -78,6 +82,7 @@ class Verification:
             "verification.log": PeriodicJob(self.log.run, SEQUENCE_EVERY),
             "verification.witnesses": PeriodicJob(self.witnesses.run, ASK_EVERY),
             **({} if self.batches is None else self.batches.periodic_jobs()),
+            **({} if self.presentations is None else self.presentations.periodic_jobs()),
             **(
                 {}
                 if self.cities is None
@@ -106,7 +111,10 @@ def assemble_verification(
     faces: FreshFaces | None = None,
     papers: ReceiptPapers | None = None,
 ) -> Verification:
-    """Join the parts; opens nothing. Without the catalogue no packs are built, without a cipher no batches run."""
+    """Join the parts; opens nothing.
+
+    Without the catalogue no packs are built; without a cipher no batches run and no wallet is asked.
+    """
     sandbox = Sandbox()
     trust = KeysTrust(keys, settings.service_id)
     outbound = OutboundClient(settings.outbound_networks)
@@ -149,8 +157,22 @@ def assemble_verification(
     )
     statuses = StatusPublisher(database, clock, keys.service, licences, base_url=settings.issuer)
     packs = None if types is None else PackBuilder(clock, keys, trust, statuses, types, settings.service_id)
-    batches = None
+    batches, presentations = None, None
+    register = PresentationRegister(database, clock, audit)
     if cipher is not None:
+        presentations = PresentationService(
+            database,
+            clock=clock,
+            audit=audit,
+            cipher=cipher,
+            directory=Directory(database),
+            keys=keys.service,
+            trust=trust,
+            outbound=outbound,
+            verification=service,
+            register=register,
+            issuer=settings.issuer,
+        )
         batches = VerificationBatches(
             database,
             clock=clock,
@@ -175,4 +197,6 @@ def assemble_verification(
         cities=trust.cities,
         outbound=outbound,
         batches=batches,
+        presentations=presentations,
+        presentation_register=register,
     )

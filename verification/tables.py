@@ -1,8 +1,9 @@
-"""Tables of `verification`: published status lists, the transparency log, other cities' trust lists, batches."""
+"""Tables of `verification`: published status lists, the transparency log, trust lists, batches, presentations."""
 
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from foundation.database import metadata
 
@@ -106,4 +107,62 @@ batch_rows = Table(
     Column("state", Text, nullable=False, server_default=text("'waiting'")),
     Column("verdict", Text, nullable=True),
     Column("result", LargeBinary, nullable=True),
+)
+
+presentation_issuers = Table(
+    "presentation_issuers",
+    metadata,
+    Column("issuer_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("organisation_code", Text, nullable=False),
+    Column("vct_values", JSONB, nullable=False),
+    Column("jwks", JSONB(none_as_null=True), nullable=True),
+    Column("anchors_pem", Text, nullable=True),
+    Column("status_required", Boolean, nullable=False),
+    Column("added_by", Text, nullable=False),
+    Column("added_at", DateTime(timezone=True), nullable=False),
+    Column("withdrawn_at", DateTime(timezone=True), nullable=True),
+)
+
+presentation_permissions = Table(
+    "presentation_permissions",
+    metadata,
+    Column("permission_id", Text, primary_key=True),
+    Column("organisation_code", Text, nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("vct", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("claims", JSONB, nullable=False),
+    Column("return_uris", JSONB, nullable=False),
+    Column("granted_by", Text, nullable=False),
+    Column("granted_at", DateTime(timezone=True), nullable=False),
+    Column("withdrawn_at", DateTime(timezone=True), nullable=True),
+    Index("ix_presentation_permissions_organisation", "organisation_code", "client_id"),
+)
+
+presentation_transactions = Table(
+    "presentation_transactions",
+    metadata,
+    Column("transaction_id", Text, primary_key=True),
+    Column("handle_hash", LargeBinary, nullable=False, unique=True),
+    Column("owner", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("organisation_code", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("response_mode", Text, nullable=False),
+    Column("return_uri", Text, nullable=False),
+    Column("query", JSONB, nullable=False),
+    Column("secrets", LargeBinary, nullable=True),
+    Column("state", Text, nullable=False),
+    Column("fetches", Integer, nullable=False, server_default=text("0")),
+    Column("verdict", Text, nullable=True),
+    Column("result", LargeBinary, nullable=True),
+    Column("response_code_hash", LargeBinary, nullable=True),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index("ix_presentation_transactions_expires_at", "expires_at"),
 )

@@ -14,7 +14,15 @@ Parameters = tuple[tuple[str, str], ...]
 
 USER_SCOPES = frozenset({"openid", "profile", "phone", "real_name", "offline_access"})
 CLIENT_SCOPES = frozenset(
-    {"licence:issue", "licence:read", "licence:status", "seal:apply", "verify:read", "verify:batch"}
+    {
+        "licence:issue",
+        "licence:read",
+        "licence:status",
+        "seal:apply",
+        "verify:read",
+        "verify:batch",
+        "verify:present",
+    }
 )
 
 BOUND_SCOPES = frozenset({"seal:apply"})

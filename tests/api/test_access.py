@@ -14,7 +14,7 @@ import pytest
 
 from api.access import ACCESS, Way, methods_and_paths
 from api.app import build
-from api.examples import BATCH, CHANGE, ISSUE, REVISE, SCAN, SEAL_DIGEST, SEARCH
+from api.examples import BATCH, CHANGE, COLLECTION, ISSUE, PRESENTATION, REVISE, SCAN, SEAL_DIGEST, SEARCH
 from foundation.principal import Channel
 from hufu import demo_city
 from tests.api.documents import blank_pdf
@@ -75,6 +75,10 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/api/v1/verification-batches"): Row((403,), json=BATCH),
     ("GET", "/api/v1/verification-batches/{batch_id}"): Row((403, 404)),
     ("GET", "/api/v1/verification-batches/{batch_id}/results"): Row((403, 404)),
+    ("POST", "/api/v1/presentations"): Row((403,), json=PRESENTATION),
+    ("GET", "/api/v1/presentations/{transaction_id}"): Row((403,)),
+    ("DELETE", "/api/v1/presentations/{transaction_id}"): Row((403,)),
+    ("POST", "/api/v1/presentations/{transaction_id}/collection"): Row((403,), json=COLLECTION),
     ("GET", "/desk/batches"): Row(opened="an empty form"),
     ("POST", "/desk/batches"): Row(opened="queues the officer's own table"),
     ("GET", "/desk/batches/{batch_id}"): Row((404,)),
@@ -260,6 +264,7 @@ class Objects:
             "source": "none",
             "request_id": "crq_unknown",
             "batch_id": "bat_unknown",
+            "transaction_id": "prs_unknown",
             "officer_id": "off_unknown",
             "grant_id": "aut_unknown",
             "conflict_id": "cfl_unknown",

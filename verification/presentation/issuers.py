@@ -108,7 +108,7 @@ def public_key(jwk: object) -> ECKey | None:
     """Return a public EC key; None for anything else, a private key included."""
     if not isinstance(jwk, dict) or jwk.get("kty") != "EC" or "d" in jwk:
         return None
-    members = {name: str(jwk.get(name)) for name in ("kty", "crv", "x", "y")}
+    members: dict[str, str | list[str]] = {name: str(jwk.get(name)) for name in ("kty", "crv", "x", "y")}
     try:
         return ECKey.import_key(members)
     except (JoseError, ValueError, TypeError, KeyError):

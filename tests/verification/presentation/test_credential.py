@@ -47,7 +47,7 @@ def test_a_good_presentation_has_no_fault() -> None:
 
 def signed_by_another(party: Party) -> str:
     credential = party.credential()
-    for_us = {"audience": CLIENT, "nonce": NONCE, "iat": SECONDS}
+    for_us: dict[str, Any] = {"audience": CLIENT, "nonce": NONCE, "iat": SECONDS}
     return Holder().present(credential, ["name", "licence_number"], **for_us)
 
 
