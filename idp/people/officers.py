@@ -278,8 +278,9 @@ class OfficerService:
             await self._tools.audit.record(connection, principal, event)
 
     async def of_organisation(self, principal: Principal, organisation_code: str) -> tuple[Officer, ...]:
-        """Return an organisation's officers in post, for its administrators and operators."""
-        await self._administers(principal, organisation_code)
+        """Return an organisation's officers in post, for its administrators, its seal keepers and operators."""
+        if not await self.keeps_seals(principal, organisation_code):
+            await self._administers(principal, organisation_code)
         async with self._tools.database.read() as connection:
             return await Officers(connection, self._tools.cipher).of_organisation(organisation_code)
 

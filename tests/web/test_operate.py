@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.async_api import expect
 
+from foundation.principal import SYSTEM, Principal, PrincipalKind
 from hufu import demo_city
+from signing.model import SealState
 from tests.web.test_desk import sign_in
 
 if TYPE_CHECKING:
@@ -112,3 +114,85 @@ async def test_a_new_secret_works_and_is_shown_once(context: BrowserContext, cit
     assert answer.status_code == 200
     await page.goto(f"{city.url}/operate/clients")
     await expect(page.get_by_text(secret)).to_have_count(0)
+
+
+async def test_the_use_of_a_seal_is_given_by_a_keeper_approved_by_an_operator_and_withdrawn(
+    context: BrowserContext, browser: Browser, city: City
+) -> None:
+    seals = city.application.signing.seals
+    keeper, operator = demo_city.OFFICERS[0], demo_city.OPERATORS[0]
+    (seal, *_) = await seals.of_organisation(demo_city.MARKET_BUREAU.credit_code)
+    colleague = await city.application.people.officers.add(
+        SYSTEM,
+        username="granted1",
+        password=demo_city.OFFICER_PASSWORD,
+        name="赵得印",
+        organisation_code=keeper.organisation.credit_code,
+        district_code=keeper.organisation.district_code,
+        post="审批科科员",
+    )
+    officer = Principal(
+        PrincipalKind.OFFICER, colleague.officer.officer_id, organisation_code=keeper.organisation.credit_code
+    )
+    page = await context.new_page()
+    await sign_in(page, city, keeper, "/desk/seals")
+    await page.get_by_role("link", name="用印授权").first.click()
+    await page.get_by_label("人员").select_option(label="赵得印 · 审批科科员")
+    await page.get_by_label("食品经营许可（新办）").check()
+    await page.get_by_label("开始日期").fill("2031-01-02")
+    await page.get_by_label("有效期至").fill("2031-01-01")
+    await page.get_by_role("button", name="授权，交另一个人批准").click()
+    await expect(page.locator("#valid_to-error")).to_be_visible()
+    await page.get_by_label("开始日期").fill("")
+    await page.get_by_label("食品经营许可（新办）").check()
+    await page.get_by_label("有效期至").fill("2031-01-01")
+    await page.get_by_role("button", name="授权，交另一个人批准").click()
+    waiting = page.locator("li", has_text="赵得印")
+    await expect(waiting.get_by_text("食品经营许可（新办）")).to_be_visible()
+    await expect(waiting.get_by_role("button", name="批准")).to_have_count(0)
+    assert await seals.usable_by(officer) == ()
+
+    other = await (await browser.new_context(locale="zh-CN")).new_page()
+    await sign_in(other, city, operator, f"/operate/seals/{seal.seal_id}/grants")
+    await other.locator("li", has_text="赵得印").get_by_role("button", name="批准").click()
+    await expect(other.locator("li", has_text="赵得印").get_by_role("button", name="批准")).to_have_count(0)
+    assert [one.seal_id for one in await seals.usable_by(officer, matter_code=demo_city.MATTER_FOOD)] == [seal.seal_id]
+    assert await seals.usable_by(officer, matter_code=demo_city.MATTER_BUSINESS) == ()
+    await other.context.close()
+
+    await page.reload()
+    await page.locator("li", has_text="赵得印").get_by_role("button", name="撤回").click()
+    await expect(page.locator("li", has_text="赵得印")).to_have_count(0)
+    assert await seals.usable_by(officer) == ()
+
+    bystander = await (await browser.new_context(locale="zh-CN")).new_page()
+    await sign_in(bystander, city, demo_city.OFFICERS[1], "/desk/seals")
+    answer = await bystander.goto(f"{city.url}/desk/seals/{seal.seal_id}/grants")
+    assert answer is not None
+    assert answer.status == 404
+    await bystander.context.close()
+
+
+async def test_a_seal_is_replaced_by_a_successor(context: BrowserContext, browser: Browser, city: City) -> None:
+    page = await context.new_page()
+    await sign_in(page, city, demo_city.OFFICERS[1], "/desk/seals")
+    await page.locator("summary", has_text="换发新章").click()
+    await page.get_by_role("button", name="申请换发").click()
+    await expect(page.get_by_text("启用时，备案号")).to_be_visible()
+
+    other = await (await browser.new_context(locale="zh-CN")).new_page()
+    await sign_in(other, city, FIRST, "/operate/seals")
+    land = other.locator("section", has_text=demo_city.LAND_BUREAU.name)
+    fresh = land.locator("li", has_text="启用时，备案号")
+    await fresh.get_by_role("button", name="批准").click()
+    await fresh.get_by_role("button", name="制作").click()
+    await fresh.get_by_label("备案号").first.fill("5001000000079")
+    await fresh.get_by_role("button", name="备案").click()
+    await fresh.get_by_role("button", name="启用").click()
+    await expect(land.get_by_text("这枚印章接替了备案号")).to_be_visible()
+    await expect(land.get_by_text("已注销，不能再用")).to_be_visible()
+    await other.context.close()
+    seals = await city.application.signing.seals.of_organisation(demo_city.LAND_BUREAU.credit_code)
+    old, new = seals[-2:]
+    assert (old.state, new.state, new.replaces) == (SealState.CANCELLED, SealState.ACTIVE, old.seal_id)
+    assert old.key_id != new.key_id

@@ -133,7 +133,7 @@ async def change(request: Request, officer_id: str) -> Response:
                 _authority(text_of(form, "authority")),
                 district_code=text_of(form, "district"),
                 matter_code=text_of(form, "matter") or ANY,
-                valid_until=_last_moment(text_of(form, "valid_until")),
+                valid_until=last_moment(text_of(form, "valid_until")),
             )
     except InvalidInput as error:
         problem = say(request, BAD_DATE) if error.field == "valid_until" else None
@@ -173,10 +173,18 @@ def _authority(unverified: str) -> Authority:
         raise InvalidInput("There is no such authority.", field="authority") from None
 
 
-def _last_moment(unverified_day: str) -> datetime:
+def last_moment(unverified_day: str, field: str = "valid_until") -> datetime:
     """Return the end of the day that a date field holds, as it ends in the city."""
     try:
+        return first_moment(unverified_day, field) + timedelta(days=1)
+    except OverflowError:
+        raise InvalidInput("Choose a day.", field=field) from None
+
+
+def first_moment(unverified_day: str, field: str = "valid_from") -> datetime:
+    """Return the beginning of the day that a date field holds, in the city."""
+    try:
         day = datetime.strptime(unverified_day, "%Y-%m-%d").date()  # noqa: DTZ007 - a civil day; the zone follows
-        return datetime.combine(day + timedelta(days=1), time(), CIVIL_TIME)
+        return datetime.combine(day, time(), CIVIL_TIME)
     except (ValueError, OverflowError):
-        raise InvalidInput("Choose a day.", field="valid_until") from None
+        raise InvalidInput("Choose a day.", field=field) from None

@@ -55,7 +55,8 @@ WHAT_NEXT: Mapping[SealState, str] = {
 }
 NEEDS_REASON = frozenset({"reject", "suspend", "cancel"})
 STEP_FIELDS = frozenset({"filing_number", "reason"})
-APPLY_FIELDS = ("organisation_code", "kind", "lower_text", "holder_name")
+APPLY_FIELDS = ("organisation_code", "kind", "lower_text", "holder_name", "replaces")
+REPLACEABLE = (SealState.ACTIVE, SealState.SUSPENDED)
 OPERATOR, YOU = N_("操作员"), N_("您")
 
 
@@ -72,11 +73,13 @@ async def _seals(request: Request, errors: Wrong | None = None, values: dict[str
     keeps = await services.seal_grants.keeps(principal, principal.organisation_code or "")
     found = [(one, await services.seals.of_organisation(one.credit_code)) for one in await _organisations(request)]
     shown = {
-        "base": _base(principal),
+        "base": base_of(principal),
         "operates": operates,
         "me": principal.audit_name,
         "organisations": found,
-        "names": await _names(request, (seal for _, each in found for seal in each)),
+        "names": await names_of(request, _people(seal for _, each in found for seal in each)),
+        "all_seals": {seal.seal_id: seal for _, each in found for seal in each},
+        "replaceable": REPLACEABLE if keeps else (),
         "steps": OPERATOR_STEPS if operates else KEEPER_STEPS if keeps else {},
         "keeps": keeps,
         "cancellable": LIVE_STATES if operates else (),
@@ -90,7 +93,8 @@ async def _seals(request: Request, errors: Wrong | None = None, values: dict[str
     return await page(request, "seals.html", shown, status=errors.status if errors else 200)
 
 
-def _base(principal: Principal) -> str:
+def base_of(principal: Principal) -> str:
+    """Return where the caller's pages of seals are."""
     return "/operate/seals" if principal.kind is PrincipalKind.OPERATOR else "/desk/seals"
 
 
@@ -101,10 +105,14 @@ async def _organisations(request: Request) -> tuple[Organisation, ...]:
     return (await directory.organisation(principal.organisation_code or ""),)
 
 
-async def _names(request: Request, seals: Iterable[Seal]) -> dict[str, str]:
-    """Return who applied and approved, in words; an operator is named by the office alone."""
+def _people(seals: Iterable[Seal]) -> Iterable[str]:
+    return (name for seal in seals for name in (seal.applied_by, seal.approved_by) if name)
+
+
+async def names_of(request: Request, audit_names: Iterable[str]) -> dict[str, str]:
+    """Return who did something, in words; an operator is named by the office alone."""
     names: dict[str, str] = {}
-    for audit_name in {name for seal in seals for name in (seal.applied_by, seal.approved_by) if name}:
+    for audit_name in set(audit_names):
         if audit_name == principal_of(request).audit_name:
             names[audit_name] = say(request, YOU)
         elif audit_name.startswith(f"{PrincipalKind.OPERATOR}:"):
@@ -126,7 +134,7 @@ async def apply(request: Request) -> Response:
         await services_of(request).seals.apply(principal, _application(values))
     except TrustServiceError as error:
         return await _seals(request, wrong(request, error, frozenset(APPLY_FIELDS)), values)
-    return see_other(_base(principal))
+    return see_other(base_of(principal))
 
 
 def _application(values: Mapping[str, str]) -> SealApplication:
@@ -135,7 +143,11 @@ def _application(values: Mapping[str, str]) -> SealApplication:
     except ValueError:
         raise InvalidInput("There is no such kind of seal.", field="kind") from None
     return SealApplication(
-        values["organisation_code"], kind, values["lower_text"], holder_name=values["holder_name"] or None
+        values["organisation_code"],
+        kind,
+        values["lower_text"],
+        holder_name=values["holder_name"] or None,
+        replaces=values["replaces"] or None,
     )
 
 
@@ -153,7 +165,7 @@ async def step(request: Request, seal_id: str) -> Response:
         return await _seals(request, wrong(request, error))
     except TrustServiceError as error:
         return await _seals(request, Wrong({FORM: next(iter(wrong(request, error, STEP_FIELDS).values()))}))
-    return see_other(_base(principal))
+    return see_other(base_of(principal))
 
 
 async def take_step(seals: SealService, principal: Principal, seal_id: str, name: str, text: str) -> Seal:
