@@ -162,6 +162,9 @@ PROBLEMS: dict[type[base.TrustServiceError], Problem] = {
     signing.SealKeyUnusable: Problem(503, "seal-key-unusable", "印章密钥暂时不可用", "Seal key unusable"),
     signing.SealNotActive: Problem(409, "seal-not-active", "印章未启用", "Seal not active"),
     signing.SealNotFound: Problem(404, "seal-not-found", "没有这枚印章", "Seal not found"),
+    signing.SealNotPinned: Problem(
+        409, "seal-not-pinned", "这枚印章没有登记为可批量使用", "Seal not pinned for batches"
+    ),
     signing.SealStateConflict: Problem(409, "seal-state-conflict", "印章状态不允许这一步", "Seal state conflict"),
     signing.SealUseNotGranted: Problem(403, "seal-use-not-granted", "没有这枚印章的使用授权", "Seal use not granted"),
     signing.RefusedByVerification: Problem(

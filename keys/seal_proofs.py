@@ -128,6 +128,28 @@ async def keep_client_proof(database: Database, intention_id: str, principal: Pr
         await database.fetch(_KEEP, intention_id=intention_id, kind=kind, proof=principal.proof)
 
 
+class RequiredProofs:
+    """What a web or worker process can tell of the signer's demand before it asks: whether a pin is there at all."""
+
+    def __init__(self, database: Database, *, required: bool) -> None:
+        """Take the setting; the signer has its own and judges by that."""
+        self._database = database
+        self._required = required
+
+    async def stop(self, seal_key_id: str) -> bool:
+        """Tell whether the signer will refuse what nobody confirms by a signature: the seal's key is not pinned."""
+        if not self._required:
+            return False
+        return await pin_of(self._database, ConfirmerKind.RECORDED, seal_key_id) is None
+
+    async def none_pinned(self) -> bool:
+        """Tell whether the signer will refuse every seal."""
+        if not self._required:
+            return False
+        async with self._database.read() as connection:
+            return not await SealProofRepository(connection).any()
+
+
 class SealProofRepository:
     """Rows of pins and of spent proofs."""
 
@@ -153,6 +175,11 @@ class SealProofRepository:
         """Delete a pin; tell whether there was one."""
         statement = delete(seal_confirmers).where(seal_confirmers.c.confirmer_id == confirmer_id)
         return (await self._connection.execute(statement)).rowcount == 1
+
+    async def any(self) -> bool:
+        """Tell whether there is a pin."""
+        statement = select(seal_confirmers.c.confirmer_id).limit(1)
+        return (await self._connection.execute(statement)).first() is not None
 
     async def all(self) -> tuple[tuple[str, str, str, datetime], ...]:
         """Return name, subject, organisation and date of every pin."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from foundation.batches import Batches
 from foundation.jobs import Jobs
+from keys.seal_proofs import RequiredProofs
 from signing.batches import SealBatches
 from signing.execution import Execution
 from signing.interrupted import Interrupted
@@ -146,6 +147,7 @@ def assemble_signing(
         loaded=loaded,
         sealing=sealing,
         second_factors=second_factors,
+        proofs=RequiredProofs(database, required=settings.seal_proof_required),
     )
     interrupted = Interrupted(database, clock=clock, blobs=blobs, seals=seals, loaded=loaded, sealing=sealing)
     return Signing(seals, grants, sealing, batches, upgrades, interrupted, workshop)

@@ -20,7 +20,7 @@ from foundation.errors import Conflict, InvalidInput, NotFound, TooManyRequests
 from foundation.ids import new_id
 from foundation.principal import Channel, Principal, PrincipalKind
 from foundation.tables import batch_items
-from signing.errors import IntentionSpent, SealingFailed, SecondFactorRequired
+from signing.errors import IntentionSpent, SealingFailed, SealNotPinned, SecondFactorRequired
 from signing.intention_repository import IntentionRepository
 from signing.model import ActiveContentPolicy, Appearance, BaselineLevel, IntentionState, SealRequest
 from signing.placement_json import from_json, to_json
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from foundation.clock import Clock
     from foundation.database import Database
     from foundation.jobs import JobHandler
+    from keys.seal_proofs import RequiredProofs
     from signing.intention import Intention
     from signing.loaded import LoadedSeals
     from signing.model import Seal
@@ -77,6 +78,7 @@ class SealBatches:
         loaded: LoadedSeals,
         sealing: SealingService,
         second_factors: SecondFactors,
+        proofs: RequiredProofs,
     ) -> None:
         """Take the collaborators."""
         self._database = database
@@ -88,6 +90,7 @@ class SealBatches:
         self._loaded = loaded
         self._sealing = sealing
         self._second_factors = second_factors
+        self._proofs = proofs
 
     def handlers(self) -> Mapping[str, JobHandler]:
         """Return the queued work."""
@@ -105,11 +108,13 @@ class SealBatches:
             key: a department system's own; the same key with the same order is the same batch.
 
         Raises: as `SealingService.seal` does up to the documents; InvalidInput, TooManyRequests,
-            Conflict (the key was used for another order).
+            Conflict (the key was used for another order), SealNotPinned (with `HUFU_SEAL_PROOF=required`).
         """
         if not 1 <= len(documents) <= MAX_DOCUMENTS:
             raise InvalidInput(f"A batch has 1 to {MAX_DOCUMENTS} documents.", field="documents")
-        seal, _ = await self._sealing.usable(principal, request, frozenset({SCOPE_SEAL}), human=True)
+        seal, loaded = await self._sealing.usable(principal, request, frozenset({SCOPE_SEAL}), human=True)
+        if await self._proofs.stop(loaded.key_id):
+            raise SealNotPinned("The signer wants a proof for this seal that a batch has not: declare it `recorded`.")
         officer = principal.kind is PrincipalKind.OFFICER
         if officer and request.second_factor is None:
             raise SecondFactorRequired("An officer seals with a second factor.", field="second_factor")

@@ -32,6 +32,10 @@ class IntentionNotFound(NotFound):
     """There is no such prepared sealing, or it belongs to somebody else."""
 
 
+class SealNotPinned(Conflict):
+    """Nobody signs for a batch, and two operators have not declared this seal to need no proof in the signer."""
+
+
 class SealStateConflict(Conflict):
     """The seal's state does not allow this step of its life."""
 

@@ -87,6 +87,7 @@ SENTENCES: Mapping[type[base.TrustServiceError], str] = {
     signing.BadPlacement: N_("印章放不到这个位置。请把它完整地放在纸面以内。"),
     signing.GlyphMissing: N_("有字库里没有的字，印章画不出来。请联系管理员补字。"),
     signing.FourEyesRequired: N_("这一步要由另一个人来办：不能批准自己的申请，也不能给自己授权。"),
+    signing.SealNotPinned: N_("这枚印章没有在签名机上登记为可批量使用。请联系平台操作员登记。"),
     signing.SealStateConflict: N_("印章当前的状态不允许这一步，请刷新后再看。"),
     signing.SealNotActive: N_("这枚印章现在不能使用（未启用、停用或已注销）。"),
     signing.SealUseNotGranted: N_("您没有在这个事项上使用这枚印章的授权。"),

@@ -5,19 +5,21 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import sys
 from typing import TYPE_CHECKING, Protocol
 
 from foundation.errors import InvalidInput, NotFound
 from idp.people.officer_repository import Officers
 from idp.people.passkey_repository import Passkeys
 from keys.repository import KeyRepository
-from keys.seal_proofs import Confirmer, ConfirmerKind, SealProofRepository
+from keys.seal_proofs import Confirmer, ConfirmerKind, RequiredProofs, SealProofRepository
 
 if TYPE_CHECKING:
     import argparse
 
     from foundation.database import Database
     from foundation.encryption import FieldCipher
+    from foundation.settings import Settings
 
 
 class Acts(Protocol):
@@ -79,6 +81,21 @@ def _credential(identifier: str) -> bytes:
         return base64.b64decode(identifier + "=" * (-len(identifier) % 4), altchars=b"-_", validate=True)
     except binascii.Error as error:
         raise InvalidInput("A passkey is named by its id in base64url.", field="identifier") from error
+
+
+NOTHING_PINNED = """\
+HUFU_SEAL_PROOF is `required` (the default in production) and nothing is pinned in the signer: it will refuse
+every seal, licences and batches too. At the signer's machine two operators pin officers' passkeys and clients' keys,
+or declare a seal to need no proof:
+  hufu keys request pin recorded:KEY_ID --operator FIRST
+  hufu keys pin recorded KEY_ID --organisation CREDIT_CODE --operator SECOND
+All commands: docs/keys.md, "Who may use a seal". HUFU_SEAL_PROOF=recorded asks for no proof of any seal."""
+
+
+async def warn_unpinned(settings: Settings, database: Database) -> None:
+    """Say at start that no seal can be used yet, on standard error."""
+    if await RequiredProofs(database, required=settings.seal_proof_required).none_pinned():
+        print(NOTHING_PINNED, file=sys.stderr, flush=True)
 
 
 async def pins(database: Database) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import uvloop
 from api.app import create_app
 from foundation import logs
 from foundation.metrics import scraped
+from hufu.commands.key_pins import warn_unpinned
 from hufu.surroundings import surroundings
 from hufu.wiring import open_application
 
@@ -46,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 async def serve(settings: Settings) -> None:
     """Open the application, serve, and close it after the last request."""
     async with open_application(settings) as application:
+        await warn_unpinned(settings, application.services.database)
         await application.warm()
         app = create_app(application.services)
         config = uvicorn.Config(

@@ -19,6 +19,7 @@ from foundation.clock import SystemClock
 from foundation.database import Database
 from foundation.errors import TrustServiceError
 from foundation.settings import BadSettings
+from hufu.commands.key_pins import warn_unpinned
 from hufu.surroundings import surroundings
 from keys.assembly import MAINTENANCE, assemble_signer, certificate_cipher
 from keys.signer.server import SignerServer
@@ -77,6 +78,7 @@ async def answer(settings: Settings) -> None:
         loop.add_signal_handler(number, stopped.set)
     try:
         await server.start()
+        await warn_unpinned(settings, database)
         print(f"The signer listens at {settings.signer_socket}.", flush=True)
         maintenance = asyncio.create_task(maintain(signer), name="signer.maintain")
         await stopped.wait()

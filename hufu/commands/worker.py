@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from foundation import logs
 from foundation.metrics import scraped
+from hufu.commands.key_pins import warn_unpinned
 from hufu.surroundings import surroundings
 from hufu.wiring import open_application
 
@@ -33,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
 async def work(settings: Settings, *, once: bool) -> None:
     """Open the application and run its jobs."""
     async with open_application(settings) as application:
+        await warn_unpinned(settings, application.services.database)
         worker = application.worker()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -19,6 +19,8 @@ from joserfc import jwk, jws
 from sqlalchemy import delete, insert, select, update
 
 from foundation.errors import InvalidInput, NotFound
+from foundation.jobs import Worker
+from hufu.commands.key_pins import warn_unpinned
 from keys.assembly import Keys, assemble
 from keys.ceremony import initialise
 from keys.dual_control import Act
@@ -27,11 +29,11 @@ from keys.model import KeyPurpose
 from keys.seal_proofs import Confirmer, ConfirmerKind
 from keys.tables import keys as keys_table
 from keys.tables import seal_confirmers, seal_proofs, used_seal_proofs
-from signing.errors import SealKeyUnusable
+from signing.errors import SealKeyUnusable, SealNotPinned
 from signing.intention_repository import IntentionRepository
 from signing.intentions import SealIntentions
 from signing.model import DigestRequest, IntentionState, SealRequest, SecondFactor
-from signing.tables import seal_intentions
+from signing.tables import seal_batches, seal_intentions
 from tests.keys.test_use import check
 from tests.signing.conftest import BOTH_PROVIDERS, BUREAU, CODE, MATTER, OTHER
 from tests.support.authenticator import Authenticator, b64url
@@ -457,6 +459,36 @@ async def test_a_seal_may_be_declared_to_need_no_proof_by_two_operators(
         await connection.execute(update(seal_confirmers).values(confirmer_id="recorded:key_other"))
     with pytest.raises(SealKeyUnusable):
         await signing.sealing.seal_licence(client, request)
+
+
+async def test_a_batch_of_a_seal_without_a_pin_is_refused_at_its_start(
+    signing: Signing,
+    keys: Keys,
+    database: Database,
+    client: Principal,
+    seal: Seal,
+    licence: bytes,
+    settings: Settings,
+    operator: Principal,
+    second_operator: Principal,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert seal.key_id is not None
+    await warn_unpinned(settings, database)
+    assert "hufu keys request pin recorded:KEY_ID" in capsys.readouterr().err
+    with pytest.raises(SealNotPinned):
+        await signing.batches.start(client, [licence], SealRequest(seal.seal_id, b""))
+    async with database.read() as connection:
+        assert (await connection.execute(select(seal_batches))).all() == []
+    key = await keys.service.get(seal.key_id)
+    recorded = Confirmer(ConfirmerKind.RECORDED, key.key_id, key.key_id, BUREAU, key.public_key_der)
+    await pin(keys, operator, second_operator, recorded)
+    await warn_unpinned(settings, database)
+    await warn_unpinned(settings.model_copy(update={"seal_proof": "recorded"}), database)
+    assert capsys.readouterr().err == ""
+    batch_id = await signing.batches.start(client, [licence], SealRequest(seal.seal_id, b""))
+    await Worker(database, settings.database_url, signing.job_handlers()).drain()
+    assert (await signing.batches.progress(client, batch_id)).done == 1
 
 
 async def test_the_check_costs_little_beside_a_seal(
