@@ -98,7 +98,7 @@ def assemble_signing(
     grants = SealGrants(
         database, clock=clock, audit=audit, cipher=cipher, directory=directory, seals=seals, officers=officers
     )
-    loaded = LoadedSeals(seals, keys.service, keys.tsa, clock)
+    loaded = LoadedSeals(seals, keys.service, keys.ca, keys.tsa, clock)
     levels = Levels(ValidationDataSource(keys.ca, keys.ocsp), keys.tsa)
     judging = Judging(database, clock=clock, audit=audit, gate=full_gate, one_in=settings.gate_one_in)
     execution = Execution(
@@ -135,6 +135,7 @@ def assemble_signing(
         levels=levels,
         timestamps=keys.tsa,
         self_check=self_check,
+        judging=judging,
         replaced=replaced or NobodyKeepsDigests(),
     )
     batches = SealBatches(

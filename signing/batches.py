@@ -245,7 +245,7 @@ class SealBatches:
                 return
             if state is not IntentionState.INTENDED:
                 raise SealingFailed("An earlier attempt to seal this document failed.")
-        seal = await self._loaded.load(await self._seals.get(intention.seal_id), intention.key_id)
+        seal = await self._loaded.of_intention(await self._seals.get(intention.seal_id), intention)
         try:
             await self._sealing.carry_on(principal, intention, seal)
         except IntentionSpent:

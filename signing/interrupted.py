@@ -74,7 +74,7 @@ class Interrupted:
             return
         principal = requester_of(intention.requested_by, intention.organisation_code, intention.channel)
         try:
-            seal = await self._loaded.load(await self._seals.get(intention.seal_id), intention.key_id)
+            seal = await self._loaded.of_intention(await self._seals.get(intention.seal_id), intention)
             await self._sealing.carry_on(principal, intention, seal)
         except ServiceUnavailable:
             logger.warning("sealing still interrupted", extra={"object_id": intention.intention_id})

@@ -172,7 +172,8 @@ class SealingService:
             raise SealUseNotGranted("The client's scopes do not let it apply seals.")
         if principal.kind is PrincipalKind.OFFICER and factor is None:
             raise SecondFactorRequired("An officer seals with a second factor.", field="second_factor")
-        loaded = await self._loaded.get(seal)
+        await self._loaded.get(seal)
+        loaded = await self._loaded.of_intention(seal, intention)
         method = await self._confirm(principal, intention, factor if _officer_id(principal) else None)
         return await self.carry_on(principal, replace(intention, second_factor_method=method), loaded)
 

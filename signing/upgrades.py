@@ -10,6 +10,7 @@ twice does its work once.
 from __future__ import annotations
 
 import hashlib
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from signing.errors import SealingFailed
 from signing.intention_repository import IntentionRepository
 from signing.levels import LONG_TERM, Levelled
 from signing.model import BaselineLevel
+from signing.off_loop import off_loop
 from signing.ports import SealExpectation
 from signing.signature_field import finish
 from signing.signature_values import document_timestamp_token, seal_signature
@@ -36,11 +38,14 @@ if TYPE_CHECKING:
     from foundation.jobs import Jobs
     from keys.tsa import TimestampAuthority
     from signing.documents import StoredDocument
+    from signing.intention import Layout
+    from signing.judging import Judging
     from signing.levels import Levels
-    from signing.loaded import LoadedSeals
+    from signing.loaded import LoadedSeal, LoadedSeals
     from signing.ports import DocumentReplaced, SelfCheck
     from signing.seals import SealService
 
+logger = logging.getLogger("hufu.signing")
 UPGRADE_JOB, RENEW_JOB = "signing.upgrade", "signing.renew"
 AT_ONCE = 500
 MANY = 1_000
@@ -63,6 +68,7 @@ class Upgrades:
         levels: Levels,
         timestamps: TimestampAuthority,
         self_check: SelfCheck,
+        judging: Judging,
         replaced: DocumentReplaced,
     ) -> None:
         """Take the collaborators."""
@@ -76,6 +82,7 @@ class Upgrades:
         self._levels = levels
         self._timestamps = timestamps
         self._self_check = self_check
+        self._judging = judging
         self._replaced = replaced
 
     def handlers(self) -> Mapping[str, JobHandler]:
@@ -98,12 +105,7 @@ class Upgrades:
         if stored.level is stored.wanted_level:
             return stored.level
         document = await self._blobs.get(stored.blob_ref)
-        async with self._database.read() as connection:
-            found = await IntentionRepository(connection).find(stored.intention_id)
-        if found is None:
-            raise NotFound("There is no intention of this document.")
-        layout = found[0].layout
-        seal = await self._loaded.load(await self._seals.get(stored.seal_id), found[0].key_id)
+        seal, layout = await self._sealed_by(stored)
         signature, token = seal_signature(document, layout.contents_at, layout.contents_size)
         if token is None:
             token = await self._timestamps.timestamp(hashlib.sha256(signature).digest())
@@ -113,20 +115,15 @@ class Upgrades:
         levelled = Levelled(document, BaselineLevel.B_T)
         if stored.wanted_level in LONG_TERM:
             levelled = await self._levels.extend(document, stored.wanted_level, seal.chain, token)
-        expectation = SealExpectation(
-            certificate_der=seal.cms.certificate_der,
-            baseline_level=levelled.level,
-            previous_length=layout.source_length,
-            previous_sha256=layout.source_sha256,
-            field_name=layout.field_name,
-        )
-        if findings := self._self_check.check(levelled.document, expectation):
-            raise SealingFailed(f"The upgraded document did not pass its check: {', '.join(findings)}.")
+        await self._require(levelled, seal, layout)
         await self._put(stored, levelled, "seal.upgrade")
         return levelled.level
 
     async def renew(self, document_id: str) -> None:
-        """Renew a B-LTA document that is due; raises as `upgrade`."""
+        """Renew a B-LTA document that is due; raises as `upgrade`.
+
+        What does not pass is not stored; its document is looked at again tomorrow.
+        """
         stored = await self._stored(document_id)
         if stored.renew_after is None or stored.renew_after > self._clock.now():
             return
@@ -137,7 +134,43 @@ class Upgrades:
             async with self._database.transaction() as connection:
                 await DocumentRepository(connection).postpone_renewal(stored, self._clock.now() + timedelta(days=1))
             return
+        try:
+            await self._require(levelled, *await self._sealed_by(stored))
+        except SealingFailed as error:
+            await self._refuse(stored, error)
+            raise
         await self._put(stored, levelled, "seal.renew")
+
+    async def _sealed_by(self, stored: StoredDocument) -> tuple[LoadedSeal, Layout]:
+        """Return the seal a document carries, with the certificate it had then, and where its signature stands."""
+        async with self._database.read() as connection:
+            found = await IntentionRepository(connection).find(stored.intention_id)
+        if found is None:
+            raise NotFound("There is no intention of this document.")
+        seal = await self._loaded.of_intention(await self._seals.get(stored.seal_id), found[0], signed=True)
+        return seal, found[0].layout
+
+    async def _require(self, levelled: Levelled, seal: LoadedSeal, layout: Layout) -> None:
+        """Let the next revision of a document pass or not; raises SealingFailed, ServiceUnavailable."""
+        expectation = SealExpectation(
+            certificate_der=seal.cms.certificate_der,
+            baseline_level=levelled.level,
+            previous_length=layout.source_length,
+            previous_sha256=layout.source_sha256,
+            field_name=layout.field_name,
+        )
+        document = levelled.document
+        if findings := await off_loop(len(document), self._self_check.check, document, expectation):
+            raise SealingFailed(f"The later revision did not pass its check: {', '.join(findings)}.")
+        await self._judging.revision(document, layout.field_name)
+
+    async def _refuse(self, stored: StoredDocument, error: SealingFailed) -> None:
+        logger.error("renewal refused", extra={"object_id": stored.document_id, "error": error.detail})
+        async with self._database.transaction() as connection:
+            await DocumentRepository(connection).postpone_renewal(stored, self._clock.now() + timedelta(days=1))
+            detail = {"sha256": stored.sha256.hex(), "error": type(error).__name__}
+            event = AuditEvent("seal.renewal_refused", "sealed_document", stored.document_id, detail)
+            await self._audit.record(connection, SYSTEM, event)
 
     async def enqueue_renewals(self) -> None:
         """Queue the documents whose newest timestamp will not prove much longer."""

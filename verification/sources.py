@@ -12,6 +12,8 @@ from verification.trust import TrustMaterial, VerificationKey
 from verification.trust_lists import joined
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from keys.assembly import Keys
     from verification.cities import Cities
 
@@ -26,6 +28,8 @@ class KeysTrust:
         self._keys = keys
         self._service_id = service_id
         self._kept: tuple[float, TrustMaterial] | None = None
+        self.issued_at: datetime | None = None
+        """When the newest list that is kept was issued; it is no earlier now, whatever the clock says."""
         self.cities: Cities | None = None
 
     async def own_material(self) -> TrustMaterial:
@@ -45,7 +49,7 @@ class KeysTrust:
             crls_der=lists,
             data_as_of=min(issued),
         )
-        self._kept = (now, material)
+        self._kept, self.issued_at = (now, material), max(issued)
         return material
 
     def forget(self) -> None:

@@ -58,6 +58,7 @@ async def _vault(bench: Bench, renderer: FaceRenderer) -> AsyncIterator[Vault]:
         field_keys="1:" + base64.b64encode(bytes(32)).decode(),
         index_key=base64.b64encode(bytes(32)).decode(),
         keystore_passphrase="passphrase of the measurement",
+        gate_sample=500,
     )
     database, clock = Database(settings.database_url), SystemClock()
     audit, cipher = Audit(clock), FieldCipher({1: bytes(32)}, bytes(32))
