@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from idp.oauth.ports import MandateRegister
     from idp.oauth.server import Facts
 
+ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 - a registered type name
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a registered type name
 MANDATE = "urn:hufu:token-type:mandate"
 """Type of a subject token that is the identifier of a mandate; the actor token proves whose it is."""
@@ -76,6 +77,7 @@ class TokenExchange:
             if "actor_token_type" in parameters:
                 raise OAuthError("invalid_request", "The actor_token is missing.")
             return None
+        _refuse_id_token(parameters.get("actor_token_type"))
         if parameters.get("actor_token_type") != ACCESS_TOKEN:
             raise OAuthError("invalid_request", "The actor_token_type is missing or not supported.")
         actor = await self._person(parameters["actor_token"], "actor_token", facts)
@@ -89,6 +91,7 @@ class TokenExchange:
         self, parameters: Mapping[str, str], facts: Facts, actor: Subject | None
     ) -> tuple[Subject, Delegation | None]:
         kind, token = parameters.get("subject_token_type"), parameters.get("subject_token")
+        _refuse_id_token(kind)
         if token is None or kind not in {ACCESS_TOKEN, MANDATE}:
             raise OAuthError("invalid_request", "The subject_token or its type is missing or not supported.")
         if kind == MANDATE:
@@ -198,6 +201,12 @@ class TokenExchange:
             event = AuditEvent("idp.token_exchange", "grant", grant.grant_id, {**detail, "mandate": grant.mandate_id})
             await self._parts.audit.record(connection, facts.client.principal(), event)
         return {**answer, "issued_token_type": ACCESS_TOKEN}
+
+
+def _refuse_id_token(kind: str | None) -> None:
+    """Say what to bring instead of an ID token, which is no credential (decision 0099); raises OAuthError."""
+    if kind == ID_TOKEN:
+        raise OAuthError("invalid_request", "ID tokens are not exchanged; use the access token issued with it.")
 
 
 def _chain(subject: Subject, delegation: Delegation | None, actor: Subject | None, facts: Facts) -> tuple[str, ...]:

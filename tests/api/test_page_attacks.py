@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -11,6 +13,7 @@ import httpx2
 import pytest
 
 from api.access import ACCESS
+from foundation.errors import InvalidInput
 from foundation.principal import SYSTEM
 from hufu import demo_city
 from idp.oauth.clients import GrantType
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+MARKUP = '"><img src=x onerror=alert(1)>'
+HIDDEN = "\u202e\u200b"  # turns the direction of what follows, and takes no room
 OUTSIDE = "https://evil.example"
 VICTIM, INTRUDER = "chenwei", "zhangxiuying"
 
@@ -78,6 +83,46 @@ async def test_a_system_of_an_organisation_outside_the_directory_is_still_named(
             assert shown.status_code == 200, address
             assert "外地证照系统" in shown.text
             assert LAND_BUREAU in shown.text
+
+
+async def test_hostile_text_is_shown_as_text_or_not_at_all(city: City) -> None:
+    """Names and messages of systems reach pages where people decide: markup is text, hidden characters are refused."""
+    clients = city.application.services.clients
+    wanted = registration(
+        client_name=f"系统{MARKUP}",
+        organisation_code=demo_city.MARKET_BUREAU.credit_code,
+        pre_approved=False,
+        grant_types=frozenset({GrantType.AUTHORIZATION_CODE, GrantType.CIBA}),
+        metadata={"authorization_details_types": ["document_signature"]},
+    )
+    client = await clients.register(SYSTEM, wanted)
+    auth = (client.client_id, client.client_secret or "")
+    detail = {"type": "document_signature", "document_sha256": "ab" * 32, "document_name": MARKUP}
+    question = {"scope": "openid", "login_hint": VICTIM, "binding_message": MARKUP}
+
+    def asking(**changes: str) -> str:
+        details = json.dumps([{**detail, **changes}])
+        parameters = authorize_parameters(client.client_id, Pkce.new(), authorization_details=details)
+        return f"/oauth/authorize?{urlencode(parameters)}"
+
+    async with signed_in(city, VICTIM) as victim:
+        consent = (await victim.get(asking())).headers["location"]
+        assert (await city.http.post("/oauth/bc-authorize", data=question, auth=auth)).status_code == 200
+        listed = await victim.get("/questions")
+        asked = re.search(r"/questions/[a-z]+_\w+", listed.text)
+        assert asked is not None
+        for address in (consent, "/questions", asked[0], f"/device?{urlencode({'user_code': MARKUP[:20]})}"):
+            shown = await victim.get(address)
+            assert shown.status_code == 200, address
+            assert "<img src=x" not in shown.text, address
+            assert "&lt;img" in shown.text, address
+            assert "script-src" in shown.headers["content-security-policy"]
+        hidden = (await victim.get(asking(document_name=f"承诺书{HIDDEN}"))).headers["location"]
+        assert "error=invalid_authorization_details" in hidden
+    refused = await city.http.post("/oauth/bc-authorize", data={**question, "binding_message": HIDDEN}, auth=auth)
+    assert refused.json()["error"] == "invalid_binding_message"
+    with pytest.raises(InvalidInput):
+        await clients.register(SYSTEM, replace(wanted, client_name=f"系统{HIDDEN}"))
 
 
 async def test_a_session_known_before_sign_in_is_not_the_one_after_it(city: City) -> None:

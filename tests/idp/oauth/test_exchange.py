@@ -14,7 +14,7 @@ from foundation.principal import SYSTEM, PrincipalKind
 from idp.oauth.clients import GrantType
 from idp.oauth.delegation import Delegation
 from idp.oauth.errors import InvalidAccessToken, OAuthError
-from idp.oauth.exchange import ACCESS_TOKEN, MANDATE
+from idp.oauth.exchange import ACCESS_TOKEN, ID_TOKEN, MANDATE
 from tests.idp.oauth.support import ISSUER, Walk, body, department, person, register, registration
 
 if TYPE_CHECKING:
@@ -202,7 +202,6 @@ async def test_tokens_of_other_clients_are_no_subjects_and_no_actors(stage: Stag
         ({"subject_token": ""}, "invalid_request"),
         ({"subject_token": "nonsense"}, "invalid_request"),
         ({"subject_token_type": "urn:ietf:params:oauth:token-type:saml2"}, "invalid_request"),
-        ({"subject_token_type": "urn:ietf:params:oauth:token-type:id_token"}, "invalid_request"),
         ({"actor_token": ""}, "invalid_request"),
         ({"actor_token": "nonsense"}, "invalid_request"),
         ({"actor_token_type": "urn:ietf:params:oauth:token-type:jwt"}, "invalid_request"),
@@ -222,6 +221,20 @@ async def test_malformed_or_wider_wishes_are_refused(stage: Stage, changes: dict
     stage.delegate()
     subject, actor = await stage.token("acc_chenwei"), await stage.token("acc_zhao")
     await refused(stage.exchange(**{**tokens(subject, actor), **changes}), error)
+
+
+@pytest.mark.parametrize("kind", [ID_TOKEN, ACCESS_TOKEN], ids=["as-itself", "as-access-token"])
+@pytest.mark.parametrize("name", ["subject_token", "actor_token"])
+async def test_an_id_token_is_no_credential(stage: Stage, name: str, kind: str) -> None:
+    """Not even the client's own: it travels in addresses, is bound to no key, and no revocation ends it."""
+    stage.delegate()
+    subject, actor = await stage.token("acc_chenwei"), await stage.token("acc_zhao")
+    account_id = "acc_chenwei" if name == "subject_token" else "acc_zhao"
+    held = (await stage.walk.tokens(person(stage.clock.now(), account_id)))["id_token"]
+    error = await refused(
+        stage.exchange(**{**tokens(subject, actor), name: held, f"{name}_type": kind}), "invalid_request"
+    )
+    assert ("ID tokens are not exchanged" in error.description) is (kind == ID_TOKEN)
 
 
 async def test_expired_and_revoked_subject_tokens_are_refused(stage: Stage) -> None:
