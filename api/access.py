@@ -188,6 +188,8 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("POST", "/recover"): open_to_all(30),
     ("GET", "/second-factor"): open_to_all(),
     ("POST", "/second-factor"): open_to_all(60),
+    ("GET", "/post"): open_to_all(),
+    ("POST", "/post"): open_to_all(60),
     ("POST", "/sign-out"): open_to_all(),
     ("POST", "/preferences"): open_to_all(),
     ("GET", "/home"): page("citizen"),

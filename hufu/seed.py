@@ -21,6 +21,7 @@ from idp.oauth.authorization_details import DETAIL_TYPES
 from idp.oauth.clients import ClientRegistration
 from idp.people.errors import UsernameTaken
 from idp.people.officers import Authority
+from idp.people.parties import Named
 from licence_vault.catalogue import publish_seeded_types
 from signing.model import SealApplication, SealKind
 
@@ -131,6 +132,15 @@ async def _officers(application: Application) -> dict[str, str]:
                 authority,
                 district_code=officer.organisation.district_code,
                 valid_until=until,
+            )
+    for officer, organisation, post in demo_city.FURTHER_POSTS:
+        if officer.organisation.credit_code in added:
+            await application.people.officers.appoint(
+                SYSTEM,
+                Named(officer.username, officer.name),
+                organisation_code=organisation.credit_code,
+                district_code=organisation.district_code,
+                post=post,
             )
     return added
 

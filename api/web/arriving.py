@@ -52,9 +52,11 @@ def home_of(session: Session) -> str:
 
 
 def go_on_address(session: Session, following: str) -> str:
-    """Return the page of ours to go to after a sign-in; one that owes a second factor goes there first."""
+    """Return the page of ours to go to after a sign-in; one that owes a second factor or a post goes there first."""
     if session.pending:
         return with_next("/second-factor", following)
+    if session.choosing:
+        return with_next("/post", following)
     return safe_next(following, home_of(session))
 
 
@@ -68,6 +70,6 @@ async def go_on(request: Request, session: Session, following: str) -> Response:
 def keep_arrived(request: Request, response: Response, session: Session) -> Response:
     """Give the browser the session; the secret of forms before sign-in has served."""
     sessions.keep(request, response, session)
-    if not session.pending:
+    if not session.unfinished:
         cookies.drop(request, response, cookies.FORM)
     return response

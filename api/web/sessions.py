@@ -37,10 +37,19 @@ def forget(request: HTTPConnection) -> None:
 
 async def pending(request: HTTPConnection) -> Session | None:
     """Return the sign-in that still owes a second factor, or None."""
+    secret = _waiting_secret(request)
+    return await services_of(request).sessions.resolve_pending(secret) if secret else None
+
+
+async def choosing(request: HTTPConnection) -> Session | None:
+    """Return the sign-in of an officer who has yet to choose a post, or None."""
+    secret = _waiting_secret(request)
+    return await services_of(request).sessions.resolve_choosing(secret) if secret else None
+
+
+def _waiting_secret(request: HTTPConnection) -> str | None:
     secret = cookies.read(request, cookies.PENDING)
-    if not secret or not secret.isascii() or len(secret) > MAX_SECRET_CHARS:
-        return None
-    return await services_of(request).sessions.resolve_pending(secret)
+    return secret if secret and secret.isascii() and len(secret) <= MAX_SECRET_CHARS else None
 
 
 async def require(request: HTTPConnection, actor: str) -> Principal:
@@ -57,9 +66,9 @@ async def require(request: HTTPConnection, actor: str) -> Principal:
 
 
 def keep(request: HTTPConnection, response: Response, session: Session) -> None:
-    """Put the secrets a sign-in returned into cookies; a pending session gets a cookie of its own."""
+    """Put the secrets a sign-in returned into cookies; an unfinished one gets a cookie of its own."""
     if session.secret:
-        name, other = (cookies.PENDING, None) if session.pending else (cookies.SESSION, cookies.PENDING)
+        name, other = (cookies.PENDING, None) if session.unfinished else (cookies.SESSION, cookies.PENDING)
         cookies.put(request, response, name, session.secret)
         if other:
             cookies.drop(request, response, other)

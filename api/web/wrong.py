@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from api.web.i18n import ENGLISH, N_, language_of, translate
 from api.web.messages import sentence_of, told
-from foundation.errors import TooManyRequests, TrustServiceError
+from foundation.errors import NotPermitted, TooManyRequests, TrustServiceError
 from idp.people.errors import SignInRefused
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 FORM = "_form"
-UNPROCESSABLE, TOO_MANY = 422, 429
+FORBIDDEN, UNPROCESSABLE, TOO_MANY = 403, 422, 429
 MINUTE, HOUR = 60, 3600
 WAIT = N_("请等大约 %(wait)s 再试。")
 
@@ -33,7 +33,10 @@ class Wrong(dict[str, str]):
 
 
 def wrong(request: Request, error: TrustServiceError, fields: frozenset[str] = frozenset()) -> Wrong:
-    """Return what a form says about an error: at its field, else above the form; 429 with the time to wait."""
+    """Return what a form says about an error: at its field, else above the form.
+
+    Not permitted answers 403, too many requests 429 with the time to wait, everything else 422.
+    """
     language = language_of(request)
     found = told(error, fields)
     field = FORM if isinstance(error, SignInRefused) else found.field or FORM
@@ -41,7 +44,7 @@ def wrong(request: Request, error: TrustServiceError, fields: frozenset[str] = f
     if isinstance(error, TooManyRequests):
         seconds = error.retry_after_seconds
         return Wrong({field: _with_wait(text, seconds, language)}, status=TOO_MANY, retry_after_seconds=seconds)
-    return Wrong({field: text})
+    return Wrong({field: text}, status=FORBIDDEN if isinstance(error, NotPermitted) else UNPROCESSABLE)
 
 
 def waiting_sentence(seconds: int, language: str) -> str:

@@ -68,6 +68,7 @@ class AuthorityGrant:
     valid_until: datetime
     revoked_at: datetime | None = None
     approved_at: datetime | None = None
+    granted_by: str = ""
 
     def covers(self, authority: str, district_code: str, matter_code: str, now: datetime) -> bool:
         """Tell whether the grant allows `authority` there, for that, at `now`."""

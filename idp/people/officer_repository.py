@@ -157,7 +157,7 @@ class Officers:
         )
         return tuple(grant_of(row) for row in await self._connection.execute(statement))
 
-    async def add_grant(self, grant: AuthorityGrant, granted_by: str, granting_organisation: str | None) -> None:
+    async def add_grant(self, grant: AuthorityGrant, granting_organisation: str | None) -> None:
         """Insert a grant; one without `approved_at` waits for a second administrator."""
         await self._connection.execute(
             insert(officer_authorities).values(
@@ -168,10 +168,10 @@ class Officers:
                 matter_code=grant.matter_code,
                 valid_from=grant.valid_from,
                 valid_until=grant.valid_until,
-                granted_by=granted_by,
+                granted_by=grant.granted_by,
                 granting_organisation=granting_organisation,
                 approved_at=grant.approved_at,
-                approved_by=granted_by if grant.approved_at else None,
+                approved_by=grant.granted_by if grant.approved_at else None,
             )
         )
 
@@ -263,4 +263,5 @@ def grant_of(row: Row[Any]) -> AuthorityGrant:
         valid_until=row.valid_until,
         revoked_at=row.revoked_at,
         approved_at=row.approved_at,
+        granted_by=row.granted_by,
     )

@@ -225,11 +225,19 @@ class OfficerService:
             raise NotPermitted(problem)
         approved_at = None if needs_second(principal, authority) else now
         grant = AuthorityGrant(
-            new_id("aut"), officer_id, authority, district_code, matter_code, now, valid_until, None, approved_at
+            grant_id=new_id("aut"),
+            officer_id=officer_id,
+            authority=authority,
+            district_code=district_code,
+            matter_code=matter_code,
+            valid_from=now,
+            valid_until=valid_until,
+            approved_at=approved_at,
+            granted_by=principal.audit_name,
         )
         async with self._tools.database.transaction() as connection:
             repository = Officers(connection, self._tools.cipher)
-            await repository.add_grant(grant, principal.audit_name, principal.organisation_code)
+            await repository.add_grant(grant, principal.organisation_code)
             detail = {"authority": str(authority), "district_code": district_code, "matter_code": matter_code}
             event = AuditEvent("people.authority_grant", "officer", officer_id, {"grant_id": grant.grant_id, **detail})
             await self._tools.audit.record(connection, principal, event)

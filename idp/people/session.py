@@ -80,12 +80,17 @@ class Session:
         """Tell whether an officer with several posts has yet to say in which one he acts."""
         return not self.pending and self.kind is AccountKind.OFFICER and self.officer_id is None
 
+    @property
+    def unfinished(self) -> bool:
+        """Tell whether a step of the sign-in is still missing: the second factor, or the post."""
+        return self.pending or self.choosing
+
     def principal(self) -> Principal:
         """Return the actor this session stands for; one pending or without its post stands for nobody.
 
         A session that acts for an enterprise is the enterprise, with the account as actor.
         """
-        if self.pending or self.choosing:
+        if self.unfinished:
             message = "a session that still owes a second factor or a post has no principal"
             raise ValueError(message)
         return self.arriving()

@@ -113,7 +113,7 @@ class SessionService:
     async def resolve(self, session_secret: str) -> Session | None:
         """Return the open session of a secret, or None: unknown, ended, idle too long, pending or without a post."""
         session = await self._resolve(session_secret)
-        return None if session is None or session.pending or session.choosing else session
+        return None if session is None or session.unfinished else session
 
     async def resolve_pending(self, session_secret: str) -> Session | None:
         """Return the session that still owes a second factor, or None."""

@@ -19,14 +19,17 @@ from api.web.pages.officer_words import AUTHORITIES
 from api.web.rendering import CIVIL_TIME, page, say, see_other
 from api.web.wrong import Wrong, wrong
 from foundation.errors import InvalidInput, NotFound, NotPermitted, TrustServiceError
-from foundation.principal import PrincipalKind
+from foundation.principal import Principal, PrincipalKind
 from idp.people.officer import ANY, Authority, AuthorityGrant, Officer
 from idp.people.officers import AddedOfficer
+from idp.people.parties import Named
 
 router = APIRouter(include_in_schema=False)
 
 FIELDS = frozenset({"username", "password", "name", "post", "citizen_id_number", "valid_until", "matter_code"})
 BAD_DATE = N_("请选择今天以后的日期。")
+NO_SUCH_OFFICER = N_("没有这个用户名和姓名的工作人员，请核对。")
+APPOINTING = {"post": ("further_post", N_("请填写岗位名称。")), "username": ("holder_username", NO_SUCH_OFFICER)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ async def _officers(
         "organisation": organisation,
         "organisations": await services.directory.organisations(),
         "posts": posts,
-        "waiting": [(grant, names.get(grant.officer_id)) for grant in waiting],
+        "waiting": [(grant, names.get(grant.officer_id), _own(principal, grant)) for grant in waiting],
         "administers": administers,
         "districts": await services.directory.districts(),
         "matters": await services.directory.matters(owner_code=organisation) if organisation else (),
@@ -93,12 +96,19 @@ async def _officers(
     return await page(request, "officers.html", shown)
 
 
+def _own(principal: Principal, grant: AuthorityGrant) -> bool:
+    """Tell whether this human proposed the grant or would receive it, and so waits for somebody else."""
+    return grant.granted_by in principal.audit_names or principal.is_one(grant.officer_id)
+
+
 @router.post("/desk/officers")
 @router.post("/operate/officers")
 async def add(request: Request) -> Response:
-    """Put somebody into a post; the second factor is shown this once."""
+    """Put somebody into a post; the second factor of a new account is shown this once."""
     form = await checked_form(request)
     organisation = _organisation(request, form)
+    if text_of(form, "act") == "appoint":
+        return await _appoint(request, organisation, form)
     values = {name: text_of(form, name) for name in ("username", "name", "post", "district", "citizen_id_number")}
     try:
         added = await services_of(request).officers.add(
@@ -114,6 +124,31 @@ async def add(request: Request) -> Response:
     except TrustServiceError as error:
         return await _officers(request, organisation, wrong(request, error, FIELDS), values)
     return await _officers(request, organisation, added=added)
+
+
+async def _appoint(request: Request, organisation: str, form: FormData) -> Response:
+    """Give somebody who is an officer already, here or elsewhere, a further post."""
+    names = ("holder_username", "holder_name", "further_post", "district", "starts_at", "ends_at")
+    values = {name: text_of(form, name) for name in names}
+    try:
+        await services_of(request).officers.appoint(
+            principal_of(request),
+            Named(values["holder_username"], values["holder_name"]),
+            organisation_code=organisation,
+            district_code=values["district"],
+            post=values["further_post"],
+            starts_at=first_moment(values["starts_at"], "valid_until") if values["starts_at"] else None,
+            ends_at=last_moment(values["ends_at"]) if values["ends_at"] else None,
+        )
+    except NotFound:
+        errors = Wrong({"holder_username": say(request, NO_SUCH_OFFICER)})
+        return await _officers(request, organisation, errors, values)
+    except InvalidInput as error:
+        field, text = APPOINTING.get(error.field or "", ("ends_at", BAD_DATE))
+        return await _officers(request, organisation, Wrong({field: say(request, text)}), values)
+    except TrustServiceError as error:
+        return await _officers(request, organisation, wrong(request, error), values)
+    return _back(request, organisation)
 
 
 @router.post("/desk/officers/{officer_id}")
