@@ -255,6 +255,7 @@ def _check_profile(registration: ClientRegistration, metadata: ClientMetadata) -
         metadata.id_token_encrypted_response_alg
         or metadata.userinfo_encrypted_response_alg
         or metadata.require_signed_request_object
+        or metadata.backchannel_authentication_request_signing_alg
     )
     if needs_keys and registration.jwks is None:
         raise InvalidInput("Encryption and signed requests need the client's public keys.", field="jwks")

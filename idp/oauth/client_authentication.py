@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from idp.oauth.model import EndpointRequest
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+CREDENTIALS = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
+"""Parameters that prove the client and are no part of what it asks for."""
 ASSERTION_ALGORITHMS = ["ES256", "EdDSA", "Ed25519", "PS256"]
 ASSERTION_TYPES = frozenset({"jwt", "client-authentication+jwt"})
 ASSERTION_MAX_LIFETIME = timedelta(minutes=10)

@@ -36,6 +36,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "userinfo_encrypted_response_alg": ENCRYPTION_ALGORITHMS,
     "userinfo_encrypted_response_enc": ENCRYPTION_METHODS,
     "backchannel_token_delivery_mode": DELIVERY_MODES,
+    "backchannel_authentication_request_signing_alg": FAPI_ALGORITHMS,
     "channel": CHANNELS,
 }
 
@@ -74,6 +75,7 @@ class ClientMetadata:
     authorization_signed_response_alg: str | None = None
     backchannel_token_delivery_mode: str | None = None
     backchannel_client_notification_endpoint: str | None = None
+    backchannel_authentication_request_signing_alg: str | None = None
     channel: str | None = None
 
     @property

@@ -19,6 +19,7 @@ from foundation.jobs import JobHandler, Jobs
 from idp.oauth.authorization import new_grant
 from idp.oauth.authorization_details import BadDetails, parse_details
 from idp.oauth.authorization_request import LEVELS
+from idp.oauth.ciba_request import open_signed
 from idp.oauth.client import GrantType
 from idp.oauth.client_metadata import PING
 from idp.oauth.errors import InvalidAccessToken, OAuthError
@@ -92,10 +93,11 @@ class Decoupled:
 
     async def ciba(self, request: EndpointRequest) -> EndpointResponse:
         """Answer the backchannel authentication endpoint; raises OAuthError."""
-        parameters = single_parameters(request)
-        client = await self._client(request, parameters, GrantType.CIBA)
+        given = single_parameters(request)
+        client = await self._client(request, given, GrantType.CIBA)
         if client.public:
             raise OAuthError("unauthorized_client", "A public client may not use CIBA.")
+        parameters = await self._opened(client, given)
         account_id = await self._hinted(client, parameters)
         auth_req_id = new_secret()
         waiting = self._waiting(
@@ -201,6 +203,15 @@ class Decoupled:
         if not client.check_grant_type(grant):
             raise OAuthError("unauthorized_client", "The client is not registered for this grant.")
         return client
+
+    async def _opened(self, client: Client, parameters: dict[str, str]) -> Mapping[str, str]:
+        """Return what is asked for, from inside a signed request if there is one; raises OAuthError."""
+        signed = open_signed(parameters, client, self._parts.issuer, self._parts.clock.now())
+        if signed is None:
+            return parameters
+        if not await self._parts.hot.use_once(signed.use_hash, signed.expires_at):
+            raise OAuthError("invalid_request", "The signed authentication request was used before.")
+        return signed.parameters
 
     async def _hinted(self, client: Client, parameters: Mapping[str, str]) -> str | None:
         hints = [name for name in ("login_hint", "id_token_hint", "login_hint_token") if name in parameters]

@@ -13,13 +13,18 @@ from idp.oauth.client import AuthenticationMethod, GrantType
 from idp.oauth.client_authentication import ASSERTION_ALGORITHMS
 from idp.oauth.client_metadata import DELIVERY_MODES, ENCRYPTION_ALGORITHMS, ENCRYPTION_METHODS, FAPI_ALGORITHMS
 from idp.oauth.model import CLIENT_SCOPES, SIGNED_MODES, USER_SCOPES, ResponseMode
+from idp.people.verified_claims import RECORD_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def metadata(issuer: str, id_token_algorithms: Sequence[str], *, certificates: bool) -> dict[str, Any]:
-    """Return the discovery document; `certificates` tells whether a proxy passes client certificates on."""
+def metadata(issuer: str, id_token_algorithms: Sequence[str], *, certificates: bool, vouches: bool) -> dict[str, Any]:
+    """Return the discovery document.
+
+    `certificates` tells whether a proxy passes client certificates on, `vouches` whether another provider's word
+    may stand in `verified_claims`.
+    """
     methods = [
         method.value for method in AuthenticationMethod if certificates or method is not AuthenticationMethod.TLS
     ]
@@ -36,6 +41,7 @@ def metadata(issuer: str, id_token_algorithms: Sequence[str], *, certificates: b
         "backchannel_authentication_endpoint": f"{issuer}/oauth/bc-authorize",
         "backchannel_token_delivery_modes_supported": list(DELIVERY_MODES),
         "backchannel_user_code_parameter_supported": False,
+        "backchannel_authentication_request_signing_alg_values_supported": list(FAPI_ALGORITHMS),
         "registration_endpoint": f"{issuer}/oauth/register",
         "end_session_endpoint": f"{issuer}/oauth/logout",
         "backchannel_logout_supported": True,
@@ -82,7 +88,9 @@ def metadata(issuer: str, id_token_algorithms: Sequence[str], *, certificates: b
         "verified_claims_supported": True,
         "trust_frameworks_supported": ["cn_hufu_real_name"],
         "claims_in_verified_claims_supported": ["name", "citizen_id_number", "document_number"],
-        "evidence_supported": ["electronic_record"],
+        "evidence_supported": ["electronic_record", *(["vouch"] if vouches else [])],
+        "electronic_records_supported": sorted(RECORD_TYPES.values()),
+        **({"attestations_supported": ["digital_attestation"]} if vouches else {}),
         "authorization_response_iss_parameter_supported": True,
         "tls_client_certificate_bound_access_tokens": certificates,
         "claims_parameter_supported": True,

@@ -78,6 +78,7 @@ class OpenIdProvider:
     ) -> None:
         """Build the endpoints; nothing is read yet."""
         self._certificates = bool(settings.trusted_proxies)
+        self._vouches = any(one.vouches for one in settings.upstream_providers)
         verifier = TokenVerifier(settings.issuer, signer)
         self._parts = Parts(
             settings.issuer,
@@ -111,7 +112,12 @@ class OpenIdProvider:
 
     def discovery(self) -> dict[str, Any]:
         """Return the metadata of OpenID Connect Discovery 1.0 and RFC 8414."""
-        return metadata(self._parts.issuer, self._parts.signer.algorithms(), certificates=self._certificates)
+        return metadata(
+            self._parts.issuer,
+            self._parts.signer.algorithms(),
+            certificates=self._certificates,
+            vouches=self._vouches,
+        )
 
     def jwks(self) -> dict[str, Any]:
         """Return the public signing keys."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from foundation.ids import new_secret
 from idp.oauth.authorization_request import check
+from idp.oauth.client_authentication import CREDENTIALS
 from idp.oauth.errors import AuthorizationRefused, OAuthError, RequestSpent
 from idp.oauth.grant import digest
 from idp.oauth.model import EndpointResponse
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 PREFIX = "urn:ietf:params:oauth:request_uri:"
 LIFETIME = timedelta(seconds=90)
 CONTEXT = "oauth_pushed_requests.parameters"
-_AUTHENTICATION = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
 
 
 class PushedRequests:
@@ -46,7 +46,7 @@ class PushedRequests:
         client = await self._authentication.authenticate(request, given)
         if "request_uri" in given:
             raise OAuthError("invalid_request", "A pushed request holds no request_uri.")
-        own = {name: value for name, value in given.items() if name not in _AUTHENTICATION}
+        own = {name: value for name, value in given.items() if name not in CREDENTIALS}
         now, mint = self._parts.clock.now(), await self._parts.mint()
         proof = await self._sender.proof(request)
         try:

@@ -22,7 +22,7 @@ TYPES = frozenset({"oauth-authz-req+jwt", "jwt"})
 MAX_OBJECT = 12_288
 MAX_AGE = timedelta(minutes=60)
 SKEW = timedelta(seconds=10)
-_OWN = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub"})
+OWN = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,18 @@ def open_request(parameters: Parameters, client: Client, issuer: str, now: datet
     if len(data) != len(parameters):
         raise AuthorizationRefused("invalid_request", "A parameter is repeated.")
     claims = _verified(data["request"], client, issuer, now)
-    return Received(tuple((name, _text(value)) for name, value in claims.items() if name not in _OWN), signed=True)
+    return Received(tuple((name, text_of(value)) for name, value in claims.items() if name not in OWN), signed=True)
 
 
 def _verified(token: str, client: Client, issuer: str, now: datetime) -> dict[str, Any]:
-    wanted = client.metadata.request_object_signing_alg
+    claims = signed_claims(token, client, issuer, now, client.metadata.request_object_signing_alg)
+    if claims.get("client_id") != client.client_id:
+        raise _refused("The iss and client_id of the request object must be the client.")
+    return claims
+
+
+def signed_claims(token: str, client: Client, issuer: str, now: datetime, wanted: str | None) -> dict[str, Any]:
+    """Return what a client signed for us, now and by the algorithm it wanted; raises AuthorizationRefused."""
     try:
         if client.jwks is None or len(token) > MAX_OBJECT:
             raise _refused("The client has no keys for request objects, or the object is too large.")
@@ -68,7 +75,7 @@ def _verified(token: str, client: Client, issuer: str, now: datetime) -> dict[st
         raise _refused("The request object has a foreign typ.")
     if "request" in claims or "request_uri" in claims:
         raise _refused("A request object holds no other.")
-    if claims.get("iss") != client.client_id or claims.get("client_id") != client.client_id:
+    if claims.get("iss") != client.client_id:
         raise _refused("The iss and client_id of the request object must be the client.")
     audience = claims.get("aud")
     if issuer not in (audience if isinstance(audience, list) else [audience]):
@@ -92,7 +99,7 @@ def _is_time(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
     """Return a claim as the parameter it stands for: JSON for what is no string."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 

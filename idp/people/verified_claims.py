@@ -19,7 +19,7 @@ TRUST_FRAMEWORK = "cn_hufu_real_name"
 _CHECK_METHODS = {Method.COUNTER: "pvp"}
 """`vdig`, a check against a digital record, for all but the physical presence at a counter."""
 
-_RECORD_TYPES = {
+RECORD_TYPES = {
     Method.ID_CARD: "population_register",
     Method.SOCIAL_SECURITY_CARD: "social_security_register",
     Method.BANK_CARD: "bank_account",
@@ -79,6 +79,6 @@ def _evidence(item: Evidence) -> dict[str, Any]:
                 "time": item.verified_at.isoformat(),
             }
         ],
-        "record": {"type": _RECORD_TYPES[item.method], "source": {"name": item.authority}},
+        "record": {"type": RECORD_TYPES[item.method], "source": {"name": item.authority}},
         "method": str(item.method),
     }

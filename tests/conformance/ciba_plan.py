@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from idp.oauth.client import AuthenticationMethod, GrantType
 from idp.oauth.client_metadata import PING, POLL
 from tests.conformance.fapi_plan import fapi
 from tests.conformance.notifications import Notification
-from tests.idp.oauth.fapi_support import NOTIFICATION_TOKEN, PLAIN, Binding, Variant
-from tests.idp.oauth.support import body
+from tests.idp.oauth.fapi_support import CLIENT_KEY, NOTIFICATION_TOKEN, PLAIN, Binding, Variant, signed
+from tests.idp.oauth.support import ISSUER, body
 
 if TYPE_CHECKING:
+    from joserfc.jwk import ECKey
+
     from tests.conformance.op import Op
     from tests.idp.oauth.fapi_support import FapiClient
 
@@ -37,12 +40,25 @@ def certified(variant: Variant) -> bool:
     return not variant.asserts
 
 
+def signs(variant: Variant) -> bool:
+    """Choose the variants of the published plan, in which every request is signed."""
+    return not variant.dpop
+
+
+def signed_request(client: FapiClient, key: ECKey = CLIENT_KEY, /, **changes: Any) -> str:  # noqa: ANN401 - any claim
+    """Return a signed authentication request; a claim given as None is left out."""
+    now, who = int(client.clock.now().timestamp()), client.client.client_id
+    times = {"iat": now, "nbf": now, "exp": now + 300}
+    claims = {"iss": who, "aud": ISSUER, "jti": secrets.token_urlsafe(12), **times, **changes}
+    return signed({name: value for name, value in claims.items() if value is not None}, key)
+
+
 async def hotline(op: Op, **changes: Any) -> FapiClient:  # noqa: ANN401 - any field
     grants = frozenset({GrantType.CIBA, GrantType.REFRESH_TOKEN})
-    metadata = {}
+    metadata = {"backchannel_authentication_request_signing_alg": "ES256"} if signs(op.variant) else {}
     if op.variant.pings:
         address = op.notifications.address
-        metadata = {"backchannel_token_delivery_mode": PING, "backchannel_client_notification_endpoint": address}
+        metadata |= {"backchannel_token_delivery_mode": PING, "backchannel_client_notification_endpoint": address}
     return await fapi(op, redirect_uris=(), grant_types=grants, metadata=metadata, **changes)
 
 
@@ -51,6 +67,9 @@ async def ask(client: FapiClient, **changes: str | None) -> dict[str, Any]:
     if client.variant.pings:
         given["client_notification_token"] = NOTIFICATION_TOKEN
     present = {name: value for name, value in {**given, **changes}.items() if value is not None}
+    if signs(client.variant):
+        outside = {name: present.pop(name) for name in ("client_id",) if name in present}
+        present = {**outside, "request": signed_request(client, **present)}
     return body(await client.provider.ciba(client.request("/oauth/bc-authorize", present, dpop=())))
 
 

@@ -374,6 +374,8 @@ async def assurance_metadata(op: Op) -> None:
     document = op.provider.discovery()
     assert document["verified_claims_supported"] is True
     assert "cn_hufu_real_name" in document["trust_frameworks_supported"]
+    assert document["evidence_supported"] == ["electronic_record"]
+    assert "population_register" in document["electronic_records_supported"]
     assert {"name", "citizen_id_number"} <= set(document["claims_in_verified_claims_supported"])
 
 

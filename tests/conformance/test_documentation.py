@@ -11,9 +11,10 @@ from tests.conformance.test_fapi2_requests import REQUESTS
 from tests.conformance.test_fapi2_tokens import TOKENS
 from tests.conformance.test_fapi2_variants import FRONT, MORE
 from tests.conformance.test_fapi_ciba import CIBA
+from tests.conformance.test_fapi_ciba_signed import SIGNED
 from tests.conformance.test_oidc_basic import BASIC
 
-PLANS = (BASIC, CONFIG, DYNAMIC, LOGOUT, FAPI, REQUESTS, TOKENS, CIBA, ASSURANCE, MORE, FRONT)
+PLANS = (BASIC, CONFIG, DYNAMIC, LOGOUT, FAPI, REQUESTS, TOKENS, CIBA, SIGNED, ASSURANCE, MORE, FRONT)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "conformance.md"
 ROW = re.compile(r"^\| `([^`]+)` \| `([^`]+)` \|(?: ([1-9 ]+) \|)?$", flags=re.MULTILINE)
 

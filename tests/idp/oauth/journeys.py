@@ -59,9 +59,14 @@ class KeyCopy:
         if kid not in self.keys and self.reads_again:
             await self.read()
         self.seen.append(kid)
-        options = {"verify_aud": audience is not None}
         found: dict[str, Any] = pyjwt.decode(
-            token, self.keys[kid], algorithms=["ES256"], audience=audience, issuer=ISSUER, options=options, leeway=5
+            token,
+            self.keys[kid],
+            algorithms=["ES256"],
+            audience=audience,
+            issuer=ISSUER,
+            options={"verify_aud": audience is not None},
+            leeway=5,
         )
         return found
 

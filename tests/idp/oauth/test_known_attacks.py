@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 DOCUMENT = Path(__file__).parents[3] / "docs" / "conformance.md"
 OWN = "idp.oauth.test_known_attacks"
 FLOW, CLIENTS, FAPI = "idp.oauth.test_code_flow", "idp.oauth.test_clients", "idp.oauth.test_fapi"
+PAGES = "api.test_page_attacks"
 HTTP, LOGOUT, DECOUPLED = "idp.oauth.test_http", "idp.oauth.test_logout", "idp.oauth.test_decoupled"
 ATTACKS: dict[str, tuple[tuple[str, str], ...]] = {
     "code injection": (
@@ -98,19 +99,29 @@ ATTACKS: dict[str, tuple[tuple[str, str], ...]] = {
         (CLIENTS, "test_wrong_secret_and_unknown_client_look_alike"),
     ),
     "open redirect at logout": ((LOGOUT, "test_logout_is_no_open_redirect"),),
-    "CSRF on consent": ((FLOW, "test_consent_is_asked_once_remembered_and_bound_to_the_session"),),
+    "CSRF on consent": (
+        (FLOW, "test_consent_is_asked_once_remembered_and_bound_to_the_session"),
+        (PAGES, "test_consent_is_given_by_our_own_page_in_the_same_session_only"),
+    ),
     "CSRF on logout": ((LOGOUT, "test_without_hint_the_person_is_asked_and_the_form_is_guarded"),),
     "session fixation": (
         ("idp.people.test_sessions", "test_signing_in_opens_a_session_whose_secret_is_stored_hashed"),
+        (PAGES, "test_a_session_known_before_sign_in_is_not_the_one_after_it"),
     ),
     "clickjacking": (
         ("api.test_problems", "test_every_answer_carries_the_security_headers"),
         ("idp.oauth.test_front_channel", "test_the_pages_of_the_sessions_clients_are_loaded_with_iss_and_sid"),
+        (PAGES, "test_no_page_stands_in_a_frame"),
+    ),
+    "markup and hidden characters on the pages": (
+        (PAGES, "test_hostile_text_is_shown_as_text_or_not_at_all"),
+        (HTTP, "test_form_post_escapes_what_the_client_sent"),
     ),
     "token substitution across clients": (
         (OWN, "test_one_kind_of_token_is_no_other"),
         ("idp.oauth.test_refresh", "test_another_clients_refresh_token_is_refused_and_unharmed"),
         ("idp.oauth.test_exchange", "test_tokens_of_other_clients_are_no_subjects_and_no_actors"),
+        ("idp.oauth.test_exchange", "test_an_id_token_is_no_credential"),
         (FLOW, "test_user_token_opens_userinfo_and_nothing_else"),
     ),
     "DPoP replay": ((FAPI, "test_proof_is_used_once_also_in_parallel"),),

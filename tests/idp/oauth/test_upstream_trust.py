@@ -133,6 +133,9 @@ async def test_the_level_rises_by_what_is_verified_there_if_the_settings_say_so(
     ready: Settings, province: UpstreamOp, *, vouches: bool, reached: str
 ) -> None:
     async with browsing(ready, province, vouches=vouches) as (app, browser):
+        document = app.state.services.provider.discovery()
+        assert ("vouch" in document["evidence_supported"]) is vouches
+        assert document.get("attestations_supported", []) == ["digital_attestation"] * vouches
         await account(app, browser)
         province.claims = verified(0)
         assert (await link(browser, province)).status_code == 200
