@@ -33,7 +33,9 @@ async def arrival_of(request: Request, following: str | None = None) -> Arrival:
     interaction = asked.removeprefix(CONTINUED)
     client = None if interaction == asked else await services_of(request).provider.client_of(interaction)
     channel = channels.of_browser(agent_of(request), None if client is None else client.channel)
-    return Arrival(source_of(request), channel, cookies.read(request, cookies.DEVICE), device_label(request))
+    machine = None if client is None or client.channel is not channel else client.client_id
+    device = cookies.read(request, cookies.DEVICE)
+    return Arrival(source_of(request), channel, device, device_label(request), machine)
 
 
 def visitor_of(request: Request) -> Principal:

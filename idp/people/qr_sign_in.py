@@ -2,8 +2,9 @@
 
 The browser shows a ticket as a QR code and keeps a second secret to itself; the phone sees
 where the browser is and agrees; only the browser that holds the secret gets the session. A
-photographed code is worth nothing to whoever photographs it, and the phone's owner is shown
-what he agrees to, because the danger left is a code sent to him by somebody else.
+photographed code is worth nothing to whoever photographs it. The danger left is a code sent to
+the phone's owner by somebody else: he types two digits that only the screen shows, so that who
+agrees to whatever comes up agrees to nothing, and one wrong number ends the ticket.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import hashlib
 import json
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from foundation.audit import AuditEvent
 from foundation.errors import NotFound, NotPermitted
 from foundation.principal import Channel, PrincipalKind
+from idp.people.errors import SignInRefused
 from idp.people.session_repository import Sessions
 
 if TYPE_CHECKING:
@@ -36,6 +38,11 @@ class QrTicket:
 
     ticket: str
     collector: str = field(repr=False)
+
+    @property
+    def number(self) -> str:
+        """Return the two digits the screen shows; the code tells nothing about them."""
+        return f"{int.from_bytes(hashlib.sha256(b'number' + self.collector.encode()).digest()[:8]) % 100:02d}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +65,11 @@ class QrSignIn:
 
     async def begin(self, arrival: Arrival) -> QrTicket:
         """Make a ticket for a browser; raises SignInThrottled."""
-        await self._tools.throttle.registration("qr:" + arrival.source)
+        await self._tools.throttle.ticket(arrival.source, arrival.client_id)
         made = QrTicket(secrets.token_urlsafe(24), secrets.token_urlsafe(32))
         state = {
             "collector": _hash(made.collector),
+            "number": made.number,
             "source": arrival.source,
             "channel": str(arrival.channel),
             "label": arrival.device_label,
@@ -78,22 +86,42 @@ class QrSignIn:
         state = json.loads(stored)
         return Asking(state["source"], Channel(state["channel"]), state["label"])
 
-    async def approve(self, principal: Principal, ticket: str) -> None:
-        """Agree, once; raises NotFound, NotPermitted."""
-        _citizen(principal)
-        stored = await self._cache.take(f"qr:{ticket}")
-        if stored is None:
-            raise NotFound(GONE)
+    async def approve(self, principal: Principal, ticket: str, unverified_number: str) -> None:
+        """Agree with the number the screen shows; a wrong one ends the ticket.
+
+        Raises: NotFound, NotPermitted, SignInRefused.
+        """
+        state = await self._take(principal, ticket)
+        if not secrets.compare_digest(state["number"].encode(), unverified_number.strip().encode()):
+            await self._record_refusal(principal, "wrong number")
+            raise SignInRefused("That is not the number on the screen. The sign-in has ended.")
         async with self._tools.database.transaction() as connection:
             account_id = await Sessions(connection).account_of(principal.session_id or "")
             if account_id is None:
                 raise NotPermitted("Sign in on the phone first.")
             event = AuditEvent("people.qr_approve", "account", account_id)
             await self._tools.audit.record(connection, principal, event)
-        state = json.loads(stored)
         approved = {"account_id": account_id, "mfa": "mfa" in principal.amr}
         name = f"qr-approved:{ticket}:{state['collector']}"
         await self._cache.put(name, json.dumps(approved).encode(), ttl_seconds=TICKET_SECONDS)
+
+    async def refuse(self, principal: Principal, ticket: str) -> None:
+        """Disagree: the ticket is over. Raises NotFound, NotPermitted."""
+        await self._take(principal, ticket)
+        await self._record_refusal(principal, "declined")
+
+    async def _take(self, principal: Principal, ticket: str) -> dict[str, Any]:
+        _citizen(principal)
+        stored = await self._cache.take(f"qr:{ticket}")
+        if stored is None:
+            raise NotFound(GONE)
+        state: dict[str, Any] = json.loads(stored)
+        return state
+
+    async def _record_refusal(self, principal: Principal, because: str) -> None:
+        async with self._tools.database.transaction() as connection:
+            event = AuditEvent("people.qr_refuse", "account", principal.subject_id, {"because": because})
+            await self._tools.audit.record(connection, principal, event)
 
     async def collect(self, ticket: str, collector: str, arrival: Arrival) -> Session | None:
         """Return the session once the phone agreed, None while it has not.

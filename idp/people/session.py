@@ -32,12 +32,16 @@ LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Where somebody signs in from: the address, the channel, and the browser's device cookie and name."""
+    """Where somebody signs in from: the address, the channel, and the browser's device cookie and name.
+
+    `client_id` is the machine's client, where one that is registered to stand in a hall began the sign-in.
+    """
 
     source: str = field(repr=False)
     channel: Channel
     device_secret: str | None = field(default=None, repr=False)
     device_label: str = ""
+    client_id: str | None = None
 
     def of_stranger(self) -> Arrival:
         """Return the arrival without the device cookie, which did not prove to be the account's."""

@@ -23,7 +23,7 @@ STORIES = {
         "mandate_propose mandate_accept mandate_decline mandate_use mandate_revoke enterprise_verify "
         "agency_appoint agency_accept agency_dismiss act_for",
     ),
-    "phone": _acts("people", "qr_approve"),
+    "phone": _acts("people", "qr_approve qr_refuse"),
     "paper": _acts(
         "people", "counter_examine counter_decide assisted_draft assisted_confirm assisted_present assisted_redeem"
     ),

@@ -246,12 +246,13 @@ async def test_a_phone_signs_a_kiosk_in_and_the_kiosk_is_on_record(city: City, c
         await screen.goto(f"{city.url}/oauth/authorize?{query}")
         await screen.get_by_role("link", name="用已登录的手机扫码登录").click()
         ticket = await screen.locator('#qr-sign-in input[name="ticket"]').get_attribute("value") or ""
+        number = await screen.locator("b.mono").inner_text()
         phone = await services.sessions.sign_in(
             "chenwei", demo_city.CITIZEN_PASSWORD, source="test", channel=Channel.MOBILE
         )
         asking = await city.application.people.qr_sign_in.look(phone.principal(), ticket)
         assert asking.channel == Channel.KIOSK
-        await city.application.people.qr_sign_in.approve(phone.principal(), ticket)
+        await city.application.people.qr_sign_in.approve(phone.principal(), ticket, number)
         await screen.get_by_role("button", name="同意并登录").click()
         await screen.wait_for_url(re.compile(r"/callback"))
         await expect(screen.get_by_text("department")).to_be_visible()

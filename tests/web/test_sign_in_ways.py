@@ -110,9 +110,10 @@ async def test_a_phone_signs_a_screen_in_after_seeing_which(
     await phone.get_by_label("用户名").fill(name)
     await phone.get_by_label("密码").fill(PASSWORD)
     await phone.get_by_role("button", name="登录", exact=True).click()
-    await expect(phone.locator("b.big")).to_have_text(number)
+    await expect(phone.locator("b.big")).to_have_count(0)
     await expect(phone.get_by_text("Chrome · Linux")).to_be_visible()
     await expect(screen.get_by_text("等待手机同意")).to_be_visible()
+    await phone.get_by_label("那块屏幕上的两位数字").fill(number)
     await phone.get_by_role("button", name="同意登录").click()
     await expect(phone.get_by_text("已同意。那块屏幕会自己继续")).to_be_visible()
     await is_back(screen, portal, person.name)
@@ -120,6 +121,30 @@ async def test_a_phone_signs_a_screen_in_after_seeing_which(
     await expect(phone.get_by_role("heading", name="这个码已过期或用过")).to_be_visible()
     await phone.goto(f"{city.url}/devices")
     await expect(phone.get_by_text("扫码").first).to_be_visible()
+    await pocket.close()
+
+
+async def test_a_wrong_number_on_the_phone_ends_the_sign_in(
+    context: BrowserContext, browser: Browser, city: City
+) -> None:
+    """Somebody was sent a thief's code and agrees to whatever comes up."""
+    name = await proven(city, CITIZENS[4])
+    screen = await context.new_page()
+    await screen.goto(f"{city.url}/sign-in/qr")
+    number = await screen.locator("b.big").inner_text()
+    ticket = await screen.locator('#qr-sign-in input[name="ticket"]').get_attribute("value")
+    pocket = await browser.new_context(viewport=PHONE, locale="zh-CN")
+    phone = await pocket.new_page()
+    await sign_in_citizen(phone, city, name, PASSWORD)
+    for typed, says in (("", ""), (f"{(int(number) + 1) % 100:02d}", "数字不对，这次登录已作废")):
+        await phone.goto(f"{city.url}/sign-in/phone/{ticket}")
+        await phone.get_by_label("那块屏幕上的两位数字").fill(typed)
+        await phone.get_by_role("button", name="同意登录").click()
+        if says:
+            await expect(phone.get_by_role("heading", name=says)).to_be_visible()
+    await expect(screen.get_by_text("这个码已过期。")).to_be_visible()
+    await phone.goto(f"{city.url}/sign-in/phone/{ticket}")
+    await expect(phone.get_by_role("heading", name="这个码已过期或用过")).to_be_visible()
     await pocket.close()
 
 

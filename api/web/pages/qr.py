@@ -5,7 +5,7 @@ address with the ticket, which is worth nothing without the screen's secret.
 """
 
 import base64
-import hashlib
+from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request
@@ -19,6 +19,7 @@ from api.web.pages.sign_in import step_query
 from api.web.rendering import page, see_other
 from api.web.wrong import wrong
 from foundation.errors import NotFound, TrustServiceError
+from idp.people.errors import SignInRefused
 from idp.people.qr_sign_in import TICKET_SECONDS, QrTicket
 from licence_vault import qr
 
@@ -26,11 +27,6 @@ router = APIRouter(include_in_schema=False)
 
 JSON_HEADERS = {"cache-control": "no-store"}
 SECRET_CHARS = 60
-
-
-def check_number(ticket: str) -> str:
-    """Return two digits both screens show, so that a person sees that they speak of the same sign-in."""
-    return f"{int.from_bytes(hashlib.sha256(ticket.encode()).digest()[:4]) % 100:02d}"
 
 
 @router.get("/sign-in/qr")
@@ -51,7 +47,7 @@ async def _screen(request: Request, ticket: QrTicket | None, error: TrustService
     shown = {
         "ticket": ticket,
         "picture": picture,
-        "number": check_number(ticket.ticket) if ticket else "",
+        "number": ticket.number if ticket else "",
         "seconds": TICKET_SECONDS,
         "action": f"/sign-in/qr{query}",
         "back": f"/sign-in{query}",
@@ -86,22 +82,30 @@ async def phone(request: Request, ticket: str) -> Response:
     try:
         asking = await services_of(request).people.qr_sign_in.look(principal_of(request), ticket)
     except NotFound:
-        return await page(request, "sign_in_phone.html", {"asking": None, "approved": False}, status=404)
-    shown = {"asking": asking, "approved": False, "ticket": ticket, "number": check_number(ticket)}
-    return await page(request, "sign_in_phone.html", shown)
+        return await _phone(request, status=404)
+    return await _phone(request, asking=asking, ticket=ticket)
 
 
 @router.post("/sign-in/phone/{ticket}")
 async def approve(request: Request, ticket: str) -> Response:
-    """Agree, once."""
+    """Agree with the number the screen shows, once; another number, or a no, ends the sign-in."""
     form = await checked_form(request)
-    if text_of(form, "answer") != "yes":
-        return see_other("/home")
+    service, principal = services_of(request).people.qr_sign_in, principal_of(request)
     try:
-        await services_of(request).people.qr_sign_in.approve(principal_of(request), ticket)
+        if text_of(form, "answer") != "yes":
+            await service.refuse(principal, ticket)
+            return see_other("/home")
+        await service.approve(principal, ticket, text_of(form, "number", limit=10))
+    except SignInRefused:
+        return await _phone(request, wrong=True, status=422)
     except NotFound:
-        return await page(request, "sign_in_phone.html", {"asking": None, "approved": False}, status=404)
-    return await page(request, "sign_in_phone.html", {"asking": None, "approved": True})
+        return await _phone(request, status=404)
+    return await _phone(request, approved=True)
+
+
+async def _phone(request: Request, *, status: int = 200, **facts: Any) -> Response:  # noqa: ANN401 - facts of the page
+    shown = {"asking": None, "approved": False, "wrong": False, "ticket": "", **facts}
+    return await page(request, "sign_in_phone.html", shown, status=status)
 
 
 def _json(body: dict[str, str]) -> Response:

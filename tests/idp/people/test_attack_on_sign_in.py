@@ -92,7 +92,7 @@ async def test_the_owner_on_a_new_device_is_never_held_out(
     ceremony = await people.passkeys.begin_sign_in()
     assert await people.passkeys.finish_sign_in(ceremony.ceremony_id, passkey.get(ceremony.options), NEW_DEVICE)
     ticket = await people.qr_sign_in.begin(NEW_DEVICE)
-    await people.qr_sign_in.approve(phone.principal(), ticket.ticket)
+    await people.qr_sign_in.approve(phone.principal(), ticket.ticket, ticket.number)
     assert await people.qr_sign_in.collect(ticket.ticket, ticket.collector, NEW_DEVICE)
     for device in (phone.device_secret, by_code.device_secret):
         assert await join.sign_in("chenwei", device=device)

@@ -141,8 +141,9 @@ class Teller:
         phone = (await self.join.citizen()).principal()
         screen = Arrival("198.51.100.7", self.join.channel)
         made = await self.people.qr_sign_in.begin(screen)
-        await self.people.qr_sign_in.approve(phone, made.ticket)
+        await self.people.qr_sign_in.approve(phone, made.ticket, made.number)
         assert await self.people.qr_sign_in.collect(made.ticket, made.collector, screen)
+        await self.people.qr_sign_in.refuse(phone, (await self.people.qr_sign_in.begin(screen)).ticket)
 
     async def paper(self) -> None:
         first, second = await _officers(self.people, self.join, self.clock)
