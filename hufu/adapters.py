@@ -14,6 +14,7 @@ from licence_vault.model import Giver
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from foundation.clock import Clock
     from foundation.principal import Principal
     from idp.people.accounts import PersonService
     from idp.people.assembly import People
@@ -131,9 +132,10 @@ def _act(asked: Mandated) -> Act:
 class KeepersOfSeals:
     """`signing.ports.SealOfficers` over the officers of `idp`."""
 
-    def __init__(self, officers: OfficerService) -> None:
-        """Take the officers."""
+    def __init__(self, officers: OfficerService, clock: Clock) -> None:
+        """Take the officers and the clock their posts go by."""
         self._officers = officers
+        self._clock = clock
 
     async def keeps_seals(self, principal: Principal, organisation_code: str) -> bool:
         """Tell whether an officer holds the authority over the organisation's seals now."""
@@ -145,7 +147,7 @@ class KeepersOfSeals:
             officer = await self._officers.get(officer_id)
         except NotFound:
             return False
-        return officer.active and officer.organisation_code == organisation_code
+        return officer.in_post(self._clock.now()) and officer.organisation_code == organisation_code
 
 
 class SealGate:

@@ -163,7 +163,7 @@ async def open_application(settings: Settings, *, clock: Clock | None = None) ->
             self_check=FastSelfCheck(),
             full_gate=gate,
             second_factors=SealSecondFactors(people.second_factors, people.passkeys),
-            officers=KeepersOfSeals(people.officers),
+            officers=KeepersOfSeals(people.officers, clock),
             replaced=DocumentFollower(cipher, clock),
         )
         stack.push_async_callback(signing.close)

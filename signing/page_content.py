@@ -75,7 +75,8 @@ def _page(opened: pypdfium2.PdfDocument, file: PdfFile, number: int) -> Iterator
         yield Finding("page", number, None, f"paints more than {MAX_OBJECTS} things")
         return
     counts: Counter[str] = Counter()
-    for suspect in _suspects(page, things):
+    # pdfium tells the box that a page has itself, and US Letter where it inherits one.
+    for suspect in _suspects(page, file.page_box(number).corners, things):
         counts[suspect.kind] += 1
         if counts[suspect.kind] <= SHOWN:
             place = "at %.0f, %.0f" % suspect.box[:2]  # noqa: UP031 - two numbers of a box
@@ -84,8 +85,7 @@ def _page(opened: pypdfium2.PdfDocument, file: PdfFile, number: int) -> Iterator
     page.close()
 
 
-def _suspects(page: pypdfium2.PdfPage, things: Sequence[Painted]) -> Iterator[_Suspect]:
-    shown = page.get_cropbox(fallback_ok=True)
+def _suspects(page: pypdfium2.PdfPage, shown: Box, things: Sequence[Painted]) -> Iterator[_Suspect]:
     texts: list[Painted] = []
     for thing in things:
         if thing.kind == pdfium.FPDF_PAGEOBJ_IMAGE and _beside(thing.box, shown):

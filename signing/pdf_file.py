@@ -38,11 +38,13 @@ TAIL = 2048
 HEADER = b"%PDF-"
 STARTXREF = re.compile(rb"startxref\s+(\d{1,12})\s+%%EOF\s*\Z")
 TRAILER_PREVIOUS = re.compile(rb"/Prev\s+(\d{1,12})")
+TABLE_XREF = re.compile(rb"[\r\n ]{0,2}(?=xref\s)")
 STREAM_XREF = re.compile(rb"\d+\s+\d+\s+obj\b")
 DAMAGE = (pikepdf.PdfError, RuntimeError, ValueError, TypeError, KeyError)
 """What pikepdf raises when an object is not what its place in the file promises."""
 HARMLESS_WARNING = re.compile(
     r"xref entry for the xref stream itself is missing"
+    r"|extraneous whitespace seen before xref"
     r"|reported number of objects \(\d+\) is not one plus the highest object number"
 )
 """Common slips of writers: every object is still found where the file says, by every reader."""
@@ -61,6 +63,11 @@ class PageBox:
     height: float
     rotation: int
     unit: float
+
+    @property
+    def corners(self) -> tuple[float, float, float, float]:
+        """Return left, bottom, right and top in user space."""
+        return self.x, self.y, self.x + self.width, self.y + self.height
 
     @property
     def shown_size(self) -> tuple[float, float]:
@@ -251,7 +258,7 @@ def _check_cross_references(data: bytes) -> tuple[int, bool]:
     match = STARTXREF.search(data, max(0, len(data) - TAIL))
     if match is None:
         raise BrokenPdf("The document does not end as a PDF does.", field="document")
-    last = offset = int(match[1])
+    last = offset = _table_start(data, int(match[1]))
     kind: bool | None = None
     seen: set[int] = set()
     while offset not in seen and len(seen) < MAX_REVISIONS:
@@ -268,8 +275,14 @@ def _check_cross_references(data: bytes) -> tuple[int, bool]:
         previous = TRAILER_PREVIOUS.search(trailer)
         if previous is None:
             break
-        offset = int(previous[1])
+        offset = _table_start(data, int(previous[1]))
     return last, bool(kind)
+
+
+def _table_start(data: bytes, offset: int) -> int:
+    """Return where a cross-reference is: some writers name the end of the line before a table, as readers expect."""
+    table = TABLE_XREF.match(data, offset)
+    return offset if table is None else table.end()
 
 
 def _trailer(data: bytes, offset: int) -> bytes:

@@ -70,7 +70,7 @@ class SealGrants:
         Raises: SealNotFound, NotPermitted, FourEyesRequired (for oneself), SealStateConflict, InvalidInput.
         """
         seal = await self._kept(principal, seal_id)
-        if principal.subject_id == officer_id:
+        if principal.is_one(officer_id):
             raise FourEyesRequired("Nobody grants himself the use of a seal.")
         if seal.state not in LIVE_STATES:
             raise SealStateConflict(f"The seal is {seal.state}.")
@@ -93,12 +93,12 @@ class SealGrants:
         Raises: SealNotFound, NotPermitted, FourEyesRequired, SealStateConflict when it does not wait.
         """
         grant = await self._found(principal, grant_id)
-        if principal.audit_name == grant.granted_by or principal.subject_id == grant.officer_id:
+        if grant.granted_by in principal.audit_names or principal.is_one(grant.officer_id):
             raise FourEyesRequired("Who gave a grant, or is to have it, may not approve it.")
         async with self._database.transaction() as connection:
             repository = SealRepository(connection, self._cipher)
             at = self._clock.now()
-            if not await repository.approve_grant(grant_id, approved_by=principal.audit_name, at=at):
+            if not await repository.approve_grant(grant_id, approver=principal, at=at):
                 raise SealStateConflict("The grant does not wait for approval.")
             await self._record(connection, principal, "seal.approve_grant", grant)
 

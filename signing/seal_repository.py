@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from foundation.encryption import FieldCipher
+    from foundation.principal import Principal
 
 FORM_CONTEXT, PNG_CONTEXT, HOLDER_CONTEXT = "seals.image_form", "seals.image_png", "seals.holder_name"
 PAGE = 100
@@ -156,7 +157,7 @@ class SealRepository:
         row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else grant_of(row)
 
-    async def approve_grant(self, grant_id: str, *, approved_by: str, at: datetime) -> bool:
+    async def approve_grant(self, grant_id: str, *, approver: Principal, at: datetime) -> bool:
         """Put a waiting grant in force, by somebody else than who gave it; tell whether it was waiting."""
         statement = (
             update(seal_grants)
@@ -164,10 +165,10 @@ class SealRepository:
                 seal_grants.c.grant_id == grant_id,
                 seal_grants.c.approved_at.is_(None),
                 seal_grants.c.revoked_at.is_(None),
-                seal_grants.c.granted_by != approved_by,
+                seal_grants.c.granted_by.not_in(approver.audit_names),
                 seal_grants.c.valid_to > at,
             )
-            .values(approved_by=approved_by, approved_at=at)
+            .values(approved_by=approver.audit_name, approved_at=at)
         )
         return (await self._connection.execute(statement)).rowcount == 1
 

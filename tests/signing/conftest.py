@@ -148,7 +148,7 @@ async def signing(
         self_check=FastSelfCheck(),
         full_gate=full_gate(keys, clock),
         second_factors=second_factors,
-        officers=Officers(in_post={"off_li"}, keepers={"off_keeper"}),
+        officers=Officers(in_post={"off_li"}, keepers={"off_keeper", "off_keepers_other_post"}),
         workshop=workshop,
     )
     yield signing

@@ -96,6 +96,20 @@ async def test_nobody_grants_or_approves_the_own_use(
     assert await signing.seals.usable_by(keeper) == ()
 
 
+async def test_another_post_of_the_same_person_is_no_second_pair_of_eyes(
+    signing: Signing, business: Seal, officer: Principal, keeper: Principal, clock: FixedClock
+) -> None:
+    grant = await signing.grants.grant(keeper, business.seal_id, officer.subject_id, **period(clock))
+    other_post = replace(keeper, subject_id="off_keepers_other_post", posts=frozenset({keeper.subject_id}))
+    with pytest.raises(FourEyesRequired):
+        await signing.grants.approve(other_post, grant.grant_id)
+    with pytest.raises(FourEyesRequired):
+        await signing.grants.grant(other_post, business.seal_id, keeper.subject_id, **period(clock))
+    stranger = replace(other_post, posts=frozenset())
+    await signing.grants.approve(stranger, grant.grant_id)
+    assert [seal.seal_id for seal in await signing.seals.usable_by(officer)] == [business.seal_id]
+
+
 async def test_only_keepers_of_the_seals_organisation_give_and_withdraw(
     signing: Signing, seal: Seal, officer: Principal, keeper: Principal, client: Principal, clock: FixedClock
 ) -> None:

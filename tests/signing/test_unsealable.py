@@ -41,9 +41,11 @@ from signing.tables import seal_intentions
 from signing.workshop import Workshop
 from tests.signing import hostile
 from tests.signing.documents import typeset
-from tests.signing.peers import run
+from tests.signing.pdf_a import sealed, variant
+from tests.signing.peers import pdfsig_verdicts, run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from foundation.blobs import BlobStore
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
     from signing.model import Seal
 
 FACE = SealFace("演示市公安局", draw(SealKind.STATUTORY, "演示市公安局").form)
-FLATTEN = ActiveContentPolicy.FLATTEN
+FLATTEN, REFUSE = ActiveContentPolicy.FLATTEN, ActiveContentPolicy.REFUSE
 
 
 def ready(
@@ -217,6 +219,42 @@ def test_hidden_text_is_found_on_turned_and_cropped_pages(angle: int) -> None:
     white = hostile.painted(b"BT 1 g /Plain 12 Tf 100 300 Td (hidden) Tj ET")
     with pytest.raises(ActiveContent, match="unseen text in page 1"):
         ready(hostile.changed(turn, white))
+
+
+def inheriting(**boxes: tuple[int, int, int, int]) -> Callable[[pikepdf.Pdf], None]:
+    """Have the first page take its boxes from the page tree, as fpdf2 writes them."""
+
+    def change(pdf: pikepdf.Pdf) -> None:
+        page = pdf.pages[0].obj
+        for name in ("/MediaBox", "/CropBox"):
+            if name in page:
+                del page[name]
+        for name, box in boxes.items():
+            pdf.Root.Pages[f"/{name}"] = pikepdf.Array(box)
+
+    return change
+
+
+def test_a_page_shows_what_the_box_it_inherits_shows() -> None:
+    high = hostile.painted(b"BT 0 g /Plain 12 Tf 100 820 Td (high up on A4) Tj ET")
+    assert ready(hostile.changed(inheriting(MediaBox=(0, 0, 595, 842)), high)).findings == ()
+    with pytest.raises(ActiveContent, match="text off the page in page 1"):
+        ready(hostile.changed(inheriting(MediaBox=(0, 0, 595, 842), CropBox=(0, 0, 595, 800)), high))
+
+
+def test_a_line_end_before_the_cross_reference_is_stepped_over(tmp_path: Path) -> None:
+    document = variant(typeset(1, "1.7"), lambda _: None, {"object_stream_mode": pikepdf.ObjectStreamMode.disable})
+    at = document.rindex(b"\nxref\n")
+    number = b"%d" % (at + 1)
+    assert document.endswith(b"startxref\n%b\n%%%%EOF\n" % number)
+    early = document.replace(b"startxref\n" + number, b"startxref\n%d" % at)
+    _, result = sealed(early, Invisible(), REFUSE)
+    assert b"/Prev %b" % number in result[len(early) :]
+    after = tmp_path / "sealed.pdf"
+    after.write_bytes(result)
+    assert pdfsig_verdicts(after) == [(True, True)]
+    with pytest.raises(BrokenPdf):
+        sealed(document.replace(b"startxref\n" + number, b"startxref\n%d" % (at - 4)), Invisible(), REFUSE)
 
 
 def test_what_programs_of_offices_write_is_clean(tmp_path: Path) -> None:

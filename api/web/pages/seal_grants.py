@@ -67,7 +67,7 @@ async def _officers(request: Request, seal: Seal) -> tuple[Officer, ...]:
     """Return whom the use may be given to: the seal's organisation's officers, without the caller."""
     principal = principal_of(request)
     found = await services_of(request).officers.of_organisation(principal, seal.organisation_code)
-    return tuple(officer for officer in found if officer.officer_id != principal.subject_id)
+    return tuple(officer for officer in found if not principal.is_one(officer.officer_id))
 
 
 async def _officer_names(request: Request, found: Iterable[Grant]) -> dict[str, str]:
@@ -78,7 +78,7 @@ async def _officer_names(request: Request, found: Iterable[Grant]) -> dict[str, 
 
 def _may_approve(request: Request, grant: Grant) -> bool:
     principal = principal_of(request)
-    return principal.audit_name != grant.granted_by and principal.subject_id != grant.officer_id
+    return grant.granted_by not in principal.audit_names and not principal.is_one(grant.officer_id)
 
 
 @router.post("/desk/seals/{seal_id}/grants")
