@@ -48,7 +48,7 @@ soak: install  ## Kill 200 sealing workers, use everything once 100 times over, 
 	@exec $(VENV)/python -m tests.bench.soak $(or $(MINUTES),10)
 
 fuzz: install  ## Fuzz every entry point that reads strangers' bytes, SECONDS_EACH (default 300)
-	@for target in qr cose identifier pdf receipt rows; do \
+	@for target in qr cose identifier pdf receipt rows presentation; do \
 	  echo "$$target"; $(VENV)/python -m tests.fuzz $$target $(or $(SECONDS_EACH),300) || exit 1; done
 
 openapi: install  ## Write openapi.yaml from the application

@@ -6,7 +6,6 @@ from pydantic import AwareDatetime, Field
 
 from api.schemas.common import Answer, Schema
 from api.schemas.verification import VerifiedAnswer
-from verification.presentation.request_object import ENCRYPTED
 from verification.presentation.service import PresentationRequest, Started
 
 
@@ -15,7 +14,7 @@ class AskPresentation(Schema):
 
     query: Annotated[dict[str, Any], Field(description="A DCQL query (OpenID4VP 1.0, section 6) for dc+sd-jwt.")]
     purpose: Annotated[str, Field(min_length=1, max_length=200, description="Shown to the person.")]
-    response_mode: Literal["direct_post.jwt", "direct_post"] = ENCRYPTED
+    response_mode: Literal["direct_post.jwt", "direct_post"] = "direct_post.jwt"
     return_uri: Annotated[
         str, Field(max_length=300, description="Where a wallet on the same device leads its owner back to; registered.")
     ] = ""

@@ -31,6 +31,7 @@ COMMANDS = {
     "init": "hold the key ceremony",
     "keys": "list, rotate and retire keys",
     "clients": "list and register department systems",
+    "presentations": "trust credential issuers and let systems ask wallets",
     "accounts": "import accounts of existing systems",
     "licences": "import licences issued elsewhere",
     "verify": "judge a sealed PDF or a code",

@@ -24,7 +24,7 @@ from verification.presentation.register import IssuerEntry, Permission
 from verification.tables import presentation_transactions as table
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from httpx2 import Response
 
@@ -36,6 +36,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 OPERATOR = Principal(PrincipalKind.OPERATOR, "opr_tests")
 WINDOW, SCOPE = demo_city.WINDOW.client_id, "verify:present"
 RETURN = "https://west-hall.example/back?case=1"
+BOTH = ("name", "licence_number")
 PERSON = {"name": "陈伟", "licence_number": "JY25001010000042", "birthdate": "1990-03-07"}
 
 
@@ -81,9 +82,8 @@ class Desk:
         now = int(time.time())
         self.lists.token = self.issuer.status_list(uri, {3: value}, iat=now)
         status = {"status_list": {"idx": 3, "uri": uri}}
-        return self.issuer.issue(
-            self.wallet.holder.key, PERSON, **{"iat": now, "exp": now + 600, "status": status, **more}
-        )
+        times: dict[str, Any] = {"iat": now, "exp": now + 600, "status": status, **more}
+        return self.issuer.issue(self.wallet.holder.key, PERSON, **times)
 
     async def ask(self, *names: str, **more: object) -> dict[str, Any]:
         answer = await self.start(*(names or ("name", "licence_number")), **more)
@@ -109,11 +109,11 @@ class Desk:
     async def answer(self, asked: AskedFor, presentation: object) -> Response:
         return await self.wallet.send(asked, self.wallet.response(asked, {"licence": [presentation]}))
 
-    async def judged(self, presentation_of: Callable[[AskedFor], str]) -> dict[str, Any]:
-        """Ask, answer with what a function makes of the request, and collect."""
+    async def judged(self, credential: Credential, names: Sequence[str] = BOTH, **said: str) -> dict[str, Any]:
+        """Ask, present, and collect."""
         started = await self.ask()
         asked = await self.wallet.take(started["wallet_link"])
-        answer = await self.answer(asked, presentation_of(asked))
+        answer = await self.answer(asked, self.wallet.present(asked, credential, names, **said))
         assert answer.status_code == 200, answer.text
         collected = await self.collect(started)
         assert collected.status_code == 200, collected.text
@@ -196,7 +196,7 @@ async def test_on_the_same_device_only_who_was_led_back_collects(desk: Desk) -> 
 @pytest.mark.parametrize(("value", "reason"), [(1, "credential_revoked"), (2, "credential_suspended")])
 async def test_what_its_issuer_withdrew_is_invalid(desk: Desk, value: int, reason: str) -> None:
     credential = desk.credential(value)
-    found = await desk.judged(lambda asked: desk.wallet.present(asked, credential, ["name", "licence_number"]))
+    found = await desk.judged(credential)
     assert (found["report"]["verdict"], found["report"]["reason"]) == ("INVALID", reason)
     assert found["credentials"] == []
 
@@ -206,9 +206,7 @@ async def test_without_a_fresh_status_list_nothing_is_valid(desk: Desk) -> None:
         credential = desk.credential()
         uri = json.loads(_payload(credential.jwt))["status"]["status_list"]["uri"]
         desk.lists.token = desk.issuer.status_list(uri, {}, iat=int(time.time()) - 90_000) if stale else ""
-        found = await desk.judged(
-            lambda asked, one=credential: desk.wallet.present(asked, one, ["name", "licence_number"])
-        )
+        found = await desk.judged(credential)
         assert (found["report"]["verdict"], found["report"]["reason"]) == ("UNDETERMINED", reason)
         assert found["credentials"] == []
 
@@ -220,11 +218,11 @@ def _payload(jwt: str) -> bytes:
 
 async def test_an_answer_for_another_request_or_verifier_does_not_pass(desk: Desk) -> None:
     credential = desk.credential()
-    names = ["name", "licence_number"]
-    for claims in ({"nonce": "another"}, {"audience": "x509_hash:another"}):
-        found = await desk.judged(lambda asked, said=claims: desk.wallet.present(asked, credential, names, **said))
+    said: tuple[dict[str, str], ...] = ({"nonce": "another"}, {"audience": "x509_hash:another"})
+    for claims in said:
+        found = await desk.judged(credential, **claims)
         assert found["report"]["reason"] == "presentation_replayed"
-    more = await desk.judged(lambda asked: desk.wallet.present(asked, credential, [*names, "birthdate"]))
+    more = await desk.judged(credential, (*BOTH, "birthdate"))
     assert (more["report"]["reason"], more["credentials"]) == ("disclosed_too_much", [])
 
 
@@ -301,7 +299,13 @@ async def test_a_wallet_that_cannot_read_us_is_told(desk: Desk, form: dict[str, 
 async def test_nobody_asks_for_more_than_is_registered(desk: Desk, city: City) -> None:
     refused = await desk.start("name", "birthdate")
     assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (403, "not-permitted")
-    for body in ({"purpose": ""}, {"purpose": " "}, {"response_mode": "fragment"}, {"query": {"credentials": []}}):
+    wrong: tuple[dict[str, Any], ...] = (
+        {"purpose": ""},
+        {"purpose": " "},
+        {"response_mode": "fragment"},
+        {"query": {"credentials": []}},
+    )
+    for body in wrong:
         assert (await desk.start("name", **body)).status_code == 422
     started = await desk.ask()
     for client in ("food-bureau-portal", "land-bureau-system"):

@@ -16,6 +16,7 @@ from joserfc.jwk import ECKey
 
 from foundation.errors import InvalidInput, LimitExceeded
 from tests.verification.pki import NOW, Pki
+from tests.verification.presentation.support import Party
 from tests.verification.samples import add_document_timestamp, add_dss, blank, seal
 from tests.verification.test_qr import CLAIMS, TRUSTED, code_text
 from verification.batches.rows import CSV, JSON, NDJSON, read_rows
@@ -93,6 +94,13 @@ def rows(data: bytes) -> None:
             continue
 
 
+def presentation(data: bytes) -> None:
+    """Read bytes as what a wallet presents; only what the holder signed may be without fault."""
+    text = data.decode("latin-1")
+    if PARTY.judge(text).reason is None and text != PRESENTED:
+        raise Broken("A presentation that nobody signed is good.")
+
+
 def same_sealed(data: bytes, seed: bytes) -> bool:
     """Tell whether a document differs from a seed outside what is sealed: in the bytes of signature values alone.
 
@@ -115,6 +123,8 @@ _CODE = code_text(CLAIMS)
 GOOD_CONTENTS = open_code(_CODE, TRUSTED)[0].contents
 _BODY = _CODE.removeprefix(PREFIX)
 _MESSAGE = zlib.decompress(base64.b32decode(_BODY + "=" * (-len(_BODY) % 8)))
+PARTY = Party()
+PRESENTED = PARTY.present()
 _IDENTIFIER = CLAIMS[-65537][1].encode()
 TARGETS: dict[str, tuple[Callable[[bytes], None], tuple[bytes, ...]]] = {
     "qr": (qr, (_CODE.encode(), b"HF1", PREFIX.encode())),
@@ -122,5 +132,6 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], tuple[bytes, ...]]] = {
     "identifier": (identifier, (_IDENTIFIER, _IDENTIFIER.lower(), b"11100000000013338W011.V3.00")),
     "pdf": (pdf, PDF_SEEDS),
     "receipt": (receipt, (b"eyJhbGciOiJFUzI1NiJ9.e30.AAAA",)),
+    "presentation": (presentation, (PRESENTED.encode(), PRESENTED.split("~")[0].encode() + b"~")),
     "rows": (rows, (b"identifier,ref\na,b\n", b'{"rows":[{"qr":"HF1"}]}', b'{"identifier":"a"}\n')),
 }
