@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from openpyxl import load_workbook
-
 from foundation.errors import InvalidInput
 from licence_vault.model import Holder
 
@@ -137,6 +135,8 @@ def _encoding(path: Path) -> str:
 
 
 def _xlsx_rows(path: Path) -> Iterator[RawRow]:
+    from openpyxl import load_workbook  # noqa: PLC0415 - the service starts without it
+
     try:
         book = load_workbook(path, read_only=True, data_only=False, keep_links=False)
     except Exception as error:

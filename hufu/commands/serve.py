@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 2
 KEEP_ALIVE_SECONDS = 30
 BACKLOG = 2048
+COLLECT_AFTER = (10_000, 20, 20)
+"""Young objects, and young collections, before the collector comes; a request makes about a thousand objects."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +53,7 @@ async def serve(settings: Settings) -> None:
         await warn_unpinned(settings, application.services.database)
         await application.warm()
         app = create_app(application.services)
+        settle()
         config = uvicorn.Config(
             app,
             host=settings.host,
@@ -68,6 +72,16 @@ async def serve(settings: Settings) -> None:
         )
         async with scraped(app.state.metrics.registry, settings.metrics_host, settings.metrics_port):
             await _Server(config).serve()
+
+
+def settle() -> None:
+    """Keep the collector away from what lives as long as the process, and let it come less often.
+
+    A full collection walks every imported module: a tenth of a second in which nobody is answered.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 class _Server(uvicorn.Server):

@@ -11,7 +11,7 @@ from api.routes import oauth
 from api.thin import Direct
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Receive, Scope, Send
+    from starlette.types import Message, Scope
 
     from tests.api.city import City
 
@@ -63,8 +63,7 @@ async def test_a_bad_token_is_refused_before_the_body_is_read(city: City) -> Non
 async def test_only_exact_addresses_and_methods_go_straight() -> None:
     passed: list[tuple[str, str]] = []
 
-    async def router(scope: Scope, receive: Receive, send: Send) -> None:
-        assert receive is not send
+    async def router(scope: Scope, *_: object) -> None:
         passed.append((scope["method"], scope["path"]))
 
     async def never() -> Message:

@@ -16,6 +16,7 @@ from hufu.launcher_place import free_port
 from hufu.surroundings import environment_of
 from hufu.wiring import open_application
 from idp.oauth.clients import ClientRegistration
+from tests.bench.cheap_http import Connection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,35 +29,23 @@ CONNECTIONS = 256
 SCOPE = "verify:read"
 
 
-class Wire:
-    """A connection to the service that costs the machine almost nothing."""
+class Wire(Connection):
+    """A connection that asks for licences by identifier."""
 
     def __init__(self, port: int, token: str) -> None:
-        self._port = port
+        super().__init__("127.0.0.1", port)
         self._head = (
             "POST /api/v1/verifications/identifier HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
             f"authorization: Bearer {token}\r\ncontent-length: "
         )
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, identifier: str) -> bytes:
         """Return the answer's body; raises RuntimeError when it is no answer."""
-        if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
-        reader, writer = self._streams
         body = json.dumps({"identifier": identifier})
-        writer.write(f"{self._head}{len(body)}\r\n\r\n{body}".encode())
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
-        answer = await reader.readexactly(length)
-        if not head.startswith(b"http/1.1 200"):
+        head, answer = await self.exchange(f"{self._head}{len(body)}\r\n\r\n{body}".encode())
+        if not head[0].startswith(b"HTTP/1.1 200"):
             raise RuntimeError(answer)
         return answer
-
-    def close(self) -> None:
-        """Hang up."""
-        if self._streams is not None:
-            self._streams[1].close()
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from foundation.principal import SYSTEM, Channel
 from foundation.settings import Profile, Settings
 from hufu.launcher_place import free_port
 from idp.oauth.clients import AuthenticationMethod, ClientRegistration, GrantType
+from tests.bench.cheap_http import CheapHttp
 from tests.idp.oauth.processes import provider_process
 from tests.idp.oauth.serving import hold_ceremony, served
 from tests.idp.oauth.support import FOOD_BUREAU, Pkce
@@ -59,7 +60,7 @@ PEERS = Paths("/auth", "/token", "/token/introspection", "/me")
 class Party:
     """One provider as its clients use it."""
 
-    http: httpx2.AsyncClient
+    http: CheapHttp
     paths: Paths
     machine: tuple[str, str]
     web: tuple[str, str]
@@ -113,9 +114,7 @@ class Party:
 
     async def _posted(self, path: str, form: dict[str, str], client: tuple[str, str] | None) -> dict[str, Any]:
         given = form if client else {**form, "client_id": self.app}
-        answer = await self.http.post(
-            path, data=given, auth=httpx2.BasicAuth(*client) if client else httpx2.USE_CLIENT_DEFAULT
-        )
+        answer = await self.http.post(path, data=given, auth=client)
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
@@ -152,10 +151,10 @@ async def ours(bench: Bench) -> AsyncIterator[Party]:
             public = replace(_web(), authentication=AuthenticationMethod.NONE)
             app_client = await services.clients.register(SYSTEM, public)
         with provider_process(settings, listener) as started:
-            bench.watch(started.pid, instead=True)
-            cookies = {"hufu-session": session.secret or ""}
-            async with httpx2.AsyncClient(base_url=settings.issuer, cookies=cookies, timeout=30) as http:
-                yield Party(http, OURS, _pair(machine), _pair(web), app_client.client_id)
+            bench.watch(started.pid, instead=True, name="provider")
+            http = CheapHttp(settings.issuer, {("/", "hufu-session"): session.secret or ""})
+            yield Party(http, OURS, _pair(machine), _pair(web), app_client.client_id)
+            http.close()
 
 
 def _machine() -> ClientRegistration:
@@ -196,10 +195,12 @@ async def peer(bench: Bench) -> AsyncIterator[Party]:
         node, "server.mjs", cwd=PEER_FOLDER, env=environment, stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        bench.watch(process.pid, instead=True)
-        async with httpx2.AsyncClient(base_url=issuer, timeout=30) as http:
-            await _until_up(http)
-            yield Party(http, PEERS, ("machine", secret), ("web", secret), "app")
+        bench.watch(process.pid, instead=True, name="provider")
+        async with httpx2.AsyncClient(base_url=issuer, timeout=30) as first:
+            await _until_up(first)
+        http = CheapHttp(issuer)
+        yield Party(http, PEERS, ("machine", secret), ("web", secret), "app")
+        http.close()
     finally:
         process.terminate()
         await process.wait()

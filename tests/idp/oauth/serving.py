@@ -25,6 +25,7 @@ from foundation.encryption import FieldCipher
 from foundation.notices import Notices
 from foundation.principal import Channel, Principal, PrincipalKind
 from foundation.settings import Settings
+from hufu.commands.serve import settle
 from idp.oauth.clients import ClientService
 from idp.oauth.mandates import RegisteredMandates
 from idp.oauth.provider import OpenIdProvider
@@ -122,6 +123,7 @@ async def _main() -> None:
     async with served(settings, SystemClock()) as app, asyncio.TaskGroup() as tasks:
         watching = tasks.create_task(app.state.services.keys.watch())  # as every process of the service does
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False))
+        settle()
         parent = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
         # As a socket and not as `fd`: that uvicorn takes for a Unix socket, without TCP_NODELAY, and each answer of two
         # writes then waits 40 ms for the client's acknowledgement.
