@@ -31,8 +31,8 @@ from api.routes import (
     verification,
 )
 from api.routes import witness as witness_routes
-from api.web.guard import page_guard
 from api.thin import Direct
+from api.web.guard import page_guard
 from api.web.pages import (
     account,
     acting,
@@ -90,9 +90,9 @@ class RouteWithoutAccess(Exception):
 def json_routers() -> list[APIRouter]:
     """Return the JSON routers, hottest paths first (Starlette matches in order)."""
     return [
+        verification.hot_router,
         verification.router,
         batches.router,
-        verification.hot_router,
         licences.router,
         licences.catalogue_router,
         seals.router,
