@@ -39,7 +39,7 @@ from verification.self_check import FastSelfCheck
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 600
 LONGEST_WORK_SECONDS = 0.8
 KILLED_EARLY = 0.15
 

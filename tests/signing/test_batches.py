@@ -155,7 +155,7 @@ async def test_no_kill_loses_a_document_or_seals_one_twice(
     clock: FixedClock,
     blobs: BlobStore,
 ) -> None:
-    documents = different(30 + KILLS * 15)
+    documents = different(30 + KILLS * 5)
     batch_id = await signing.batches.start(client, documents, replace(order(seal), level=BaselineLevel.B_T))
     names = ("database_url", "redis_url", "data_directory", "profile")
     secrets = ("field_keys", "index_key", "keystore_passphrase")
