@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from api.context import services_of, source_of
-from api.web import cookies, sessions
+from api.web import cookies, csrf, sessions
 from api.web.device import agent_of, device_label
 from api.web.rendering import continue_to, safe_next, see_other, with_next
 from foundation import channels
 from idp.people.account import AccountKind
-from idp.people.session import Arrival
+from idp.people.session import Arrival, Browser
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -36,6 +36,11 @@ async def arrival_of(request: Request, following: str | None = None) -> Arrival:
     machine = None if client is None or client.channel is not channel else client.client_id
     device = cookies.read(request, cookies.DEVICE)
     return Arrival(source_of(request), channel, device, device_label(request), machine)
+
+
+def browser_of(request: Request) -> Browser:
+    """Return which browser asks, so that another one at its address does not wait for it."""
+    return Browser(cookies.read(request, cookies.DEVICE), csrf.token(request))
 
 
 def visitor_of(request: Request) -> Principal:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import LargeBinary, and_, bindparam, insert, select, update
 
 from foundation.ids import new_id
-from idp.people.tables import accounts, mobile_codes
+from foundation.statements import Statement
+from idp.people.account import AccountState
+from idp.people.tables import accounts, devices, mobile_codes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,6 +21,25 @@ if TYPE_CHECKING:
 
 MOBILE, CODE, ACCOUNT_MOBILE = "mobile_codes.mobile", "mobile_codes.code", "accounts.mobile"
 ATTEMPTS = 5
+
+OWNER_OF_NUMBER = Statement(
+    select(accounts.c.account_id, devices.c.device_id)
+    .outerjoin(
+        devices,
+        and_(
+            devices.c.account_id == accounts.c.account_id,
+            devices.c.secret_hash == bindparam("device_hash", type_=LargeBinary),
+            devices.c.forgotten_at.is_(None),
+        ),
+    )
+    .where(
+        accounts.c.mobile_index == bindparam("mobile_index", type_=LargeBinary),
+        accounts.c.mobile_verified_at.is_not(None),
+        accounts.c.state == AccountState.ACTIVE,
+    )
+    .limit(1)
+)
+"""The account a number is proven for, with the asking device if it signed in there before."""
 
 
 class MobileCodes:

@@ -17,16 +17,17 @@ from foundation.errors import NotPermitted
 from foundation.jobs import JobHandler, Jobs
 from foundation.principal import ANONYMOUS, PrincipalKind
 from idp.people.account import masked_mobile, normalise_mobile
-from idp.people.account_repository import Accounts
+from idp.people.account_repository import Accounts, mobile_index
 from idp.people.errors import CodeRefused
-from idp.people.mobile_code_repository import MobileCodes
+from idp.people.mobile_code_repository import OWNER_OF_NUMBER, MobileCodes
+from idp.people.session import UNKNOWN_BROWSER, secret_hash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
     from foundation.principal import Principal
-    from idp.people.session import Arrival, Session
+    from idp.people.session import Arrival, Browser, Session
     from idp.people.sessions import SessionService
     from idp.people.sms import SmsGateway
     from idp.people.tools import Tools
@@ -58,13 +59,22 @@ class MobileCodeService:
         self._gateway = gateway
         self._jobs = Jobs()
 
-    async def send(self, purpose: str, unverified_mobile: str, *, source: str, principal: Principal = ANONYMOUS) -> str:
+    async def send(
+        self,
+        purpose: str,
+        unverified_mobile: str,
+        *,
+        source: str,
+        browser: Browser = UNKNOWN_BROWSER,
+        principal: Principal = ANONYMOUS,
+    ) -> str:
         """Have a code sent and return the id to give back with it.
 
         Args:
             purpose: `verify` or `close` (signed in), `sign_in` or `recover` (not signed in).
             unverified_mobile: as typed.
             source: the caller's address, for the throttle only.
+            browser: the caller's browser, for the throttle only.
             principal: who asks; a person for `verify` and `close`.
 
         Raises: InvalidInput, SignInThrottled, NotPermitted.
@@ -73,7 +83,9 @@ class MobileCodeService:
         mobile = normalise_mobile(unverified_mobile)
         if asked in OWN and principal.kind is not PrincipalKind.PERSON:
             raise NotPermitted("Sign in first.")
-        await self._tools.throttle.message(mobile, source)
+        owner = await self._owner(mobile, browser, principal if asked in OWN else None)
+        mark = principal.subject_id if asked in OWN else browser.mark
+        await self._tools.throttle.message(mobile, source, owner=owner, mark=mark)
         now = self._tools.clock.now()
         code = f"{secrets.randbelow(10**6):06d}"
         async with self._tools.database.transaction() as connection:
@@ -83,6 +95,19 @@ class MobileCodeService:
             code_id = await repository.add(asked, mobile, code, account_id, now, now + CODE_LIFE)
             await self._jobs.enqueue(connection, DELIVER, {"code_id": code_id})
         return code_id
+
+    async def _owner(self, mobile: str, browser: Browser, signed_in: Principal | None) -> str | None:
+        """Return the account, or its device, that the number is proven for when that is who asks."""
+        row = await self._tools.database.fetch_one(
+            OWNER_OF_NUMBER,
+            mobile_index=mobile_index(self._tools.cipher, mobile),
+            device_hash=secret_hash(browser.device_secret or ""),
+        )
+        if row is None:
+            return None
+        if signed_in is not None:
+            return str(row.account_id) if row.account_id == signed_in.subject_id else None
+        return None if row.device_id is None else str(row.device_id)
 
     async def deliver(self, payload: Mapping[str, Any]) -> None:
         """Hand a queued code to the SMS gateway; raises UpstreamUnavailable, and is then tried again."""

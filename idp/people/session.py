@@ -49,6 +49,17 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
+class Browser:
+    """Which browser asks: the device cookie of an earlier sign-in, and what tells it from others at its address."""
+
+    device_secret: str | None = field(default=None, repr=False)
+    mark: str = field(default="", repr=False)
+
+
+UNKNOWN_BROWSER = Browser()
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """One sign-in, as it stands now.
 

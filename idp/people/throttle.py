@@ -6,7 +6,7 @@ known ones.
 
 Whoever guesses from elsewhere takes strangers' places: a few for one address at one account,
 and a number for all addresses together. A device that signed in to the account before has
-places of its own. Codes to the mobile, QR sign-in and passkeys take no password's place, so the
+places of its own, for messages too. Codes to the mobile, QR sign-in and passkeys take no password's place, so the
 owner always has a way in, on a new device too (decision 0056).
 """
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from foundation.cache import Cache
     from foundation.encryption import FieldCipher
 
+HOUR = 3600
+
 
 @dataclass(frozen=True, slots=True)
 class ThrottlePolicy:
@@ -28,8 +30,9 @@ class ThrottlePolicy:
 
     `per_device`: at one account, a device that signed in there before. `per_stranger`: at one
     account, one address without such a device. `strangers_per_account`: all of those together.
-    `per_source`: one address, whatever the account. Messages are counted to a number from one
-    address and to a number from all.
+    `per_source`: one address, whatever the account. Messages to a number are counted from one
+    address and from all, and by the hour. What the number's owner asks for, signed in or on a known device, has
+    an hourly number of its own: never more reach a number in an hour than both together.
     """
 
     per_device: int = 10
@@ -38,10 +41,10 @@ class ThrottlePolicy:
     per_source: int = 100
     codes_per_account: int = 6
     registrations_per_source: int = 20
-    tickets_per_source: int = 20
-    tickets_per_client: int = 2000
     messages_per_mobile_and_source: int = 4
     messages_per_mobile: int = 12
+    messages_per_mobile_hour: int = 24
+    messages_per_owner_hour: int = 12
     messages_per_source: int = 40
     window_seconds: int = 900
     message_pause_seconds: int = 50
@@ -87,38 +90,38 @@ class Throttle:
         """Take a place for one registration; raises SignInThrottled."""
         await self._take(self._key("registration", source), self._policy.registrations_per_source)
 
-    async def ticket(self, source: str, client_id: str | None) -> None:
-        """Take a place for one QR code; raises SignInThrottled.
-
-        A hall of kiosks has one address and is a registered client, which began the sign-in itself:
-        the client's places count there, and whoever uses up an address's takes none of them.
-        """
-        if client_id is not None:
-            await self._take(self._key("qr_client", client_id), self._policy.tickets_per_client)
-        else:
-            await self._take(self._key("qr", source), self._policy.tickets_per_source)
-
-    async def message(self, mobile: str, source: str) -> None:
+    async def message(self, mobile: str, source: str, *, owner: str | None = None, mark: str = "") -> None:
         """Take a place for one short message; raises SignInThrottled.
 
-        One address has a few, once a minute: whoever has codes sent to somebody's number from
-        elsewhere leaves the owner's places alone.
+        The pause after a message is the asker's own: another browser at the same address waits for
+        nobody. One address has a few places, so whoever has codes sent to somebody's number from elsewhere
+        leaves the others' alone; strangers and owner never share any.
+
+        Args:
+            mobile: the normalised number.
+            source: the caller's address.
+            owner: the account or device the number is proven for, when it is that one that asks.
+            mark: tells browsers at one address apart; whoever changes it gains no place, only the pause.
         """
         pause = self._policy.message_pause_seconds
-        key = self._key("message_pause", f"{mobile}\0{source}")
+        key = self._key("message_pause", f"{mobile}\0{owner or source}\0{'' if owner else mark}")
         if await self._cache.count(key, window_seconds=pause) > 1:
             left = await self._cache.seconds_left(key)
             raise MessageJustSent("A code was just sent; wait a minute.", retry_after_seconds=left)
+        if owner is not None:
+            await self._take(self._key("message_owner", mobile), self._policy.messages_per_owner_hour, HOUR)
+            return
         await self._take(self._key("message_source", source), self._policy.messages_per_source)
         await self._take(self._key("message", f"{mobile}\0{source}"), self._policy.messages_per_mobile_and_source)
         await self._take(self._key("message", mobile), self._policy.messages_per_mobile)
+        await self._take(self._key("message_hour", mobile), self._policy.messages_per_mobile_hour, HOUR)
 
     async def give_back(self, places: tuple[str, ...]) -> None:
         """Return the places of an attempt that proved right."""
         await self._cache.uncount(*places)
 
-    async def _take(self, key: str, limit: int) -> None:
-        if await self._cache.count(key, window_seconds=self._policy.window_seconds) > limit:
+    async def _take(self, key: str, limit: int, window_seconds: int | None = None) -> None:
+        if await self._cache.count(key, window_seconds=window_seconds or self._policy.window_seconds) > limit:
             await self._refuse(key)
 
     async def _refuse(self, key: str) -> NoReturn:

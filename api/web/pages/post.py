@@ -1,5 +1,7 @@
 """In which of several posts an officer acts: chosen at the end of the sign-in, changed on the page."""
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -37,7 +39,7 @@ async def _posts(request: Request, session: Session, errors: Wrong | None = None
     for post in await services.sessions.posts(session):
         organisation = await services.directory.organisation(post.organisation_code)
         shown.append((post, organisation.name, (await services.directory.district(post.district_code)).name))
-    facts = {
+    facts: dict[str, Any] = {
         "posts": shown,
         "now_in": session.officer_id,
         "action": with_next("/post", following),

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from starlette.datastructures import FormData
 
 from api.context import services_of, source_of
-from api.web.arriving import arrival_of, following_of
+from api.web.arriving import arrival_of, browser_of, following_of
 from api.web.csrf import checked_form, password_of, text_of
 from api.web.pages.account import PASSWORDS_DIFFER
 from api.web.pages.sign_in import step_query
@@ -70,7 +70,7 @@ async def recover(request: Request) -> Response:
         facts["sent_to"] = masked_mobile(mobile)
         if text_of(form, "act") == "send":
             facts["code_id"] = await services_of(request).people.mobile_codes.send(
-                Purpose.RECOVER, mobile, source=source_of(request)
+                Purpose.RECOVER, mobile, source=source_of(request), browser=browser_of(request)
             )
             return await _recover(request, way, **facts)
         if password_of(form, "password") != password_of(form, "password_again"):

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 
 from api.context import services_of, source_of
 from api.web import sessions
-from api.web.arriving import arrival_of, following_of, go_on, home_of
+from api.web.arriving import arrival_of, browser_of, following_of, go_on, home_of
 from api.web.csrf import checked_form, password_of, text_of
 from api.web.i18n import N_
 from api.web.rendering import page, safe_next, say, see_other, with_next
@@ -122,7 +122,9 @@ async def mobile(request: Request) -> Response:
     try:
         sent_to = masked_mobile(normalise_mobile(values["mobile"]))
         if text_of(form, "act") == "send":
-            code_id = await codes.send(Purpose.SIGN_IN, values["mobile"], source=source_of(request))
+            code_id = await codes.send(
+                Purpose.SIGN_IN, values["mobile"], source=source_of(request), browser=browser_of(request)
+            )
             return await _mobile(request, values=values, code_id=code_id, sent_to=sent_to)
         session = await codes.sign_in(code_id, text_of(form, "code", limit=20), await arrival_of(request))
     except TrustServiceError as error:

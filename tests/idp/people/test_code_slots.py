@@ -1,0 +1,121 @@
+"""Asking for codes to somebody's number holds nobody up: the pause is the asker's, the numbers are the mobile's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from foundation.principal import ANONYMOUS
+from idp.people.errors import MessageJustSent, SignInThrottled
+from idp.people.session import Browser
+from idp.people.throttle import Throttle, ThrottlePolicy
+from tests.idp.people.conftest import CHEN_WEI, Join
+
+if TYPE_CHECKING:
+    from foundation.cache import Cache
+    from foundation.encryption import FieldCipher
+    from foundation.principal import Principal
+    from idp.people.assembly import People
+    from idp.people.session import Session
+
+MOBILE, HALL = CHEN_WEI.mobile, "192.0.2.50"
+POLICY = ThrottlePolicy()
+LEFT = POLICY.messages_per_mobile - 1
+"""Strangers' places once the owner has proven the number, which was a stranger's request."""
+
+
+async def owner(people: People, join: Join) -> Session:
+    """Sign the number's owner in on a device that is known from then on."""
+    session = await join.citizen()
+    code_id, code = await join.code("verify", MOBILE, principal=session.principal())
+    await people.mobile_codes.verify_mobile(session.principal(), code_id, code)
+    return session
+
+
+async def ask(
+    people: People,
+    mark: str,
+    *,
+    source: str = HALL,
+    device: str | None = None,
+    purpose: str = "sign_in",
+    principal: Principal = ANONYMOUS,
+) -> str:
+    browser = Browser(device, mark)
+    return await people.mobile_codes.send(purpose, MOBILE, source=source, browser=browser, principal=principal)
+
+
+async def outcomes(*asked: asyncio.Future[str]) -> Counter[str]:
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    return Counter(type(one).__name__ for one in found)
+
+
+async def test_a_stranger_at_the_same_address_does_not_hold_the_pause(people: People, join: Join) -> None:
+    await owner(people, join)
+    await ask(people, "stranger")
+    with pytest.raises(MessageJustSent):
+        await ask(people, "stranger")
+    assert await ask(people, "owner on a new device")
+
+
+async def test_parallel_requests_of_strangers_leave_the_owners_device_its_own(people: People, join: Join) -> None:
+    session = await owner(people, join)
+    strangers = [
+        asyncio.ensure_future(ask(people, f"mark {n}", source=f"198.51.100.{n % 50}", device=f"guessed {n}"))
+        for n in range(200)
+    ]
+    own = [asyncio.ensure_future(ask(people, "own", device=session.device_secret)) for _ in range(5)]
+    assert await outcomes(*own) == {"str": 1, "MessageJustSent": 4}
+    told = await outcomes(*strangers)
+    assert told["str"] == LEFT
+    assert told["SignInThrottled"] == 200 - LEFT
+
+
+async def test_the_owner_signed_in_is_not_held_up_and_another_account_is_a_stranger(
+    people: People, join: Join, cache: Cache
+) -> None:
+    session = await owner(people, join)
+    thief = await join.citizen("thief.one")
+    for n in range(LEFT):
+        await ask(people, f"mark {n}", source=f"198.51.100.{n}")
+    with pytest.raises(SignInThrottled):
+        await ask(people, "", purpose="verify", principal=thief.principal())
+    async for key in cache.client.scan_iter(match=cache.key("throttle:message_pause:*")):
+        await cache.client.delete(key)
+    assert await ask(people, "", purpose="close", principal=session.principal())
+
+
+async def test_a_device_known_to_another_account_is_a_stranger(people: People, join: Join) -> None:
+    await owner(people, join)
+    thief = await join.citizen("thief.one")
+    for n in range(LEFT):
+        await ask(people, f"mark {n}", source=f"198.51.100.{n}")
+    with pytest.raises(SignInThrottled):
+        await ask(people, "thief", device=thief.device_secret)
+
+
+async def test_a_number_never_gets_more_in_an_hour_than_both_numbers_together(
+    cache: Cache, cipher: FieldCipher
+) -> None:
+    throttle = Throttle(cache, cipher, ThrottlePolicy(message_pause_seconds=1, messages_per_mobile=1000))
+
+    async def sent(places: int, *, owned: bool) -> int:
+        done = 0
+        for n in range(places):
+            try:
+                await throttle.message(MOBILE, f"2001:db8::{n}", owner=f"dev_{n}" if owned else None)
+                done += 1
+            except SignInThrottled:
+                continue
+        return done
+
+    assert await sent(60, owned=False) == POLICY.messages_per_mobile_hour
+    assert await sent(60, owned=True) == POLICY.messages_per_owner_hour
+    hours = [
+        await cache.client.ttl(key) async for key in cache.client.scan_iter(match=cache.key("throttle:message_*r:*"))
+    ]
+    assert len(hours) == 2
+    assert all(3500 < left <= 3600 for left in hours)
