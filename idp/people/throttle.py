@@ -41,6 +41,8 @@ class ThrottlePolicy:
     per_source: int = 100
     codes_per_account: int = 6
     registrations_per_source: int = 20
+    tickets_per_source: int = 20
+    tickets_per_client: int = 2000
     messages_per_mobile_and_source: int = 4
     messages_per_mobile: int = 12
     messages_per_mobile_hour: int = 24
@@ -89,6 +91,17 @@ class Throttle:
     async def registration(self, source: str) -> None:
         """Take a place for one registration; raises SignInThrottled."""
         await self._take(self._key("registration", source), self._policy.registrations_per_source)
+
+    async def ticket(self, source: str, client_id: str | None) -> None:
+        """Take a place for one QR code; raises SignInThrottled.
+
+        A hall of kiosks has one address and is a registered client, which began the sign-in itself:
+        the client's places count there, and whoever uses up an address's takes none of them.
+        """
+        if client_id is not None:
+            await self._take(self._key("qr_client", client_id), self._policy.tickets_per_client)
+        else:
+            await self._take(self._key("qr", source), self._policy.tickets_per_source)
 
     async def message(self, mobile: str, source: str, *, owner: str | None = None, mark: str = "") -> None:
         """Take a place for one short message; raises SignInThrottled.
