@@ -179,11 +179,11 @@ def build(*, https: bool = False) -> FastAPI:
     if missing:
         raise RouteWithoutAccess("; ".join(missing))
     problems.install(app)
+    app.add_middleware(Direct, routers=[oauth.router, *json_routers()], answer=problems.on_answered)
     app.add_middleware(BodyLimit)
     app.add_middleware(LastResort, answer=problems.on_unexpected)
     app.add_middleware(SecurityHeaders, https=https)
     app.add_middleware(Observe, metrics=app.state.metrics)
-    app.add_middleware(Direct, routers=[oauth.router, *json_routers()], answer=problems.on_answered)
     return app
 
 
