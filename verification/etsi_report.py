@@ -38,6 +38,19 @@ _DIGESTS = {
     "sha3_384": "http://www.w3.org/2007/05/xmldsig-more#sha3-384",
     "sha3_512": "http://www.w3.org/2007/05/xmldsig-more#sha3-512",
 }
+_REASONS = {
+    "key_compromise": "keyCompromise",
+    "ca_compromise": "cACompromise",
+    "affiliation_changed": "affiliationChanged",
+    "superseded": "superseded",
+    "cessation_of_operation": "cessationOfOperation",
+    "certificate_hold": "certificateHold",
+    "remove_from_crl": "removeFromCRL",
+    "privilege_withdrawn": "privilegeWithdrawn",
+    "aa_compromise": "aACompromise",
+}
+_OF_THE_POLICY = frozenset({"pdf.active_content", "pdf.layers"})
+"""What the policy asks of a document beyond its seals: not met, the whole is indeterminate (decision 0105)."""
 _PROCESSES = {"5.3": "Basic", "5.5": "LTVM", "5.6": "LTA"}
 _MAIN = {Outcome.PASSED: "passed", Outcome.FAILED: "failed", Outcome.UNKNOWN: "indeterminate"}
 _SEVERITY = {Indication.TOTAL_PASSED: 0, Indication.INDETERMINATE: 1, Indication.TOTAL_FAILED: 2}
@@ -169,6 +182,8 @@ class _Writer:
     def _sub_of(self, facts: SealFacts | None, check: Check) -> str:
         if facts is not None and check.of_seal:
             return facts.sub_indication
+        if check.name in _OF_THE_POLICY:
+            return "SIG_CONSTRAINTS_FAILURE"
         return "FORMAT_FAILURE" if check.outcome is Outcome.FAILED else "GENERIC"
 
     def _times(self, parent: etree._Element, evidence: SealEvidence) -> None:
@@ -228,6 +243,11 @@ class _Writer:
         for item in evidence.revocation:
             self.revocation[f"R-{item.sha256_hex}"] = item.kind
             _refer(data, "RelatedValidationObject", f"R-{item.sha256_hex}")
+        for revoked in evidence.revoked:
+            made = _add(data, "RevocationStatusInformation")
+            _refer(made, "ValidationObjectId", f"C-{revoked.certificate_sha256_hex}")
+            _add(made, "RevocationTime", _moment(revoked.revoked_at))
+            _add(made, "RevocationReason", f"{_URN}revocationReason:{_REASONS.get(revoked.reason, 'unspecified')}")
         if evidence.digest_algorithm in _DIGESTS:
             crypto = _add(data, "CryptoInformation")
             _refer(crypto, "ValidationObjectId", name)
@@ -264,6 +284,8 @@ class _Writer:
 
 
 def _worse(check: Check) -> Indication | None:
+    if check.name in _OF_THE_POLICY:
+        return None if check.outcome is Outcome.PASSED else Indication.INDETERMINATE
     return {Outcome.FAILED: Indication.TOTAL_FAILED, Outcome.UNKNOWN: Indication.INDETERMINATE}.get(check.outcome)
 
 

@@ -19,6 +19,15 @@ class RevocationObject:
 
 
 @dataclass(frozen=True, slots=True)
+class RevokedCertificate:
+    """A certificate of the path that was revoked: when by the authority's record, and why, as RFC 5280 names it."""
+
+    certificate_sha256_hex: str
+    revoked_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Timestamp:
     """A time-stamp token over the signature value."""
 
@@ -48,6 +57,7 @@ class SealEvidence:
     revocation: tuple[RevocationObject, ...] = ()
     covers: bool = False
     proven_at: datetime | None = None
+    revoked: tuple[RevokedCertificate, ...] = ()
 
     @property
     def covered_to(self) -> int:

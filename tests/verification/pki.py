@@ -133,6 +133,7 @@ class Pki:
     revoked: list[tuple[x509.Certificate, datetime]] = field(default_factory=list)
     invalid_from: dict[int, datetime] = field(default_factory=dict)
     """By serial number: an InvalidityDate beside the date of revocation."""
+    reasons: dict[int, x509.ReasonFlags] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         url = "http://ca.invalid/{}.crl" if self.declares_crl else None
@@ -168,6 +169,9 @@ class Pki:
                 if certificate.serial_number in self.invalid_from:
                     since = self.invalid_from[certificate.serial_number]
                     entry = entry.add_extension(x509.InvalidityDate(since), critical=False)
+                if certificate.serial_number in self.reasons:
+                    reason = x509.CRLReason(self.reasons[certificate.serial_number])
+                    entry = entry.add_extension(reason, critical=False)
                 builder = builder.add_revoked_certificate(entry.revocation_date(moment).build())
         return builder.sign(authority.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 

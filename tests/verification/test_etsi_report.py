@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.x509 import ReasonFlags
 from lxml import etree
 
 from tests.verification import attacks
 from tests.verification.pki import NOW, Pki
 from tests.verification.samples import add_document_timestamp, add_dss, blank, seal, update
+from tests.verification.test_active import made, on_opening
 from tests.verification.test_verify_command import pem_of, verify
 from verification.etsi_report import DS, VR, etsi_report
 from verification.pdf import validate_pdf
@@ -61,6 +64,7 @@ ORDER = {
         "CryptoInformation",
     ],
     "CertificateChain": ["SigningCertificate", "IntermediateCertificate", "TrustAnchor"],
+    "RevocationStatusInformation": ["ValidationObjectId", "RevocationTime", "RevocationReason", "RevocationObject"],
     "CryptoInformation": ["ValidationObjectId", "Algorithm", "SecureAlgorithm"],
     "ValidationObject": ["ObjectType", "ValidationObjectRepresentation", "POE", "POEProvisioning", "ValidationReport"],
 }
@@ -70,6 +74,7 @@ REQUIRED = {
     "ValidationConstraint": {"ValidationConstraintIdentifier", "ConstraintStatus"},
     "ValidationTimeInfo": {"ValidationTime", "BestSignatureTime"},
     "SignatureValidationStatus": {"MainIndication"},
+    "RevocationStatusInformation": {"ValidationObjectId", "RevocationTime"},
     "CryptoInformation": {"ValidationObjectId", "Algorithm", "SecureAlgorithm"},
     "ValidationObject": {"ObjectType", "ValidationObjectRepresentation"},
 }
@@ -142,6 +147,31 @@ def test_no_part_says_more_than_the_whole(pki: Pki, material: TrustMaterial) -> 
     assert stranger.find(".//v:TrustAnchor", NS) is None
     two = report_of(seal(seal(blank(), pki), pki, field="Seal2"), material)
     assert texts(two, f"{STATUS}v:MainIndication") == [f"{MAIN}total-passed"] * 2
+
+
+def test_a_revoked_certificate_is_named_with_its_time_and_reason() -> None:
+    pki = Pki()
+    timed, untimed = seal(blank(), pki), seal(blank(), pki, timestamp=False)
+    pki.revoked.append((pki.seal.certificate, NOW - timedelta(minutes=90)))
+    pki.reasons[pki.seal.certificate.serial_number] = ReasonFlags.key_compromise
+    material = TrustMaterial((pki.root.der,), (pki.issuing.der,), crls_der=pki.crls())
+    root = report_of(untimed, material)
+    assert texts(root, f"{STATUS}v:MainIndication") == [f"{MAIN}indeterminate"]
+    assert texts(root, f"{STATUS}v:SubIndication") == [f"{SUB}REVOKED_NO_POE"]
+    told = f"{STATUS}v:AssociatedValidationReportData/v:RevocationStatusInformation/v:"
+    assert texts(root, f"{told}RevocationTime") == ["2026-11-22T02:30:00Z"]
+    assert texts(root, f"{told}RevocationReason") == ["urn:etsi:019102:revocationReason:keyCompromise"]
+    named = root.find(f"{told}ValidationObjectId", NS)
+    assert named is not None
+    assert named.get("VOReference") == f"C-{hashlib.sha256(pki.seal.der).hexdigest()}"
+    # What came after the proven time does not stand against the seal.
+    assert texts(report_of(timed, material), f"{STATUS}v:MainIndication") == [f"{MAIN}total-passed"]
+
+
+def test_a_policy_that_is_not_met_is_indeterminate_in_the_report_too(pki: Pki, material: TrustMaterial) -> None:
+    root = report_of(seal(made(on_opening), pki), material)
+    assert texts(root, f"{STATUS}v:MainIndication") == [f"{MAIN}indeterminate"]
+    assert texts(root, f"{STATUS}v:SubIndication") == [f"{SUB}SIG_CONSTRAINTS_FAILURE"]
 
 
 @pytest.mark.parametrize("kind", ["universal_forgery", "signature_wrapping", "incremental_saving"])

@@ -6,10 +6,13 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from verification.evidence import RevocationObject, SealEvidence, Timestamp
+from verification.evidence import RevocationObject, RevokedCertificate, SealEvidence, Timestamp
 from verification.pdf.cms import MalformedSeal, read_timestamp
+from verification.pdf.recheck import issuer_of, revocation_facts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from asn1crypto import x509
     from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
@@ -28,8 +31,8 @@ class Findings:
     judged: Judged | None = None
 
 
-def evidence_of(seal: EmbeddedPdfSignature, found: Findings, knowledge: Knowledge) -> SealEvidence:
-    """Return the evidence of one seal as far as its examination came."""
+def evidence_of(seal: EmbeddedPdfSignature, found: Findings, knowledge: Knowledge, *, passed: bool) -> SealEvidence:
+    """Return the evidence of one seal as far as its examination came; what was revoked, where it did not pass."""
     sound = found.coverage is not None
     base = SealEvidence(
         field_name=str(seal.field_name),
@@ -54,8 +57,20 @@ def evidence_of(seal: EmbeddedPdfSignature, found: Findings, knowledge: Knowledg
         path_der=tuple(certificate.dump() for certificate in path),
         timestamps=_timestamps(message),
         revocation=_revocation(path, knowledge),
+        revoked=() if passed else tuple(_revoked(path, knowledge)),
         proven_at=None if judged is None else judged.proven_at,
     )
+
+
+def _revoked(path: tuple[x509.Certificate, ...], knowledge: Knowledge) -> Iterator[RevokedCertificate]:
+    """Yield what of a path was revoked."""
+    for certificate in path:
+        issuer = issuer_of(certificate, (*path, *knowledge.certificates))
+        if issuer is None:
+            continue
+        facts = revocation_facts(certificate, issuer, knowledge, at=certificate.not_valid_before)
+        if facts.recorded_at is not None:
+            yield RevokedCertificate(certificate.sha256.hex(), facts.recorded_at, facts.reason)
 
 
 def _timestamps(message: SignedMessage) -> tuple[Timestamp, ...]:

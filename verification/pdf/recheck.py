@@ -113,30 +113,50 @@ def _object_to_usage(leaf: x509.Certificate, usages: frozenset[str] | None) -> O
 class RevocationFacts:
     """What the data at hand say about one certificate.
 
-    `revoked_at` is the earliest revocation found; `covered` tells whether sound data speak
+    `revoked_at` is the earliest revocation found, with its `recorded_at` and `reason` as the authority tells them;
+    `covered` tells whether sound data speak
     about the asked moment; `freshest_at` is when the newest of them was issued.
     """
 
     revoked_at: datetime | None
     covered: bool
     freshest_at: datetime | None
+    recorded_at: datetime | None = None
+    reason: str = ""
 
 
 def revocation_facts(
     certificate: x509.Certificate, issuer: x509.Certificate, knowledge: Knowledge, *, at: datetime
 ) -> RevocationFacts:
     """Look a certificate up in every sound list and response at hand."""
-    revoked: list[datetime] = []
+    revoked: list[_Revoked] = []
     covered, freshest = False, None
-    for this_update, next_update, revoked_at in _statements(certificate, issuer, knowledge):
-        if revoked_at is not None:
-            revoked.append(revoked_at)
+    for this_update, next_update, found in _statements(certificate, issuer, knowledge):
+        if found is not None:
+            revoked.append(found)
         covered = covered or this_update >= at or (next_update is not None and at <= next_update)
         freshest = this_update if freshest is None else max(freshest, this_update)
-    return RevocationFacts(min(revoked, default=None), covered, freshest)
+    first = min(revoked, key=lambda one: one.counts_from, default=None)
+    if first is None:
+        return RevocationFacts(None, covered, freshest)
+    return RevocationFacts(first.counts_from, covered, freshest, first.recorded_at, first.reason)
 
 
-Statement = tuple["datetime", "datetime | None", "datetime | None"]
+def issuer_of(certificate: x509.Certificate, candidates: Iterable[x509.Certificate]) -> x509.Certificate | None:
+    """Return the certificate that signed another, or None."""
+    return next((one for one in candidates if _issued(one, certificate)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Revoked:
+    """A revocation as one list or response tells it; `counts_from` is the earlier of its dates."""
+
+    counts_from: datetime
+    recorded_at: datetime
+    reason: str
+
+
+Statement = tuple["datetime", "datetime | None", "_Revoked | None"]
 
 
 def _statements(certificate: x509.Certificate, issuer: x509.Certificate, knowledge: Knowledge) -> Iterable[Statement]:
@@ -162,22 +182,23 @@ def _list_signed(listed: crl.CertificateList, issuer: x509.Certificate) -> bool:
 
 def _from_list(certificate: x509.Certificate, listed: crl.CertificateList) -> Statement:
     body = listed["tbs_cert_list"]
-    revoked_at = None
+    revoked = None
     for entry in body["revoked_certificates"] or ():
         if entry["user_certificate"].native == certificate.serial_number and not _lifted(entry):
-            revoked_at = _since(entry["revocation_date"].native, entry)
-    return body["this_update"].native, body["next_update"].native, revoked_at
+            reason = entry.crl_reason_value
+            revoked = _revoked(entry["revocation_date"].native, "" if reason is None else reason.native, entry)
+    return body["this_update"].native, body["next_update"].native, revoked
 
 
-def _since(revoked_at: datetime, told: crl.RevokedCertificate | ocsp.SingleResponse) -> datetime:
-    """Return from when on a revoked certificate counts for nothing: its InvalidityDate where that lies earlier.
+def _revoked(recorded_at: datetime, reason: str, told: crl.RevokedCertificate | ocsp.SingleResponse) -> _Revoked:
+    """Return a revocation that counts from its InvalidityDate on where that lies earlier than its own date.
 
     The date of revocation is when the authority was told; the key may have been in other hands before
     (RFC 5280, 5.3.2). A proof that the signature existed has to lie before both.
     """
     invalid_from: core.GeneralizedTime | None = told.invalidity_date_value
     dates: list[datetime] = [] if invalid_from is None else [invalid_from.native]
-    return min((revoked_at, *dates))
+    return _Revoked(min((recorded_at, *dates)), recorded_at, reason or "unspecified")
 
 
 def _lifted(entry: crl.RevokedCertificate) -> bool:
@@ -201,11 +222,12 @@ def _from_response(
         if identified["issuer_key_hash"].native != _key_hash(issuer, identified["hash_algorithm"]["algorithm"].native):
             continue
         status = single["cert_status"]
-        revoked_at = None
+        revoked = None
         if status.name == "revoked":
-            revoked_at = _since(status.chosen["revocation_time"].native, single)
+            told = status.chosen
+            revoked = _revoked(told["revocation_time"].native, told["revocation_reason"].native or "", single)
         if status.name != "unknown":
-            yield single["this_update"].native, single["next_update"].native, revoked_at
+            yield single["this_update"].native, single["next_update"].native, revoked
 
 
 def _key_hash(issuer: x509.Certificate, algorithm: str) -> bytes:

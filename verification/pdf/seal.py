@@ -103,7 +103,9 @@ class _Examination:
         found = Findings()
         verdict = self._judge(number, found)
         try:
-            return replace(verdict, evidence=evidence_of(self.opened.seals[number], found, self.knowledge))
+            passed = verdict.facts.indication is Indication.TOTAL_PASSED
+            evidence = evidence_of(self.opened.seals[number], found, self.knowledge, passed=passed)
+            return replace(verdict, evidence=evidence)
         except LIBRARY_ERRORS:
             return verdict
 

@@ -13,7 +13,7 @@ import struct
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from verification.evidence import RevocationObject, SealEvidence, Timestamp
+from verification.evidence import RevocationObject, RevokedCertificate, SealEvidence, Timestamp
 from verification.limits import PdfLimits
 from verification.model import (
     Check,
@@ -216,6 +216,12 @@ def _evidence(fields: dict[str, Any]) -> SealEvidence:
         revocation=tuple(
             RevocationObject(str(item["kind"]), str(item["sha256_hex"]), datetime.fromisoformat(item["issued_at"]))
             for item in fields["revocation"]
+        ),
+        revoked=tuple(
+            RevokedCertificate(
+                str(item["certificate_sha256_hex"]), datetime.fromisoformat(item["revoked_at"]), str(item["reason"])
+            )
+            for item in fields["revoked"]
         ),
         covers=bool(fields["covers"]),
     )
