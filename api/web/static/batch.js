@@ -9,7 +9,7 @@ function tell({ judged, total }) {
   bar.value = judged;
   box.querySelector("label").textContent = box.querySelector("label").textContent.replace(/\d+/, judged);
   const rate = (judged - began.judged) / (Date.now() - began.at);
-  if (rate > 0) left.textContent = `≈ ${Math.ceil((total - judged) / rate / 1000)} s`;
+  if (rate > 0) left.textContent = `≈\u00a0${Math.ceil((total - judged) / rate / 1000)}\u00a0s`;
 }
 
 async function look() {

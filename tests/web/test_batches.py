@@ -1,0 +1,90 @@
+"""A table verified in bulk on a phone: uploaded, watched while it is judged, fetched."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.async_api import expect
+
+from tests.api.test_json_routes import issue
+from tests.web.browser import PHONE
+from tests.web.test_desk import LI_MING, sign_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.async_api import BrowserContext, Page
+
+    from tests.api.city import City
+    from verification.batches.service import VerificationBatches
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+ROWS, FIRST = 12, 8
+
+
+def table(identifier: str) -> bytes:
+    rows = [f"N-{number},{identifier if number % 2 else identifier[:-1] + '?'}" for number in range(ROWS)]
+    return "\n".join(["ref,identifier", *rows]).encode()
+
+
+async def judge(batches: VerificationBatches, page: Page, first: int, last: int) -> None:
+    """Do what a worker does with some rows of the batch that a page shows."""
+    await batches._chunk({"batch_id": page.url.rpartition("/")[2], "first": first, "last": last})
+
+
+async def fits(page: Page) -> bool:
+    return bool(await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+async def test_a_table_is_uploaded_watched_and_fetched_on_a_phone(
+    context: BrowserContext, city: City, tmp_path: Path
+) -> None:
+    batches = city.application.verification.batches
+    assert batches is not None
+    file = tmp_path / "核验.csv"
+    file.write_bytes(table((await issue(city))["identifier"]))
+    page = await context.new_page()
+    await page.set_viewport_size(PHONE)
+    await sign_in(page, city, LI_MING, "/desk/batches")
+    await expect(page.get_by_role("heading", name="批量核验")).to_be_visible()
+    assert await fits(page)
+    await page.get_by_label("表格（CSV）").set_input_files(file)
+    await page.get_by_role("button", name="开始核验").click()
+
+    progress = page.locator("#batch-bar")
+    await expect(page.get_by_text(f"已核验 0 行，共 {ROWS} 行。")).to_be_visible()
+    assert await page.get_by_role("link", name="下载结果").count() == 0
+    # The bar follows what is judged, not the clock.
+    await judge(batches, page, 1, FIRST)
+    await expect(progress).to_have_js_property("value", FIRST)
+    await page.screenshot(path=tmp_path / "running.png", full_page=True)
+    await judge(batches, page, FIRST + 1, ROWS)
+    await expect(page.get_by_text(f"已核验 {ROWS} 行，共 {ROWS} 行。")).to_be_visible()
+    await expect(page.locator("dl.facts dd")).to_have_text([str(ROWS // 2), str(ROWS // 2), "0"])
+    assert await fits(page)
+    await page.screenshot(path=tmp_path / "finished.png", full_page=True)
+
+    async with page.expect_download() as downloading:
+        await page.get_by_role("link", name="下载结果（CSV）").click()
+    fetched = (await (await downloading.value).path()).read_text("utf-8-sig")
+    results = list(csv.DictReader(fetched.splitlines()))
+    assert [(item["ref"], item["verdict"]) for item in results] == [
+        (f"N-{number}", "VALID" if number % 2 else "INVALID") for number in range(ROWS)
+    ]
+
+
+async def test_a_table_with_a_wrong_row_is_refused_whole_and_the_row_named(
+    context: BrowserContext, city: City, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("identifier,unheard\nx,y\n")
+    page = await context.new_page()
+    await page.set_viewport_size(PHONE)
+    await sign_in(page, city, LI_MING, "/desk/batches")
+    await page.get_by_label("表格（CSV）").set_input_files(file)
+    await page.get_by_role("button", name="开始核验").click()
+    await expect(page.locator(".field.wrong .error")).to_be_visible()
+    assert await fits(page)
