@@ -76,6 +76,11 @@ class Workshop:
 def _confine() -> None:
     """Give up what a parser does not need."""
     os.environ.clear()
+    # Parsers complain about what they read, which belongs in no log: here nobody hears them.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Its parent goes when the service goes, however that ends; nothing must stay behind.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

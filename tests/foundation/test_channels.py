@@ -19,6 +19,7 @@ DECIDES = {"foundation/channels.py", "foundation/principal.py"}
 SAYS_SO = {
     "api/web/pages/department.py": "names them in a form",
     "hufu/seed.py": "the made-up citizens of the demo sign in by the web",
+    "idp/people/vouching.py": "another provider's statement comes back by a browser",
 }
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Mobile/15E148"
 DESKTOP = "Mozilla/5.0 (Windows NT 10.0) Chrome/130"
