@@ -4,6 +4,9 @@ import asyncio
 import csv
 import io
 import json
+import os
+from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from foundation.settings import Settings
 
 HOLDER = "陈伟"
+UNKNOWN = "1.2.156.3005.2.11100000000013338W011.11430000006122244L.20230000403.001.U"
 
 
 @pytest.fixture
@@ -83,12 +87,39 @@ async def test_a_table_is_judged_row_by_row_with_receipts_and_then_forgotten(cit
         assert (kept, (await connection.execute(judged)).scalar_one()) == (0, 4)
 
 
+async def test_a_large_batch_is_judged_whole_and_in_order(city: City, settings: Settings) -> None:
+    """As many rows as the environment says: `make soak` asks for all that a batch may hold."""
+    count = int(os.environ.get("HUFU_TEST_BATCH_ROWS", "1000"))
+    licence = await city.issue()
+    kinds = (
+        (BatchRow("identifier", licence.identifier), "VALID"),
+        (BatchRow("qr", licence.qr_text), "VALID"),
+        (BatchRow("identifier", licence.identifier, compare=(("holder_name", "别人"),)), "INVALID"),
+        (BatchRow("identifier", licence.identifier[:-1] + "?"), "INVALID"),
+        (BatchRow("identifier", UNKNOWN), "UNDETERMINED"),
+    )
+    rows = [replace(kinds[number % 5][0], ref=f"R-{number}") for number in range(count)]
+    batches = batches_of(city)
+    begun = await batches.start(BUREAU, rows)
+    await work(city, settings)
+    progress = await batches.progress(BUREAU, begun.batch_id)
+    assert (progress.done, progress.failed, progress.finished) == (count, 0, True)
+    assert progress.verdicts == Counter(kinds[number % 5][1] for number in range(count))
+    results = [json.loads(line) async for line in as_ndjson(batches.results(BUREAU, begun.batch_id))]
+    assert [(item["row"], item["ref"], item["verdict"]) for item in results] == [
+        (number + 1, f"R-{number}", kinds[number % 5][1]) for number in range(count)
+    ]
+    assert len({item["receipt"] for item in results}) == count
+    async with city.application.services.database.read() as connection:
+        judged = select(func.count()).where(audit_log.c.action == "verification.judge")
+        assert (await connection.execute(judged)).scalar_one() == count
+
+
 async def test_a_worker_that_dies_leaves_rows_waiting_and_the_next_judges_each_once(
     city: City, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches, service = batches_of(city), city.application.services.verification
-    unknown = "1.2.156.3005.2.11100000000013338W011.11430000006122244L.20230000403.001.U"
-    begun = await batches.start(BUREAU, [BatchRow("identifier", unknown)] * (TOGETHER + 30))
+    begun = await batches.start(BUREAU, [BatchRow("identifier", UNKNOWN)] * (TOGETHER + 30))
     original, asked = service.by_identifier, []
 
     async def dies(principal: Principal, text: str, **given: object) -> object:
