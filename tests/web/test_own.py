@@ -13,7 +13,8 @@ from foundation.clock import SystemClock
 from foundation.principal import Channel
 from idp.people import totp
 from tests.support.real_name_authority import CITIZENS
-from tests.web.test_citizen import PASSWORD, sign_in_citizen
+from tests.web.browser import add_authenticator
+from tests.web.test_citizen import PASSWORD, register, sign_in_citizen
 from tests.web.test_mandates import page_of, proven
 from tests.web.test_sign_in_ways import message_to, no_pause
 
@@ -157,3 +158,30 @@ async def test_what_was_typed_is_shown_again_when_the_session_has_ended(context:
     await page.get_by_role("link", name="去登录").click()
     await expect(page.get_by_role("heading", name="登录", exact=True)).to_be_visible()
     assert page.url.endswith("next=%2Fmandates%2Fnew")
+
+
+async def test_an_account_with_a_passkey_is_closed_after_signing_in_with_it_again(
+    context: BrowserContext, city: City
+) -> None:
+    page = await context.new_page()
+    await add_authenticator(page)
+    name = await register(page, city)
+    await page.goto(f"{city.url}/security")
+    await page.get_by_role("button", name="添加通行密钥").click()
+    await expect(page.get_by_role("button", name="删除")).to_be_visible()
+    await page.goto(f"{city.url}/my-data/close")
+    await expect(page.get_by_text("请先用通行密钥重新登录一次")).to_be_visible()
+    await expect(page.get_by_role("button", name="注销这个账号")).to_have_count(0)
+    await page.get_by_role("link", name="用通行密钥重新登录").click()
+    await page.get_by_role("button", name="用通行密钥登录").click()
+    await expect(page.get_by_role("button", name="注销这个账号")).to_be_visible()
+    await page.get_by_label("密码").fill(PASSWORD)
+    await page.get_by_label("我知道注销后不能恢复").check()
+    await page.get_by_role("button", name="注销这个账号").click()
+    await expect(page.get_by_text("账号已经注销。")).to_be_visible()
+    await page.get_by_role("button", name="用通行密钥登录").click()
+    await expect(page.locator("[role=alert]").first).to_be_visible()
+    await page.get_by_label("用户名").fill(name)
+    await page.get_by_label("密码").fill(PASSWORD)
+    await page.get_by_role("button", name="登录", exact=True).click()
+    await expect(page.get_by_text("用户名或密码不对")).to_be_visible()
