@@ -7,6 +7,7 @@ that neither holds is an error that names it, never a blank.
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -52,10 +53,16 @@ def outline(character: str) -> Outline:
     raise GlyphMissing(f"No font at hand can draw the character {character!r} (U+{ord(character):04X}).")
 
 
+def _mapped(path: Path) -> mmap.mmap:
+    """Map a file: processes forked from one that has it open would share its place in the file, but not a map's."""
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
 @cache
 def _faces() -> tuple[tuple[Any, dict[int, str], Any], ...]:
     """Open the faces, the preferred one first; each costs half a second once a process."""
     paths = [path for path in SYSTEM_SONG if path.exists()][:1]
     paths.append(Path(str(noto_cjk_sans_otc.FONT_PATH)))
-    fonts = [TTFont(path, fontNumber=SIMPLIFIED_CHINESE, lazy=True) for path in paths]
+    fonts = [TTFont(_mapped(path), fontNumber=SIMPLIFIED_CHINESE, lazy=True) for path in paths]
     return tuple((font, font.getBestCmap(), font.getGlyphSet()) for font in fonts)

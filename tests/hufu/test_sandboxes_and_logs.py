@@ -54,7 +54,7 @@ def complain(text: str) -> tuple[str, int]:
 async def test_nobody_hears_a_parser_in_the_workshop(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    workshop = Workshop(workers=1)
+    workshop = Workshop(workers=1, functions=[complain])
     try:
         assert await workshop.run(complain, NAMED) == (os.devnull, 0)
     finally:

@@ -369,7 +369,7 @@ def eat_memory(document: bytes) -> int:
 
 
 async def test_a_document_that_kills_its_process_is_refused_and_the_next_one_is_not(licence: bytes) -> None:
-    workshop = Workshop(workers=1)
+    workshop = Workshop(workers=1, functions=[end_this_process])
     try:
         for fatal in (end_this_process, eat_memory):
             with pytest.raises(UnexaminablePdf):

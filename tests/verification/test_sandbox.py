@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pikepdf
 import pytest
 
+from foundation.confinement import UNPRIVILEGED_ID
 from tests.verification.pki import NOW, Pki
 from tests.verification.samples import blank, seal
 from verification.errors import DocumentEncrypted, DocumentOverLimit, NoSealFound, NotAPdf
 from verification.limits import PdfLimits
 from verification.model import Verdict
 from verification.sandbox import Sandbox
-from verification.sandbox.worker import UNPRIVILEGED_ID
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

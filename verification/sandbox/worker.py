@@ -10,7 +10,6 @@ Frames on standard input and output: 4 bytes length, then that many bytes.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import resource
@@ -22,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from foundation.confinement import give_up_privileges
 from foundation.errors import TrustServiceError
 from verification.pdf import event_loop
 from verification.pdf.gate import validate_pdf
@@ -45,10 +45,7 @@ if TYPE_CHECKING:
     from verification.limits import PdfLimits
     from verification.model import Report
 
-UNPRIVILEGED_ID = 64_983
 MAXIMUM_ANSWER = 4 * 1024 * 1024
-_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_PDEATHSIG = 4, 38, 1
-_CLONE_NEWNET, _CLONE_NEWUSER = 0x40000000, 0x10000000
 
 
 def main() -> None:
@@ -61,23 +58,6 @@ def main() -> None:
         if document is None:
             return
         _write_frame(1, _in_child(header, document))
-
-
-def give_up_privileges() -> None:
-    """Leave the network, become nobody, and never come back."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    # Without root a network namespace needs a user namespace of its own; where the system forbids
-    # that as well, a child that can open no descriptor reaches no network either.
-    if libc.unshare(_CLONE_NEWNET) != 0:
-        libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
-    if os.geteuid() == 0:
-        os.setgroups([])
-        os.setresgid(UNPRIVILEGED_ID, UNPRIVILEGED_ID, UNPRIVILEGED_ID)
-        os.setresuid(UNPRIVILEGED_ID, UNPRIVILEGED_ID, UNPRIVILEGED_ID)
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    os.chdir("/")
 
 
 def _in_child(header: bytes, document: bytes) -> bytes:
