@@ -141,6 +141,15 @@ class KeepersOfSeals:
         """Tell whether an officer holds the authority over the organisation's seals now."""
         return await self._officers.keeps_seals(principal, organisation_code)
 
+    async def may_seal(self, principal: Principal, matter_code: str | None) -> bool:
+        """Tell whether an officer holds the authority to seal, in the district of the post he acts in."""
+        officer = await self._officers.get(principal.subject_id)
+        now = self._clock.now()
+        return any(
+            grant.covers(Authority.SEALING, officer.district_code, matter_code or grant.matter_code, now)
+            for grant in await self._officers.authorities(principal.subject_id)
+        )
+
     async def in_post(self, officer_id: str, organisation_code: str) -> bool:
         """Tell whether this is an officer in post at the organisation."""
         try:

@@ -77,6 +77,9 @@ class SealOfficers(Protocol):
     async def keeps_seals(self, principal: Principal, organisation_code: str) -> bool:
         """Tell whether an officer holds the authority over the organisation's seals now (印章管理)."""
 
+    async def may_seal(self, principal: Principal, matter_code: str | None) -> bool:
+        """Tell whether an officer holds the authority to seal (盖章) in a matter now; None asks for any matter."""
+
     async def in_post(self, officer_id: str, organisation_code: str) -> bool:
         """Tell whether this is an officer in post at the organisation."""
 

@@ -172,6 +172,8 @@ class SealingService:
             raise SealUseNotGranted("The client's scopes do not let it apply seals.")
         if principal.kind is PrincipalKind.OFFICER and factor is None:
             raise SecondFactorRequired("An officer seals with a second factor.", field="second_factor")
+        if principal.kind is PrincipalKind.OFFICER:
+            await self._require_grant(principal, seal, intention.matter_code)
         await self._loaded.get(seal)
         loaded = await self._loaded.of_intention(seal, intention)
         method = await self._confirm(principal, intention, factor if _officer_id(principal) else None)
@@ -280,9 +282,7 @@ class SealingService:
         require_reader(principal, seal)
         if principal.kind is PrincipalKind.OFFICER:
             if human:
-                usable = await self._seals.usable_by(principal, matter_code=request.matter_code)
-                if seal.seal_id not in {each.seal_id for each in usable} and seal.state is SealState.ACTIVE:
-                    raise SealUseNotGranted("You hold no grant of this seal for this matter now.")
+                await self._require_grant(principal, seal, request.matter_code)
         elif principal.kind is PrincipalKind.CLIENT:
             if not principal.scopes & scopes:
                 raise SealUseNotGranted("The client's scopes do not let it apply seals.")
@@ -291,6 +291,11 @@ class SealingService:
         if seal.state is not SealState.ACTIVE:
             raise not_usable(seal)
         return seal, await self._loaded.get(seal)
+
+    async def _require_grant(self, principal: Principal, seal: Seal, matter_code: str | None) -> None:
+        usable = await self._seals.usable_by(principal, matter_code=matter_code)
+        if seal.seal_id not in {each.seal_id for each in usable} and seal.state is SealState.ACTIVE:
+            raise not_usable(seal)
 
     async def ready(self, loaded: LoadedSeal, request: SealRequest, now: datetime, *, trusted: bool = False) -> Ready:
         """Make a document ready for its signature, uploads in a worker process; raises as `make_ready`."""

@@ -245,6 +245,8 @@ class SealService:
         if code is None:
             return ()
         if principal.kind is PrincipalKind.OFFICER:
+            if not await self._officers.may_seal(principal, matter_code):
+                return ()
             async with self._database.read() as connection:
                 return await SealRepository(connection, self._cipher).usable_by_officer(
                     principal.subject_id, code, matter_code, self._clock.now()

@@ -124,6 +124,11 @@ async def keys(
 
 
 @pytest.fixture
+def officers() -> Officers:
+    return Officers(in_post={"off_li"}, keepers={"off_keeper", "off_keepers_other_post"})
+
+
+@pytest.fixture
 async def signing(
     settings: Settings,
     database: Database,
@@ -134,6 +139,7 @@ async def signing(
     directory: Directory,
     keys: Keys,
     second_factors: OneCode,
+    officers: Officers,
 ) -> AsyncIterator[Signing]:
     workshop = Workshop(workers=1)
     signing = assemble_signing(
@@ -148,7 +154,7 @@ async def signing(
         self_check=FastSelfCheck(),
         full_gate=full_gate(keys, clock),
         second_factors=second_factors,
-        officers=Officers(in_post={"off_li"}, keepers={"off_keeper", "off_keepers_other_post"}),
+        officers=officers,
         workshop=workshop,
     )
     yield signing

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from signing.assembly import Signing
     from signing.model import Seal
     from signing.placement import Placement
+    from tests.support.seal_officers import Officers
 
 pytestmark = BOTH_PROVIDERS
 PLACE = Rectangle(1, 380, 80)
@@ -185,6 +186,20 @@ async def test_a_grant_or_seal_withdrawn_after_the_preview_stops_the_sealing(
     await signing.grants.withdraw(operator, grant.grant_id)
     with pytest.raises(SealUseNotGranted):
         await signing.sealing.confirm(officer, prepared[1].intention_id, CODE)
+
+
+async def test_an_officer_whose_authority_to_seal_ends_seals_no_more(
+    signing: Signing, seal: Seal, officer: Principal, officers: Officers, licence: bytes
+) -> None:
+    request = SealRequest(seal.seal_id, licence, PLACE, MATTER)
+    prepared = await signing.sealing.prepare(officer, request)
+    officers.forbidden.add(officer.subject_id)
+    with pytest.raises(SealUseNotGranted):
+        await signing.sealing.confirm(officer, prepared.intention_id, CODE)
+    with pytest.raises(SealUseNotGranted):
+        await signing.sealing.seal(officer, replace(request, second_factor=CODE))
+    officers.forbidden.clear()
+    assert (await signing.sealing.confirm(officer, prepared.intention_id, CODE)).document.startswith(b"%PDF-")
 
 
 async def test_who_may_not_use_a_seal(
