@@ -269,6 +269,8 @@ async def _registration(request: Request, act: Callable[[str], Awaitable[Endpoin
     try:
         if scheme.lower() != "bearer" or not token.strip():
             raise NotAuthenticated("A registration token is needed.")
+        if not request.path_params.get("client_id", "").isprintable():
+            raise NotAuthenticated("The registration token does not fit.")
         return _answer(await act(token.strip()))
     except TrustServiceError as error:
         return resource_error(error, token_sent=bool(token))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -218,6 +220,28 @@ async def test_basic_failure_is_challenged(browser: httpx2.AsyncClient) -> None:
     )
     assert response.status_code == 401
     assert response.headers["www-authenticate"].startswith("Basic ")
+
+
+@pytest.mark.parametrize(
+    "authorization", [b"Basic \xe9\xe9", b"Basic %%%", basic("%00", "x").encode(), basic("a%00b", "%00").encode()]
+)
+@pytest.mark.parametrize("endpoint", ["token", "par", "device_authorization", "introspect", "revoke"])
+async def test_a_header_no_client_sends_is_refused(
+    browser: httpx2.AsyncClient, endpoint: str, authorization: bytes
+) -> None:
+    response = await browser.post(f"/oauth/{endpoint}", data={"token": "x"}, headers={"authorization": authorization})
+    assert (response.status_code, response.json()["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize("subject", ["\0", "cli_\0", "\ud800", "\n"])
+async def test_an_assertion_of_an_impossible_client_is_refused(browser: httpx2.AsyncClient, subject: str) -> None:
+    parts = (base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in ({}, {"sub": subject}))
+    proof = {
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": b".".join((*parts, b"eA")).decode(),
+    }
+    response = await browser.post("/oauth/token", data={"grant_type": "client_credentials"} | proof)
+    assert (response.status_code, response.json()["error"]) == (401, "invalid_client")
 
 
 async def test_userinfo_refuses_in_bearer_form(app: FastAPI, browser: httpx2.AsyncClient) -> None:

@@ -106,6 +106,13 @@ async def test_client_reads_replaces_and_ends_its_registration(app: FastAPI, bro
     assert (await browser.get(own, headers=headers)).status_code == 401
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+@pytest.mark.parametrize("own", ["%00", "a%00b", "%ED%A0%80"])
+async def test_a_name_no_client_has_is_refused(browser: httpx2.AsyncClient, method: str, own: str) -> None:
+    answer = await browser.request(method, f"/oauth/register/{own}", json=ASKED, headers=bearer("x"))
+    assert answer.status_code == 401
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"client_name": "\xff"}', b"[" * 10_000])
 async def test_body_that_is_no_json_object_is_refused(
     app: FastAPI, browser: httpx2.AsyncClient, content: bytes
