@@ -69,6 +69,7 @@ from api.web.pages import (
 from api.web.pages import batches as batch_pages
 from api.web.pages import log as log_pages
 from api.web.pages import offline as offline_pages
+from api.web.pages import presentations as presentation_pages
 from api.web.pages import shows as show_pages
 from api.web.rendering import STATIC, catalogue_ready
 
@@ -148,6 +149,7 @@ def page_routers() -> list[APIRouter]:
         issue,
         desk_records,
         batch_pages,
+        presentation_pages,
     )
     return [module.router for module in pages]
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 SESSION, PENDING, DEVICE, FORM, SHOW = "hufu-session", "hufu-pending", "hufu-device", "hufu-form", "hufu-show"
+PRESENTATION = "hufu-presentation"
 DEVICE_SECONDS = 400 * 24 * 3600
 PREFERENCE_SECONDS = 365 * 24 * 3600
 

@@ -29,6 +29,7 @@ class Link:
 
 VERIFY = Link("/v", N_("核验"))
 SECURITY = Link("/security", N_("账号安全"))
+WALLETS = Link("/desk/presentations", N_("钱包凭证"))
 LINKS: Mapping[AccountKind, tuple[Link, ...]] = {
     AccountKind.PERSON: (
         Link("/home", N_("首页")),
@@ -43,6 +44,7 @@ LINKS: Mapping[AccountKind, tuple[Link, ...]] = {
         Link("/desk/seal", N_("盖章")),
         Link("/desk/issue", N_("签发证照")),
         Link("/desk/check", N_("核对原件")),
+        WALLETS,
         Link("/desk/batches", N_("批量核验")),
         Link("/desk/counter", N_("现场核验")),
         Link("/desk/mandate", N_("凭代办码查看")),
@@ -65,6 +67,8 @@ LINKS: Mapping[AccountKind, tuple[Link, ...]] = {
 }
 
 
-def links_of(session: Session | None) -> tuple[Link, ...]:
-    """Return the links for whoever is signed in, or for everybody."""
-    return (VERIFY,) if session is None else LINKS[session.kind]
+def links_of(session: Session | None, *, asks_wallets: bool = False) -> tuple[Link, ...]:
+    """Return the links for whoever is signed in, or for everybody; wallets only where they may be asked."""
+    if session is None:
+        return (VERIFY,)
+    return tuple(link for link in LINKS[session.kind] if link is not WALLETS or asks_wallets)

@@ -19,17 +19,21 @@ from api.web.i18n import ENGLISH, LANGUAGES, english_texts, language_of, transla
 from api.web.navigation import links_of
 from api.web.sessions import current
 from api.web.wrong import Wrong
+from idp.people.account import AccountKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.requests import Request
 
+    from idp.people.session import Session
+
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 TYPE_COOKIE = "hufu-type"
 CIVIL_TIME = ZoneInfo("Asia/Shanghai")
 MAX_NEXT_CHARS = 1000
+SERVER_ERROR = 500
 
 
 @cache
@@ -85,7 +89,7 @@ async def page(
     session = await current(request)
     shown: dict[str, Any] = {
         "request_path": request.url.path,
-        "navigation": links_of(session),
+        "navigation": links_of(session, asks_wallets=await _asks_wallets(request, session, status)),
         "language": language,
         "languages": LANGUAGES,
         "large": request.cookies.get(TYPE_COOKIE) == "large",
@@ -108,6 +112,13 @@ async def page(
     response = HTMLResponse(html, status, headers=headers)
     csrf.keep_secret(request, response)
     return response
+
+
+async def _asks_wallets(request: Request, session: Session | None, status: int) -> bool:
+    """Tell whether an officer's organisation is registered to ask wallets; a page about a failure does not look."""
+    if session is None or session.kind is not AccountKind.OFFICER or session.unfinished or status >= SERVER_ERROR:
+        return False
+    return bool(await services_of(request).verification_parts.presentation_register.permissions(session.principal()))
 
 
 def say(request: Request, text: str, **values: object) -> str:

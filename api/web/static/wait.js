@@ -7,7 +7,7 @@ const ends = Date.now() + Number(clock.dataset.seconds) * 1000;
 
 async function look() {
   const answer = await fetch(waiting.dataset.state, { headers: { accept: "application/json" } });
-  if (answer.ok && (await answer.json()).state !== "offered") location.reload();
+  if (answer.ok && (await answer.json()).state !== (waiting.dataset.while ?? "offered")) location.reload();
   else setTimeout(look, EVERY_MILLISECONDS);
 }
 
