@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ from playwright.async_api import expect
 
 from foundation.principal import SYSTEM, Principal, PrincipalKind
 from hufu import demo_city
+from idp.people.officer import Authority
 from signing.model import SealState
 from tests.web.test_desk import sign_in
 
@@ -130,6 +132,13 @@ async def test_the_use_of_a_seal_is_given_by_a_keeper_approved_by_an_operator_an
         organisation_code=keeper.organisation.credit_code,
         district_code=keeper.organisation.district_code,
         post="审批科科员",
+    )
+    await city.application.people.officers.grant(
+        SYSTEM,
+        colleague.officer.officer_id,
+        Authority.SEALING,
+        district_code=keeper.organisation.district_code,
+        valid_until=datetime.now(UTC) + timedelta(days=3650),
     )
     officer = Principal(
         PrincipalKind.OFFICER, colleague.officer.officer_id, organisation_code=keeper.organisation.credit_code
