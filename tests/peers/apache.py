@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MODULES = Path("/usr/lib/apache2/modules")
 NEEDED = ("mpm_event", "authn_core", "authz_core", "authz_user", "dir", "mime", "env", "headers", "auth_openidc")
 SERVER_USER = "nobody"
-START_SECONDS = 20
+START_SECONDS = 60
 PAGE = "<!doctype html><title>food</title>the bureau's own page\n"
 
 CONFIGURATION = """

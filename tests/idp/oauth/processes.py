@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from foundation.settings import Settings
 
-START_SECONDS = 30
+START_SECONDS = 60
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ async def test_only_the_person_and_operators_withdraw(people: People, join: Join
         await people.upkeep.withdraw(SYSTEM, evidence.evidence_id, "再一次")
     assert (await join.again(session)).acr == "L0"
     assert set(people.periodic_jobs()) == {
+        "people.end_posts",
         "people.expire_levels",
         "people.follow_policy",
         "people.follow_up_proofs",
