@@ -98,7 +98,7 @@ def parts_of(note: str) -> tuple[str, list[str]]:
     """Return the text of a note and the lines under it, each with its end; raises BadNote."""
     body, separator, rest = note.partition("\n\n")
     *lines, after = rest.split("\n")
-    if not separator or after:
+    if not separator or after or not all(line.startswith(DASH) for line in lines):
         raise BadNote("The note is not text, an empty line, and whole lines of signatures.")
     return body + "\n", [line + "\n" for line in lines]
 
