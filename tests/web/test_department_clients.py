@@ -48,21 +48,21 @@ async def test_a_system_is_asked_for_approved_and_given_its_secret(city: City, c
     await page.goto(f"{city.url}/department/clients")
     await page.get_by_role("link", name="登记新系统").click()
     await page.get_by_label("系统名称").fill("食品抽检系统")
-    await page.get_by_label("登录后的返回地址").fill("http://food.example.gov.cn/")
+    await page.get_by_label("登录后的返回地址").fill("http://sampling.example.gov.cn/")
     await page.get_by_label("系统怎样证明自己").select_option("client_secret_basic")
     for box in ("openid", "profile", "authorization_code"):
         await page.get_by_role("checkbox", name=box, exact=True).check()
     await page.get_by_role("button", name="提交").click()
     await expect(page.get_by_role("alert")).to_contain_text("redirect_uris")
     await expect(page.get_by_label("系统名称")).to_have_value("食品抽检系统")
-    await page.get_by_label("登录后的返回地址").fill("https://food.example.gov.cn/sampling")
+    await page.get_by_label("登录后的返回地址").fill("https://sampling.example.gov.cn/sampling")
     await page.get_by_role("button", name="提交").click()
     await expect(page.get_by_role("status")).to_contain_text("等待运维人员批准")
 
     operator = await page_of(city, context, demo_city.OPERATORS[0])
     await operator.goto(f"{city.url}/operate/client-requests")
     card = operator.locator("section.card").filter(has_text="食品抽检系统")
-    await expect(card).to_contain_text("https://food.example.gov.cn/sampling")
+    await expect(card).to_contain_text("https://sampling.example.gov.cn/sampling")
     await card.get_by_role("button", name="批准").click()
     await expect(card).to_have_count(0)
 
@@ -74,7 +74,7 @@ async def test_a_system_is_asked_for_approved_and_given_its_secret(city: City, c
     await page.get_by_role("link", name="我已抄好").click()
     await expect(page).to_have_url(f"{city.url}/department/clients")
     await card.get_by_role("link", name="修改").click()
-    await page.get_by_label("登录后的返回地址").fill("https://food.example.gov.cn/sampling2")
+    await page.get_by_label("登录后的返回地址").fill("https://sampling.example.gov.cn/sampling2")
     await page.get_by_role("button", name="提交").click()
     await expect(page.get_by_role("status")).to_contain_text("立即生效")
 
