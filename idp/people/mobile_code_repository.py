@@ -9,7 +9,7 @@ from sqlalchemy import LargeBinary, and_, bindparam, insert, select, update
 from foundation.ids import new_id
 from foundation.statements import Statement
 from idp.people.account import AccountState
-from idp.people.tables import accounts, devices, mobile_codes
+from idp.people.tables import accounts, devices, mobile_codes, persons
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,7 +23,8 @@ MOBILE, CODE, ACCOUNT_MOBILE = "mobile_codes.mobile", "mobile_codes.code", "acco
 ATTEMPTS = 5
 
 OWNER_OF_NUMBER = Statement(
-    select(accounts.c.account_id, devices.c.device_id)
+    select(accounts.c.account_id, devices.c.device_id, persons.c.holder_index)
+    .outerjoin(persons, persons.c.person_id == accounts.c.person_id)
     .outerjoin(
         devices,
         and_(
@@ -39,7 +40,7 @@ OWNER_OF_NUMBER = Statement(
     )
     .limit(1)
 )
-"""The account a number is proven for, with the asking device if it signed in there before."""
+"""The account a number is proven for, with its person and the asking device if it signed in there before."""
 
 
 class MobileCodes:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from foundation.principal import Principal
+    from foundation.statements import Record
     from idp.people.session import Arrival, Browser, Session
     from idp.people.sessions import SessionService
     from idp.people.sms import SmsGateway
@@ -67,6 +68,7 @@ class MobileCodeService:
         source: str,
         browser: Browser = UNKNOWN_BROWSER,
         principal: Principal = ANONYMOUS,
+        claimed_owner: str | None = None,
     ) -> str:
         """Have a code sent and return the id to give back with it.
 
@@ -76,6 +78,8 @@ class MobileCodeService:
             source: the caller's address, for the throttle only.
             browser: the caller's browser, for the throttle only.
             principal: who asks; a person for `verify` and `close`.
+            claimed_owner: the checked ID number of whom the asker says the number belongs to. When strangers
+                have used up the number's messages, one is still sent if that is so (decision 0116).
 
         Raises: InvalidInput, SignInThrottled, NotPermitted.
         """
@@ -83,9 +87,11 @@ class MobileCodeService:
         mobile = normalise_mobile(unverified_mobile)
         if asked in OWN and principal.kind is not PrincipalKind.PERSON:
             raise NotPermitted("Sign in first.")
-        owner = await self._owner(mobile, browser, principal if asked in OWN else None)
+        of_number = await self._of_number(mobile, browser)
+        owner = _asking_owner(of_number, principal if asked in OWN else None)
         mark = principal.subject_id if asked in OWN else browser.mark
-        await self._tools.throttle.message(mobile, source, owner=owner, mark=mark)
+        needs_owner = await self._tools.throttle.message(mobile, source, owner=owner, mark=mark, claim=claimed_owner)
+        unwanted = needs_owner and not self._is_holder(of_number, claimed_owner or "")
         now = self._tools.clock.now()
         code = f"{secrets.randbelow(10**6):06d}"
         async with self._tools.database.transaction() as connection:
@@ -93,24 +99,25 @@ class MobileCodeService:
             account_id = principal.subject_id if asked in OWN else (row and str(row.account_id))
             repository = MobileCodes(connection, self._tools.cipher)
             code_id = await repository.add(asked, mobile, code, account_id, now, now + CODE_LIFE)
-            await self._jobs.enqueue(connection, DELIVER, {"code_id": code_id})
+            await self._jobs.enqueue(connection, DELIVER, {"code_id": code_id, "unwanted": unwanted})
         return code_id
 
-    async def _owner(self, mobile: str, browser: Browser, signed_in: Principal | None) -> str | None:
-        """Return the account, or its device, that the number is proven for when that is who asks."""
-        row = await self._tools.database.fetch_one(
+    async def _of_number(self, mobile: str, browser: Browser) -> Record | None:
+        return await self._tools.database.fetch_one(
             OWNER_OF_NUMBER,
             mobile_index=mobile_index(self._tools.cipher, mobile),
             device_hash=secret_hash(browser.device_secret or ""),
         )
-        if row is None:
-            return None
-        if signed_in is not None:
-            return str(row.account_id) if row.account_id == signed_in.subject_id else None
-        return None if row.device_id is None else str(row.device_id)
+
+    def _is_holder(self, of_number: Record | None, citizen_id_number: str) -> bool:
+        claimed = self._tools.cipher.blind_index(citizen_id_number, "holder_code")
+        known = of_number.holder_index if of_number is not None else None
+        return hmac.compare_digest(claimed, known or b"")
 
     async def deliver(self, payload: Mapping[str, Any]) -> None:
         """Hand a queued code to the SMS gateway; raises UpstreamUnavailable, and is then tried again."""
+        if payload.get("unwanted"):
+            return
         async with self._tools.database.read() as connection:
             found = await MobileCodes(connection, self._tools.cipher).to_send(
                 str(payload["code_id"]), self._tools.clock.now()
@@ -170,3 +177,12 @@ class MobileCodeService:
     def job_handlers(self) -> Mapping[str, JobHandler]:
         """Return what a worker runs."""
         return {DELIVER: JobHandler(self.deliver, attempts=4, longest_pause=timedelta(seconds=30))}
+
+
+def _asking_owner(of_number: Record | None, signed_in: Principal | None) -> str | None:
+    """Return the account, or its device, that the number is proven for when that is who asks."""
+    if of_number is None:
+        return None
+    if signed_in is not None:
+        return str(of_number.account_id) if of_number.account_id == signed_in.subject_id else None
+    return None if of_number.device_id is None else str(of_number.device_id)

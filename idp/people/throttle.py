@@ -32,7 +32,8 @@ class ThrottlePolicy:
     account, one address without such a device. `strangers_per_account`: all of those together.
     `per_source`: one address, whatever the account. Messages to a number are counted from one
     address and from all, and by the hour. What the number's owner asks for, signed in or on a known device, has
-    an hourly number of its own: never more reach a number in an hour than both together.
+    an hourly number of its own, and so has who says whose number it is, to recover an account; a claim that is
+    wrong gets no message. Never more reach a number in an hour than the three together.
     """
 
     per_device: int = 10
@@ -47,6 +48,7 @@ class ThrottlePolicy:
     messages_per_mobile: int = 12
     messages_per_mobile_hour: int = 24
     messages_per_owner_hour: int = 12
+    messages_per_claim_hour: int = 4
     messages_per_source: int = 40
     window_seconds: int = 900
     message_pause_seconds: int = 50
@@ -103,8 +105,10 @@ class Throttle:
         else:
             await self._take(self._key("qr", source), self._policy.tickets_per_source)
 
-    async def message(self, mobile: str, source: str, *, owner: str | None = None, mark: str = "") -> None:
-        """Take a place for one short message; raises SignInThrottled.
+    async def message(
+        self, mobile: str, source: str, *, owner: str | None = None, mark: str = "", claim: str | None = None
+    ) -> bool:
+        """Take a place for one short message; tell whether it is a claim's, which only a true claim may use.
 
         The pause after a message is the asker's own: another browser at the same address waits for
         nobody. One address has a few places, so whoever has codes sent to somebody's number from elsewhere
@@ -115,6 +119,10 @@ class Throttle:
             source: the caller's address.
             owner: the account or device the number is proven for, when it is that one that asks.
             mark: tells browsers at one address apart; whoever changes it gains no place, only the pause.
+            claim: who the asker says the number's owner is. Once strangers have used up the places, each claim
+                has some of its own, whether it is true or not: what it is answered tells nobody which.
+
+        Raises: SignInThrottled.
         """
         pause = self._policy.message_pause_seconds
         key = self._key("message_pause", f"{mobile}\0{owner or source}\0{'' if owner else mark}")
@@ -123,8 +131,20 @@ class Throttle:
             raise MessageJustSent("A code was just sent; wait a minute.", retry_after_seconds=left)
         if owner is not None:
             await self._take(self._key("message_owner", mobile), self._policy.messages_per_owner_hour, HOUR)
-            return
+            return False
         await self._take(self._key("message_source", source), self._policy.messages_per_source)
+        try:
+            await self._strangers_message(mobile, source)
+        except SignInThrottled:
+            if claim is None:
+                raise
+            await self._take(
+                self._key("message_claim", f"{mobile}\0{claim}"), self._policy.messages_per_claim_hour, HOUR
+            )
+            return True
+        return False
+
+    async def _strangers_message(self, mobile: str, source: str) -> None:
         await self._take(self._key("message", f"{mobile}\0{source}"), self._policy.messages_per_mobile_and_source)
         await self._take(self._key("message", mobile), self._policy.messages_per_mobile)
         await self._take(self._key("message_hour", mobile), self._policy.messages_per_mobile_hour, HOUR)

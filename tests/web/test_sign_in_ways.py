@@ -165,7 +165,7 @@ async def test_a_forgotten_password_is_replaced_by_proving_the_name(
     assert await page.get_by_label("姓名").input_value() == person.name
     await page.get_by_label("公民身份号码").fill(person.citizen_id_number)
     await page.get_by_role("button", name="获取短信验证码").click()
-    await expect(page.get_by_text("验证码已发到")).to_be_visible()
+    await expect(page.get_by_text("验证码正发往")).to_be_visible()
     await page.get_by_label("6 位验证码").fill(await message_to(city, person.mobile))
     await page.get_by_label("新密码", exact=True).fill("19900307")
     await page.get_by_label("再输一遍新密码").fill("19900307")

@@ -66,11 +66,16 @@ async def recover(request: Request) -> Response:
     facts: dict[str, Any] = {"values": values, "code_id": text_of(form, "code_id", limit=60)}
     try:
         today = civil_date(services_of(request).clock.now())
-        mobile = spec_of(way).read({name: values[name] for name in ELEMENTS[way]}, today)["mobile"]
+        elements = spec_of(way).read({name: values[name] for name in ELEMENTS[way]}, today)
+        mobile = elements["mobile"]
         facts["sent_to"] = masked_mobile(mobile)
         if text_of(form, "act") == "send":
             facts["code_id"] = await services_of(request).people.mobile_codes.send(
-                Purpose.RECOVER, mobile, source=source_of(request), browser=browser_of(request)
+                Purpose.RECOVER,
+                mobile,
+                source=source_of(request),
+                browser=browser_of(request),
+                claimed_owner=elements["citizen_id_number"],
             )
             return await _recover(request, way, **facts)
         if password_of(form, "password") != password_of(form, "password_again"):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import text
 
 from foundation.principal import ANONYMOUS
 from idp.people.errors import MessageJustSent, SignInThrottled
+from idp.people.mobile_codes import Purpose
 from idp.people.session import Browser
 from idp.people.throttle import Throttle, ThrottlePolicy
 from tests.idp.people.conftest import CHEN_WEI, Join
+from tests.support.real_name_authority import CITIZENS
 
 if TYPE_CHECKING:
     from foundation.cache import Cache
@@ -20,8 +24,10 @@ if TYPE_CHECKING:
     from foundation.principal import Principal
     from idp.people.assembly import People
     from idp.people.session import Session
+    from tests.support.sms_gateway import SandboxSmsGateway
 
 MOBILE, HALL = CHEN_WEI.mobile, "192.0.2.50"
+UNKNOWN = "13800000001"
 POLICY = ThrottlePolicy()
 LEFT = POLICY.messages_per_mobile - 1
 """Strangers' places once the owner has proven the number, which was a stranger's request."""
@@ -119,3 +125,35 @@ async def test_a_number_never_gets_more_in_an_hour_than_both_numbers_together(
     ]
     assert len(hours) == 2
     assert all(3500 < left <= 3600 for left in hours)
+
+
+async def recover(people: People, citizen_id_number: str, *, source: str, mobile: str = MOBILE) -> str:
+    browser = Browser(None, source)
+    code_id = await people.mobile_codes.send(
+        "recover", mobile, source=source, browser=browser, claimed_owner=citizen_id_number
+    )
+    async with people.mobile_codes._tools.database.read() as connection:
+        queued = await connection.execute(text("SELECT payload FROM pgqueuer ORDER BY id DESC LIMIT 1"))
+    await people.mobile_codes.deliver(json.loads(queued.scalar_one()))
+    return code_id
+
+
+async def test_the_owner_on_an_unknown_device_recovers_whatever_strangers_ask_for(
+    people: People, join: Join, sms: SandboxSmsGateway
+) -> None:
+    session = await owner(people, join)
+    await people.real_name.prove(session.principal(), "bank_card", CHEN_WEI.elements("bank_card"))
+    for mobile, places in ((MOBILE, LEFT), (UNKNOWN, POLICY.messages_per_mobile)):
+        for n in range(places):
+            await people.mobile_codes.send("recover", mobile, source=f"198.51.100.{n}")
+    before = len(sms.messages)
+    # A claim that is wrong and a number nobody has are answered alike, and nothing is sent.
+    assert await recover(people, CITIZENS[1].citizen_id_number, source="203.0.113.1")
+    assert await recover(people, CHEN_WEI.citizen_id_number, source="203.0.113.1", mobile=UNKNOWN)
+    assert len(sms.messages) == before
+    code_id = await recover(people, CHEN_WEI.citizen_id_number, source="203.0.113.2")
+    assert len(sms.messages) == before + 1
+    assert await people.mobile_codes.consume(Purpose.RECOVER, code_id, sms.code_for(MOBILE))
+    for net, claimed in ((3, CHEN_WEI.citizen_id_number), (4, CITIZENS[1].citizen_id_number)):
+        told = [asyncio.ensure_future(recover(people, claimed, source=f"198.51.{net}.{n}")) for n in range(6)]
+        assert await outcomes(*told) == {"str": POLICY.messages_per_claim_hour - 1, "SignInThrottled": 3}
