@@ -130,6 +130,7 @@ def assemble_verification(
             service_id=settings.service_id,
             city_name=settings.city_name,
             issuer=settings.issuer,
+            verify_page=settings.verify_page,
         )
 
     def comparison(readers: Sandbox) -> RecordComparison:
@@ -151,12 +152,17 @@ def assemble_verification(
         receipts=keys.receipts,
         sandbox=sandbox,
         issuer=settings.issuer,
+        verify_page=settings.verify_page,
         cities=trust.cities,
         log=parts.log,
         papers=papers,
     )
     statuses = StatusPublisher(database, clock, keys.service, licences, base_url=settings.issuer)
-    packs = None if types is None else PackBuilder(clock, keys, trust, statuses, types, settings.service_id)
+    packs = (
+        None
+        if types is None
+        else PackBuilder(clock, keys, trust, statuses, types, settings.service_id, settings.verify_page)
+    )
     batches, presentations = None, None
     register = PresentationRegister(database, clock, audit)
     if cipher is not None:

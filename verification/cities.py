@@ -69,6 +69,7 @@ class Cities:
         service_id: str,
         city_name: str,
         issuer: str,
+        verify_page: str,
     ) -> None:
         """Take the collaborators."""
         self._database = database
@@ -81,6 +82,7 @@ class Cities:
         self._service_id = service_id
         self._city_name = city_name
         self._issuer = issuer
+        self._verify_page = verify_page
         self._kept: tuple[float, Mapping[str, TrustList]] = (float("-inf"), {})
         self._statuses: dict[tuple[str, int], tuple[float, StatusListToken]] = {}
 
@@ -97,6 +99,7 @@ class Cities:
             key_sha256=b"",
             address=f"{self._issuer}/api/v1/trust-list",
             status_base_url=f"{self._issuer}/status-lists",
+            verify_page=self._verify_page,
             material=await self._trust.own_material(),
             code_keys=self._trust.own_keys(KeyPurpose.QR),
             status_list_keys=self._trust.own_keys(KeyPurpose.STATUS_LIST),
@@ -193,7 +196,8 @@ class Cities:
             contents = read_code(unverified_text).contents
         except MalformedCode:
             return None
-        city = (await self.trusted()).get(contents.service_id)
+        trusted = await self.trusted()
+        city = trusted.get(contents.service_id)
         if city is None:
             return None
         token = await self._status(city, contents.status_list)
@@ -210,6 +214,7 @@ class Cities:
             receipt_jwks={},
             types=city.types,
             statuses={} if token is None else {contents.status_list: token.facts.values()},
+            verify_pages=(self._verify_page, *(item.verify_page for item in trusted.values())),
         )
         return await asyncio.to_thread(judge_code_offline, unverified_text, pack, at=at)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from verification.identifier import read_identifier
@@ -21,7 +23,7 @@ from verification.model import (
 from verification.qr import Code, MalformedCode, read_code
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
     from datetime import datetime
 
     from verification.ports import LicenceRecord
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from verification.trust import VerificationKey
 
 STANDARD = "RFC 9052; RFC 8392"
+LINK_STANDARD = "RFC 3986"
 CHECK_THE_BEARER = Sentence(
     "请核对持码人与证照持有人是否一致。",
     "Check that the bearer is the holder named: a good code says nothing about who holds it up.",
@@ -65,6 +68,48 @@ def open_code(unverified_text: str, keys: tuple[VerificationKey, ...]) -> tuple[
         raise CodeRejected(reason, Check("code.key", STANDARD, Outcome.FAILED, reason.sentence))
     sentence = Sentence("二维码签名正确。", "The signature of the code holds.")
     return code, Check("code.signature", STANDARD, Outcome.PASSED, sentence)
+
+
+def judge_link(report: Report, unverified_text: str, pages: Iterable[str]) -> Report:
+    """Say so when the link before a code leads to no service that is known here (decision 0110).
+
+    The signature covers what the code says and not the link, so what is said of the licence stands; but somebody
+    wants phones to open another page.
+
+    Args:
+        report: the verdict on the code.
+        unverified_text: as scanned; a code without a link leads nowhere.
+        pages: the verify pages a code may lead to; without any, nothing can be said.
+    """
+    link, mark, _ = unverified_text.strip().rpartition("#")
+    known = {_origin(page) for page in pages}
+    if not link or not mark or not known:
+        return report
+    if _origin(link) in known:
+        sentence = Sentence("二维码指向已知的核验服务。", "The code leads to a service known here.")
+        return replace(report, checks=(*report.checks, Check("code.link", LINK_STANDARD, Outcome.PASSED, sentence)))
+    check = Check("code.link", LINK_STANDARD, Outcome.FAILED, _ELSEWHERE)
+    passed = report.reason is Reason.ALL_CHECKS_PASSED
+    return replace(
+        report,
+        reason=Reason.CODE_LEADS_ELSEWHERE if passed else report.reason,
+        checks=(*report.checks, check),
+        advice=(*report.advice, _ELSEWHERE),
+    )
+
+
+_ELSEWHERE = Sentence(
+    "二维码上的网址不属于任何已知的核验服务，请勿打开。",
+    "The address in the code belongs to no service known here: do not open it.",
+)
+_LINK = re.compile(r"(https?)://([^/?#\\\s]+)(?:[/?][^#\\\s]*)?")
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
+
+
+def _origin(link: str) -> str:
+    """Return scheme and host of a plain web address, empty for what two readers could take for two addresses."""
+    found = _LINK.fullmatch(link.lower())
+    return f"{found[1]}://{found[2].removesuffix(_USUAL_PORTS[found[1]])}" if found else ""
 
 
 def reject(rejected: CodeRejected, now: datetime) -> Report:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from verification.codes import CHECK_THE_BEARER, CodeRejected, open_code, reject
+from verification.codes import CHECK_THE_BEARER, CodeRejected, judge_link, open_code, reject
 from verification.licences import civil_day
 from verification.model import (
     Check,
@@ -55,6 +55,10 @@ def judge_code_offline(unverified_text: str, pack: OfflinePack, *, at: datetime)
         pack: a genuine pack, however old.
         at: the present moment, or the one to judge at.
     """
+    return judge_link(_judge_contents(unverified_text, pack, at), unverified_text, pack.verify_pages)
+
+
+def _judge_contents(unverified_text: str, pack: OfflinePack, at: datetime) -> Report:
     try:
         code, signature = open_code(unverified_text, pack.code_keys)
     except CodeRejected as rejected:

@@ -32,6 +32,7 @@ class PackBuilder:
     statuses: StatusPublisher
     types: LicenceTypes
     service_id: str
+    verify_page: str
 
     async def build(self) -> bytes:
         """Return a pack as of now; status lists are as last published."""
@@ -44,7 +45,13 @@ class PackBuilder:
             number = read_cwt(token).facts.subject.rpartition("/")[2]
             files[f"status/{number}.cwt"] = token
         info = await self.keys.service.active(KeyPurpose.TRUST_LIST)
-        claims = manifest_claims(files, service_id=self.service_id, public_key_der=info.public_key_der, issued_at=now)
+        claims = manifest_claims(
+            files,
+            service_id=self.service_id,
+            verify_page=self.verify_page,
+            public_key_der=info.public_key_der,
+            issued_at=now,
+        )
         manifest = await sign_jws(self.keys.service, KeyPurpose.TRUST_LIST, claims, typ=TYPE)
         return build_zip({**files, MANIFEST: manifest.encode()})
 

@@ -42,7 +42,7 @@ class OfflinePack:
     """A genuine pack, opened.
 
     `statuses` are the unpacked lists by number; `data_as_of` is when the oldest part was
-    made, `expires_at` from when nothing may be called valid on its word.
+    made, `expires_at` from when nothing may be called valid on its word; `verify_pages` are where codes may lead.
     """
 
     service_id: str
@@ -55,6 +55,7 @@ class OfflinePack:
     receipt_jwks: Mapping[str, Any]
     types: Mapping[str, str]
     statuses: Mapping[int, StatusValues]
+    verify_pages: tuple[str, ...]
 
 
 def b64(data: bytes) -> str:
@@ -75,11 +76,12 @@ def build_zip(files: Mapping[str, bytes]) -> bytes:
 
 
 def manifest_claims(
-    files: Mapping[str, bytes], *, service_id: str, public_key_der: bytes, issued_at: datetime
+    files: Mapping[str, bytes], *, service_id: str, verify_page: str, public_key_der: bytes, issued_at: datetime
 ) -> dict[str, Any]:
     """Return what the manifest says of the other files."""
     return {
         "iss": service_id,
+        "verify_page": verify_page,
         "iat": int(issued_at.timestamp()),
         "exp": int((issued_at + LIFE).timestamp()),
         "key": b64(public_key_der),
@@ -172,6 +174,8 @@ def _open(claims: Mapping[str, Any], files: Mapping[str, bytes], key_sha256: byt
         receipt_jwks=trust["receipt_jwks"],
         types=json.loads(files["catalogue.json"]),
         statuses=statuses,
+        # Packs of releases before this claim do not say.
+        verify_pages=(str(claims["verify_page"]),) if "verify_page" in claims else (),
     )
 
 

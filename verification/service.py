@@ -12,7 +12,7 @@ from foundation.audit import AuditEvent, CommittedAudit
 from foundation.errors import InvalidInput, NotFound, TooManyRequests
 from foundation.ids import new_id
 from foundation.principal import PrincipalKind
-from verification.codes import judge_code
+from verification.codes import judge_code, judge_link
 from verification.errors import NoCodeFound
 from verification.identifier import Parts, read_identifier
 from verification.licences import compare_holder, comparison_check, facts_of, judge_state, verdict_of
@@ -80,6 +80,7 @@ class VerificationService:
         receipts: TokenSigner,
         sandbox: Sandbox,
         issuer: str,
+        verify_page: str,
         cities: Cities | None = None,
         log: TransparencyLog | None = None,
         papers: ReceiptPapers | None = None,
@@ -95,6 +96,7 @@ class VerificationService:
         self._receipts = receipts
         self._sandbox = sandbox
         self._issuer = issuer
+        self._verify_page = verify_page
         self._cities = cities
         self._log = log
         self._papers = papers
@@ -185,6 +187,7 @@ class VerificationService:
         report = None if self._cities is None else await self._cities.judge_code(unverified_text, at=at or now)
         if report is None:
             report = await judge_code(unverified_text, self._trust.code_keys(), find, at=at or now, now=now)
+            report = judge_link(report, unverified_text, (self._verify_page,))
         return await self.conclude(principal, replace(report, checked_at=now, judged_at=at))
 
     async def by_picture(self, principal: Principal, picture: bytes) -> Verified:

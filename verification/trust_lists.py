@@ -43,6 +43,7 @@ class TrustList:
     key_sha256: bytes
     address: str
     status_base_url: str
+    verify_page: str
     material: TrustMaterial
     code_keys: tuple[VerificationKey, ...]
     status_list_keys: tuple[VerificationKey, ...]
@@ -65,6 +66,7 @@ def list_claims(trust_list: TrustList, public_key_der: bytes) -> dict[str, Any]:
         "key": base64.b64encode(public_key_der).decode(),
         "address": trust_list.address,
         "status_lists": trust_list.status_base_url,
+        "verify_page": trust_list.verify_page,
         "roots": _texts(material.roots_der),
         "intermediates": _texts(material.intermediates_der),
         "crls": _texts(material.crls_der),
@@ -105,6 +107,8 @@ def _list(claims: Mapping[str, Any], key_der: bytes) -> TrustList:
         key_sha256=hashlib.sha256(key_der).digest(),
         address=str(claims["address"]),
         status_base_url=str(claims["status_lists"]),
+        # Lists of releases before this claim stand for pages at the same address.
+        verify_page=str(claims.get("verify_page", claims["address"])),
         material=TrustMaterial(
             roots_der=_ders(claims["roots"]),
             intermediates_der=_ders(claims["intermediates"]),

@@ -77,6 +77,7 @@ class Reason(StrEnum):
     CODE_MALFORMED = "code_malformed"
     CODE_FORGED = "code_forged"
     CODE_ISSUER_UNKNOWN = "code_issuer_unknown"
+    CODE_LEADS_ELSEWHERE = "code_leads_elsewhere"
     # The seal and the document.
     SEAL_FORGED = "seal_forged"
     DOCUMENT_CHANGED = "document_changed"
@@ -161,6 +162,11 @@ _REASONS = {
     ),
     Reason.CODE_ISSUER_UNKNOWN: Sentence(
         "二维码的签发密钥不在信任列表内。", "The key that signed the code is not on the trust list."
+    ),
+    Reason.CODE_LEADS_ELSEWHERE: Sentence(
+        "码中证照有效；但码上印的网址不属于签发方或任何已接入的城市，请勿打开，并查明此码由谁印制。",
+        "The licence in the code is valid; but the address printed with it belongs to no service known here: "
+        "do not open it, and find out who printed the code.",
     ),
     Reason.SEAL_FORGED: Sentence("电子签章不正确，系伪造或被篡改。", "The seal signature is wrong: forged or altered."),
     Reason.DOCUMENT_CHANGED: Sentence("文件在盖章之后被修改。", "The document was changed after it was sealed."),

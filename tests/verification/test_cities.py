@@ -172,6 +172,12 @@ async def test_two_cities_verify_each_other_and_hear_of_each_others_revocations(
 
     by_code = (await service.by_qr(ANONYMOUS, licence.qr_text)).report
     assert (by_code.verdict, by_code.reason) == (Verdict.VALID, Reason.ALL_CHECKS_PASSED)
+    payload = licence.qr_text.rpartition("#")[2]
+    for text, reason in (
+        (f"https://evil.example/v#{payload}", Reason.CODE_LEADS_ELSEWHERE),
+        (f"{here.settings.verify_page}#{payload}", Reason.ALL_CHECKS_PASSED),
+    ):
+        assert (await service.by_qr(ANONYMOUS, text)).report.reason is reason, text
     by_pdf = (await service.by_pdf(ANONYMOUS, pdf)).report
     assert by_pdf.verdict is Verdict.VALID
 

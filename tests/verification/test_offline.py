@@ -95,7 +95,13 @@ def pack_file(files: dict[str, bytes] | None = None, *, issued_at: datetime = NO
         "status/1.cwt": status_token({}, issued_at=issued_at),
         **(files or {}),
     }
-    claims = manifest_claims(content, service_id="CN-5000", public_key_der=PUBLIC, issued_at=issued_at)
+    claims = manifest_claims(
+        content,
+        service_id="CN-5000",
+        verify_page="https://hufu.example/v",
+        public_key_der=PUBLIC,
+        issued_at=issued_at,
+    )
     head = b64url(json.dumps({"alg": "ES256", "typ": typ}).encode())
     body = b64url(json.dumps(claims).encode())
     manifest = f"{head}.{body}.{b64url(raw_signature(f'{head}.{body}'.encode()))}"
@@ -270,6 +276,19 @@ def test_stale_data_never_make_a_licence_valid_and_say_so() -> None:
     report = judge_code_offline(code_text(CLAIMS), opened(issued_at=NOW - timedelta(days=2)), at=NOW)
     assert (report.verdict, report.reason) == (Verdict.UNDETERMINED, Reason.DATA_STALE)
     assert report.data_as_of == NOW - timedelta(days=2)
+
+
+def test_a_link_to_elsewhere_is_told_without_a_network_too() -> None:
+    code = code_text(CLAIMS).rpartition("#")[2]
+    told = judge_code_offline(f"https://evil.example/v#{code}", opened(), at=NOW)
+    assert (told.verdict, told.reason) == (Verdict.VALID, Reason.CODE_LEADS_ELSEWHERE)
+    revoked = judge_code_offline(f"https://evil.example/v#{code}", opened({INDEX: 1}), at=NOW)
+    assert (revoked.verdict, revoked.reason) == (Verdict.INVALID, Reason.LICENCE_NOT_IN_FORCE)
+    assert revoked.advice[-1] == told.advice[-1]
+    before_the_claim = replace(opened(), verify_pages=())
+    assert judge_code_offline(f"https://evil.example/v#{code}", before_the_claim, at=NOW).reason is (
+        Reason.ALL_CHECKS_PASSED
+    )
 
 
 def test_a_document_that_is_a_licence_needs_its_code() -> None:

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.verification.records import IDENTIFIER, Record, Records
-from verification.codes import judge_code
-from verification.model import Reason, Report, Verdict
+from verification.codes import judge_code, judge_link
+from verification.model import Outcome, Reason, Report, Verdict
 from verification.qr import MalformedCode, read_code
 from verification.trust import VerificationKey
 
@@ -155,6 +155,37 @@ def test_no_flipped_character_changes_what_is_believed(place: int, change: int) 
 
 
 GOOD = code_text(CLAIMS)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "outcome"),
+    [
+        ("https://hufu.example/v#", Outcome.PASSED),
+        ("HTTPS://HUFU.EXAMPLE:443/V#", Outcome.PASSED),
+        ("https://city.example/v?lang=en#", Outcome.PASSED),
+        ("", None),
+        ("#", None),
+        ("https://hufu.example.evil.example/v#", Outcome.FAILED),
+        ("https://hufu.example:8443/v#", Outcome.FAILED),
+        ("http://hufu.example/v#", Outcome.FAILED),
+        ("https://hufu.example@evil.example/v#", Outcome.FAILED),
+        (r"https://evil.example\@hufu.example/v#", Outcome.FAILED),
+        ("https://evil.example#https://hufu.example/v#", Outcome.FAILED),
+        ("https://hufu.ex ample/v#", Outcome.FAILED),
+        ("https://[broken/v#", Outcome.FAILED),
+        ("javascript:alert(1)#", Outcome.FAILED),
+        ("hufu.example/v#", Outcome.FAILED),
+    ],
+)
+async def test_a_link_to_elsewhere_is_told(prefix: str, outcome: Outcome | None) -> None:
+    text = prefix + GOOD.rpartition("#")[2]
+    judged = await judge(text, Record())
+    told = judge_link(judged, text, ("https://hufu.example/v", "https://city.example/verify"))
+    failed = outcome is Outcome.FAILED
+    assert told.verdict is Verdict.VALID
+    assert told.reason is (Reason.CODE_LEADS_ELSEWHERE if failed else Reason.ALL_CHECKS_PASSED)
+    assert [check.outcome for check in told.checks if check.name == "code.link"] == ([outcome] if outcome else [])
+    assert len(told.advice) == len(judged.advice) + failed
 
 
 @given(st.binary(max_size=400))

@@ -74,6 +74,11 @@ async def test_verdicts_without_a_network_are_those_of_the_service(context: Brow
     await expect(page.get_by_text("核验数据已就绪。")).to_be_visible()
     good = await code_of(city, valid)
     cases = [good, await code_of(city, revoked), forged(good), good[:-3], "HF1", "没有码", good.lower()]
+    payload = good.rpartition("#")[2]
+    cases += [
+        payload,
+        *(f"{link}#{payload}" for link in ("https://evil.example/v", "http://a b", "http://localhost:80")),
+    ]
     for text in cases:
         expected = judge_code_offline(text, pack, at=SystemClock().now())
         assert await shown(page, text) == (expected.verdict.value, expected.reason.sentence.zh), text[:80]

@@ -6,7 +6,8 @@ const text = document.getElementById("text");
 function submitFragment() {
   const fragment = location.hash.slice(1);
   if (!fragment.startsWith("HF1")) return;
-  text.value = `${location.origin}${location.pathname}#${fragment}`;
+  // What led here leads here, whatever name of ours it used: no link is left to judge.
+  text.value = fragment;
   history.replaceState(null, "", location.pathname);
   document.getElementById("scanned").hidden = false;
   qrForm.submit();

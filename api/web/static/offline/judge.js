@@ -6,6 +6,7 @@ const MAX_TEXT = 4000, MAX_CONTENT = 8192, MAX_PACK = 64 * 1024 * 1024;
 const MAX_BASE32_SLACK = [1, 3, 6];
 const DAY = 86_400_000, CHINA = 8 * 3_600_000;
 const SIGNATURE1 = concatenate([Uint8Array.of(0x84, 0x6a), new TextEncoder().encode("Signature1")]);
+const LINK = /^(https?):\/\/([^/?#\\\s]+)(?:[/?][^#\\\s]*)?$/, USUAL_PORT = { http: /:80$/, https: /:443$/ };
 const BY_VALUE = ["all_checks_passed", "licence_not_in_force", "licence_suspended", "licence_pending"];
 
 async function holds(spki, signature, signed) {
@@ -52,7 +53,7 @@ export async function openPack(bytes) {
   const pack = {
     service: claims.iss, issuedAt: claims.iat * 1000, expiresAt: claims.exp * 1000,
     dataAsOf: Math.min(claims.iat * 1000, Date.parse(trust.revocation_as_of)),
-    codeKeys: trust.code_keys, types: JSON.parse(text.decode(files.get("catalogue.json"))), lists: new Map(),
+    verifyPage: claims.verify_page, codeKeys: trust.code_keys, types: JSON.parse(text.decode(files.get("catalogue.json"))), lists: new Map(),
   };
   for (const [name, data] of files) {
     if (!name.startsWith("status/")) continue;
@@ -93,8 +94,19 @@ function datesOf(code, now) {
   return today < code.facts.from ? "licence_not_yet_valid" : "all_checks_passed";
 }
 
+// Scheme and host of a plain web address; empty for what two readers could take for two addresses.
+function origin(link) {
+  const found = LINK.exec(link.toLowerCase());
+  return found ? `${found[1]}://${found[2].replace(USUAL_PORT[found[1]], "")}` : "";
+}
+
+function leadsElsewhere(text, page) {
+  const link = text.trim().split("#").slice(0, -1).join("#");
+  return Boolean(link && page) && origin(link) !== origin(page);
+}
+
 function verdictOf(reason) {
-  if (reason === "all_checks_passed") return "VALID";
+  if (["all_checks_passed", "code_leads_elsewhere"].includes(reason)) return "VALID";
   return ["data_stale", "data_missing", "code_issuer_unknown"].includes(reason) ? "UNDETERMINED" : "INVALID";
 }
 
@@ -116,5 +128,6 @@ export async function judge(text, pack, now) {
   // What has ended stays ended however old the pack is; only "valid" needs fresh data.
   if (dates === "licence_expired" || (reason === "all_checks_passed" && dates !== "all_checks_passed")) reason = dates;
   if (!current && ["all_checks_passed", "licence_suspended", "licence_pending"].includes(reason)) reason = "data_stale";
+  if (reason === "all_checks_passed" && leadsElsewhere(text, pack.verifyPage)) reason = "code_leads_elsewhere";
   return answer(reason, code.facts);
 }
