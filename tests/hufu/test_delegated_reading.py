@@ -22,6 +22,7 @@ from tests.hufu.test_vault_mandates import (
     directory,
     gateway_settings,
     giver,
+    ground,
     join,
     keys,
     licence,
@@ -55,8 +56,8 @@ if TYPE_CHECKING:
     from licence_vault.assembly import Vault
 
 __all__ = [
-    "agent", "authority", "clients", "directory", "gateway_settings", "giver", "join", "keys", "licence", "notices",
-    "observer", "people", "provider", "renderer", "seal", "signer", "signing", "sms", "vault",
+    "agent", "authority", "clients", "directory", "gateway_settings", "giver", "ground", "join", "keys", "licence",
+    "notices", "observer", "people", "provider", "renderer", "seal", "signer", "signing", "sms", "vault",
 ]  # fmt: skip
 
 

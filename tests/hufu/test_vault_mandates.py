@@ -43,7 +43,7 @@ from tests.idp.people.conftest import (
     people,
     sms,
 )
-from tests.licence_vault.conftest import BUREAU, STRANGER, directory, keys, publish, renderer, seal, signing
+from tests.licence_vault.conftest import BUREAU, STRANGER, directory, ground, keys, renderer, seal, signing
 from tests.licence_vault.conftest import People as NoActs
 from tests.licence_vault.samples import FOOD, ISSUER, MATTER, food_request
 from tests.support.real_name_authority import CITIZENS, COMPANIES
@@ -62,11 +62,10 @@ if TYPE_CHECKING:
     from licence_vault.ports import AllowedActs
     from licence_vault.rendering import FaceRenderer
     from signing.assembly import Signing
-    from signing.model import Seal
 
 __all__ = [
-    "authority", "directory", "gateway_settings", "join", "keys", "notices", "observer", "people", "renderer", "seal",
-    "signing", "sms",
+    "authority", "directory", "gateway_settings", "ground", "join", "keys", "notices", "observer", "people", "renderer",
+    "seal", "signing", "sms",
 ]  # fmt: skip
 
 LI_MING = CITIZENS[1]
@@ -81,7 +80,7 @@ def acts(cipher: FieldCipher) -> AllowedActs:
 
 
 @pytest.fixture
-async def vault(
+def vault(
     settings: Settings,
     database: Database,
     clock: FixedClock,
@@ -91,13 +90,11 @@ async def vault(
     directory: Directory,
     keys: Keys,
     signing: Signing,
-    seal: Seal,
     people: People,
     renderer: FaceRenderer,
     acts: AllowedActs,
 ) -> Vault:
-    del seal
-    vault = assemble_vault(
+    return assemble_vault(
         settings,
         database,
         clock=clock,
@@ -115,8 +112,6 @@ async def vault(
         acts=acts,
         renderer=renderer,
     )
-    await publish(vault.catalogue)
-    return vault
 
 
 @pytest.fixture

@@ -10,13 +10,10 @@ import pytest
 from foundation.directory import Directory, District, Matter, Organisation
 from foundation.errors import NotAuthenticated, NotPermitted
 from foundation.principal import SYSTEM, Channel, Principal, PrincipalKind
-from keys.assembly import Keys, assemble
 from keys.ceremony import initialise
 from licence_vault.assembly import Vault, assemble_vault
 from licence_vault.catalogue import Catalogue, seeded_types
 from licence_vault.rendering import FaceRenderer
-from signing.assembly import Signing, assemble_signing
-from signing.intentions import SealIntentions
 from signing.model import Seal, SealApplication, SealKind
 from tests.licence_vault.samples import (
     BUSINESS,
@@ -28,9 +25,9 @@ from tests.licence_vault.samples import (
     OTHER_ISSUER,
     citizen,
 )
-from tests.support.gate import full_gate
+from tests.support.ground import Ground
+from tests.support.prepared import prepared
 from tests.support.seal_officers import Officers
-from verification.self_check import FastSelfCheck
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -43,7 +40,9 @@ if TYPE_CHECKING:
     from foundation.database import Database
     from foundation.encryption import FieldCipher
     from foundation.settings import Settings
+    from keys.assembly import Keys
     from licence_vault.model import Giver, Mandated, PaperMandate
+    from signing.assembly import Signing
     from signing.model import SecondFactor
 
 SCOPES = frozenset({"licence:issue", "licence:read", "licence:status"})
@@ -154,68 +153,61 @@ def people(cipher: FieldCipher) -> People:
 
 
 @pytest.fixture
-async def directory(database: Database) -> Directory:
-    directory = Directory(database)
-    async with database.transaction() as connection:
+def ground(
+    settings: Settings, database: Database, clock: FixedClock, audit: Audit, cipher: FieldCipher, blobs: BlobStore
+) -> Ground:
+    return Ground(settings, database, clock, audit, cipher, blobs)
+
+
+@pytest.fixture
+async def seal(ground: Ground) -> Seal:
+    """Return the issuer's active statutory seal, in a city with keys, a directory and three published types."""
+    return await prepared("licence vault", ground.settings, lambda: _found(ground))
+
+
+async def _found(ground: Ground) -> Seal:
+    directory = Directory(ground.database)
+    async with ground.database.transaction() as connection:
         await directory.add_district(connection, District("500101", "演示市中心区"))
         await directory.add_organisation(connection, Organisation(ISSUER, ISSUER_NAME, "500101", "district"))
         await directory.add_organisation(
             connection, Organisation(OTHER_ISSUER, "演示市中心区公安局", "500101", "district")
         )
         await directory.add_matter(connection, Matter(MATTER, "食品经营许可", ISSUER))
-    return directory
+    await initialise(ground.settings, ground.database, ground.clock, ground.cipher, (OPERATOR,))
+    catalogue = Catalogue(ground.database, ground.clock, ground.audit)
+    for licence_type in seeded_types():
+        if licence_type.code in {FOOD, BUSINESS, ESTATE}:
+            await catalogue.publish(SYSTEM, licence_type)
+    async with ground.keys() as keys, ground.signing(keys, NoSecondFactors(), Officers()) as signing:
+        seal = await signing.seals.apply(OPERATOR, SealApplication(ISSUER, SealKind.STATUTORY))
+        await signing.seals.approve(SECOND_OPERATOR, seal.seal_id)
+        await signing.seals.make(OPERATOR, seal.seal_id)
+        await signing.seals.file(OPERATOR, seal.seal_id, filing_number="5001012026001")
+        return await signing.seals.activate(OPERATOR, seal.seal_id)
 
 
 @pytest.fixture
-async def keys(settings: Settings, database: Database, clock: FixedClock, cipher: FieldCipher) -> AsyncIterator[Keys]:
-    await initialise(settings, database, clock, cipher, (OPERATOR,))
-    keys = assemble(settings, database, clock, cipher, intentions=SealIntentions())
-    await keys.service.load()
-    yield keys
-    await keys.close()
+def directory(database: Database, seal: Seal) -> Directory:
+    del seal
+    return Directory(database)
 
 
 @pytest.fixture
-async def signing(
-    settings: Settings,
-    database: Database,
-    clock: FixedClock,
-    audit: Audit,
-    cipher: FieldCipher,
-    blobs: BlobStore,
-    directory: Directory,
-    keys: Keys,
-) -> AsyncIterator[Signing]:
-    signing = assemble_signing(
-        settings,
-        database,
-        clock=clock,
-        audit=audit,
-        cipher=cipher,
-        blobs=blobs,
-        directory=directory,
-        keys=keys,
-        self_check=FastSelfCheck(),
-        full_gate=full_gate(keys, clock),
-        second_factors=NoSecondFactors(),
-        officers=Officers(),
-    )
-    yield signing
-    await signing.close()
+async def keys(ground: Ground, seal: Seal) -> AsyncIterator[Keys]:
+    del seal
+    async with ground.keys() as keys:
+        yield keys
 
 
 @pytest.fixture
-async def seal(signing: Signing) -> Seal:
-    """Take the issuer's statutory seal through its life until it is active."""
-    seal = await signing.seals.apply(OPERATOR, SealApplication(ISSUER, SealKind.STATUTORY))
-    await signing.seals.approve(SECOND_OPERATOR, seal.seal_id)
-    await signing.seals.make(OPERATOR, seal.seal_id)
-    await signing.seals.file(OPERATOR, seal.seal_id, filing_number="5001012026001")
-    return await signing.seals.activate(OPERATOR, seal.seal_id)
+async def signing(ground: Ground, keys: Keys) -> AsyncIterator[Signing]:
+    async with ground.signing(keys, NoSecondFactors(), Officers()) as signing:
+        yield signing
 
 
 @pytest.fixture
-async def vault(
+def vault(
     settings: Settings,
     database: Database,
     clock: FixedClock,
@@ -225,13 +217,11 @@ async def vault(
     directory: Directory,
     keys: Keys,
     signing: Signing,
-    seal: Seal,
     people: People,
     renderer: FaceRenderer,
 ) -> Vault:
     """Return the vault with the three types of the main job published."""
-    del seal
-    vault = assemble_vault(
+    return assemble_vault(
         settings,
         database,
         clock=clock,
@@ -249,12 +239,3 @@ async def vault(
         acts=people,
         renderer=renderer,
     )
-    await publish(vault.catalogue)
-    return vault
-
-
-async def publish(catalogue: Catalogue) -> None:
-    """Publish the three types of the main job."""
-    for licence_type in seeded_types():
-        if licence_type.code in {FOOD, BUSINESS, ESTATE}:
-            await catalogue.publish(SYSTEM, licence_type)
