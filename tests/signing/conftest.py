@@ -10,17 +10,13 @@ import pytest
 from foundation.directory import Directory, District, Matter, Organisation
 from foundation.errors import NotAuthenticated
 from foundation.principal import Channel, Principal, PrincipalKind
-from keys.assembly import Keys, assemble
 from keys.ceremony import initialise
-from signing.assembly import Signing, assemble_signing
-from signing.intentions import SealIntentions
 from signing.model import Seal, SealApplication, SealKind, SecondFactor
-from signing.workshop import Workshop
 from tests.signing.documents import typeset
-from tests.support.gate import full_gate
+from tests.support.ground import Ground
+from tests.support.prepared import prepared
 from tests.support.seal_officers import Officers
 from tests.support.softhsm import with_provider
-from verification.self_check import FastSelfCheck
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,11 +29,16 @@ if TYPE_CHECKING:
     from foundation.database import Database
     from foundation.encryption import FieldCipher
     from foundation.settings import Settings
+    from keys.assembly import Keys
+    from signing.assembly import Signing
 
 BOTH_PROVIDERS = pytest.mark.parametrize("provider", ["software", "pkcs11"], indirect=True)
 BUREAU = "11500100MB1234567X"
 OTHER = "11500100MB7654321Y"
 MATTER = "500100-food-licence"
+OPERATOR = Principal(PrincipalKind.OPERATOR, "opr_first", channel=Channel.SYSTEM)
+SECOND_OPERATOR = Principal(PrincipalKind.OPERATOR, "opr_second", channel=Channel.SYSTEM)
+OFFICER = Principal(PrincipalKind.OFFICER, "off_li", organisation_code=BUREAU, channel=Channel.WEB)
 CODE = SecondFactor("totp", "246810")
 WRONG_CODE = SecondFactor("totp", "000000")
 
@@ -71,17 +72,17 @@ def settings(settings: Settings, provider: str) -> Settings:
 
 @pytest.fixture
 def operator() -> Principal:
-    return Principal(PrincipalKind.OPERATOR, "opr_first", channel=Channel.SYSTEM)
+    return OPERATOR
 
 
 @pytest.fixture
 def second_operator() -> Principal:
-    return Principal(PrincipalKind.OPERATOR, "opr_second", channel=Channel.SYSTEM)
+    return SECOND_OPERATOR
 
 
 @pytest.fixture
 def officer() -> Principal:
-    return Principal(PrincipalKind.OFFICER, "off_li", organisation_code=BUREAU, channel=Channel.WEB)
+    return OFFICER
 
 
 @pytest.fixture
@@ -102,25 +103,61 @@ def second_factors() -> OneCode:
 
 
 @pytest.fixture
-async def directory(database: Database) -> Directory:
-    directory = Directory(database)
-    async with database.transaction() as connection:
+def ground(
+    settings: Settings, database: Database, clock: FixedClock, audit: Audit, cipher: FieldCipher, blobs: BlobStore
+) -> Ground:
+    return Ground(settings, database, clock, audit, cipher, blobs)
+
+
+@pytest.fixture
+async def beginning(request: pytest.FixtureRequest, ground: Ground) -> Seal | None:
+    """Give the test a city after its ceremony and, if the test asks for `seal`, with an active seal."""
+    known = ground.settings
+    of = f"{known.key_provider} {known.seal_proof} {known.pki_base} {ground.clock.now()}"
+    if "seal" in request.fixturenames:
+        return await prepared(f"seal {of}", known, lambda: _sealing(ground))
+    await prepared(f"keys {of}", known, lambda: _found(ground))
+    return None
+
+
+async def _found(ground: Ground) -> None:
+    directory = Directory(ground.database)
+    async with ground.database.transaction() as connection:
         await directory.add_district(connection, District("500100", "演示市"))
         await directory.add_organisation(connection, Organisation(BUREAU, "演示市食品药品监督管理局", "500100", "city"))
         await directory.add_organisation(connection, Organisation(OTHER, "演示市公安局", "500100", "city"))
         await directory.add_matter(connection, Matter(MATTER, "食品经营许可", BUREAU))
-    return directory
+    await initialise(ground.settings, ground.database, ground.clock, ground.cipher, (OPERATOR,))
+
+
+async def _sealing(ground: Ground) -> Seal:
+    await _found(ground)
+    now, officers = ground.clock.now(), Officers(in_post={OFFICER.subject_id})
+    async with ground.keys() as keys, ground.signing(keys, OneCode(), officers) as signing:
+        active = await make_active(signing, OPERATOR, SECOND_OPERATOR)
+        grant = await signing.grants.grant(
+            OPERATOR,
+            active.seal_id,
+            OFFICER.subject_id,
+            matter_codes=[MATTER],
+            valid_from=now - timedelta(days=1),
+            valid_to=now + timedelta(days=30),
+        )
+        await signing.grants.approve(SECOND_OPERATOR, grant.grant_id)
+    return active
 
 
 @pytest.fixture
-async def keys(
-    settings: Settings, database: Database, clock: FixedClock, cipher: FieldCipher, operator: Principal
-) -> AsyncIterator[Keys]:
-    await initialise(settings, database, clock, cipher, (operator,))
-    keys = assemble(settings, database, clock, cipher, intentions=SealIntentions())
-    await keys.service.load()
-    yield keys
-    await keys.close()
+def directory(database: Database, beginning: Seal | None) -> Directory:
+    del beginning
+    return Directory(database)
+
+
+@pytest.fixture
+async def keys(ground: Ground, beginning: Seal | None) -> AsyncIterator[Keys]:
+    del beginning
+    async with ground.keys() as keys:
+        yield keys
 
 
 @pytest.fixture
@@ -129,54 +166,16 @@ def officers() -> Officers:
 
 
 @pytest.fixture
-async def signing(
-    settings: Settings,
-    database: Database,
-    clock: FixedClock,
-    audit: Audit,
-    cipher: FieldCipher,
-    blobs: BlobStore,
-    directory: Directory,
-    keys: Keys,
-    second_factors: OneCode,
-    officers: Officers,
-) -> AsyncIterator[Signing]:
-    workshop = Workshop(workers=1)
-    signing = assemble_signing(
-        settings,
-        database,
-        clock=clock,
-        audit=audit,
-        cipher=cipher,
-        blobs=blobs,
-        directory=directory,
-        keys=keys,
-        self_check=FastSelfCheck(),
-        full_gate=full_gate(keys, clock),
-        second_factors=second_factors,
-        officers=officers,
-        workshop=workshop,
-    )
-    yield signing
-    await signing.close()
+async def signing(ground: Ground, keys: Keys, second_factors: OneCode, officers: Officers) -> AsyncIterator[Signing]:
+    async with ground.signing(keys, second_factors, officers) as signing:
+        yield signing
 
 
 @pytest.fixture
-async def seal(
-    signing: Signing, officer: Principal, operator: Principal, second_operator: Principal, clock: FixedClock
-) -> Seal:
+def seal(beginning: Seal | None) -> Seal:
     """Return the bureau's active seal, whose use the officer is granted for one matter."""
-    active = await make_active(signing, operator, second_operator)
-    grant = await signing.grants.grant(
-        operator,
-        active.seal_id,
-        officer.subject_id,
-        matter_codes=[MATTER],
-        valid_from=clock.now() - timedelta(days=1),
-        valid_to=clock.now() + timedelta(days=30),
-    )
-    await signing.grants.approve(second_operator, grant.grant_id)
-    return active
+    assert beginning is not None
+    return beginning
 
 
 async def make_active(

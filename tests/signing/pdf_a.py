@@ -115,7 +115,7 @@ def sealed(document: bytes, placement: Placement, policy: ActiveContentPolicy) -
     """
     key, certificate = key_and_certificate()
     cms = SealCms("ecdsa-p256-sha256", (certificate,))
-    order = Order(document, FACE, placement, cms.size_with(0), NOW, False, trusted=False, active_content=policy)
+    order = Order(document, FACE, placement, cms.size_with(0), NOW, False, False, policy, names_attachments=True)
     ready = make_ready(order)
     digest = cms.to_be_signed_digest(ready.prepared.signed_bytes_digest)
     signature = key.sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from signing.model import Seal
 
 PLACE = Rectangle(1, 380, 80)
+TODAY = datetime.now(UTC).replace(microsecond=0)
 KINDS: dict[str, tuple[dict[str, object], ...]] = {
     "image": ({"placement": PLACE},),
     "text": ({"placement": PLACE, "appearance": Appearance(show_name=True, show_time=True)},),
@@ -48,11 +49,11 @@ KINDS: dict[str, tuple[dict[str, object], ...]] = {
 @pytest.fixture
 def clock() -> FixedClock:
     """Stand at the present: pyHanko takes what it is handed to exist from the machine's own time on."""
-    return FixedClock(datetime.now(UTC).replace(microsecond=0))
+    return FixedClock(TODAY)
 
 
 @pytest.fixture
-async def seal(signing: Signing, operator: Principal, second_operator: Principal, algorithm: str) -> Seal:
+async def seal_of(signing: Signing, operator: Principal, second_operator: Principal, algorithm: str) -> Seal:
     return await make_active(signing, operator, second_operator, algorithm=algorithm)
 
 
@@ -63,7 +64,7 @@ async def seal(signing: Signing, operator: Principal, second_operator: Principal
 )
 async def test_strangers_accept_every_kind_of_seal_at_every_level(
     signing: Signing,
-    seal: Seal,
+    seal_of: Seal,
     client: Principal,
     keys: Keys,
     clock: FixedClock,
@@ -75,11 +76,11 @@ async def test_strangers_accept_every_kind_of_seal_at_every_level(
         for level in BaselineLevel:
             document = typeset(3 if kind == "seam" else 1)
             for wishes in KINDS[kind]:
-                request = SealRequest(seal.seal_id, document, level=level, **wishes)  # type: ignore[arg-type]  # the table's
+                request = SealRequest(seal_of.seal_id, document, level=level, **wishes)  # type: ignore[arg-type]  # the table's
                 sealed = await signing.sealing.seal(client, request)
                 assert sealed.level is level
                 document = sealed.document
-            complaints = await judged(document, level, len(KINDS[kind]), keys, seal, clock.now(), tmp_path)
+            complaints = await judged(document, level, len(KINDS[kind]), keys, seal_of, clock.now(), tmp_path)
             refused += [(kind, level, complaint) for complaint in complaints]
     assert refused == []
 

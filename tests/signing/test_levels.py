@@ -40,12 +40,13 @@ if TYPE_CHECKING:
 
 pytestmark = BOTH_PROVIDERS
 PLACE = Rectangle(1, 380, 80)
+TODAY = datetime.now(UTC).replace(microsecond=0)
 
 
 @pytest.fixture
 def clock() -> FixedClock:
     """Stand at the present: pyHanko takes what it is handed to exist from the machine's own time on."""
-    return FixedClock(datetime.now(UTC).replace(microsecond=0))
+    return FixedClock(TODAY)
 
 
 async def sealed_at(
