@@ -34,6 +34,8 @@ class Register:
         if not force and time.monotonic() - self._looked_at < FRESH_SECONDS:
             return
         async with self._looking:
+            if not force and time.monotonic() - self._looked_at < FRESH_SECONDS:
+                return  # somebody looked while we waited
             started = time.monotonic()
             async with self._database.read() as connection:
                 repository = KeyRepository(connection)

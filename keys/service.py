@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from foundation.errors import ServiceUnavailable
+from foundation.kept import Kept
 from keys.algorithms import P256_SHA256, for_jws, profile
 from keys.certificate_repository import CertificateRepository
 from keys.errors import KeyNotFound, UnsupportedAlgorithm
@@ -73,7 +73,7 @@ class KeyService:
         self._lifecycle = lifecycle
         self._signer = signer
         self._control = control
-        self._kept: dict[str, tuple[float, KeyInfo]] = {}
+        self._kept: Kept[str, KeyInfo] = Kept(self._read, seconds=KEPT_SECONDS, at_most=KEPT_COUNT)
 
     async def load(self) -> None:
         """Read the service's own keys and open the online ones; call once at start.
@@ -100,7 +100,7 @@ class KeyService:
     async def refresh(self, *, force: bool = False) -> None:
         """Look at the store now if the last look has aged, where no `watch` runs."""
         if force:
-            self._kept.clear()
+            self._kept.forget()
         await self._register.refresh(force=force)
 
     async def create(
@@ -165,16 +165,12 @@ class KeyService:
 
     async def get(self, key_id: str) -> KeyInfo:
         """Return one key in any state, at most a second old; raises KeyNotFound."""
-        kept = self._kept.get(key_id)
-        if kept is not None and time.monotonic() - kept[0] < KEPT_SECONDS:
-            return kept[1]
+        return await self._kept(key_id)
+
+    async def _read(self, key_id: str) -> KeyInfo:
         async with self._database.read() as connection:
             info = (await KeyRepository(connection).get(key_id)).info
-        info = await self._complete(info)
-        if len(self._kept) >= KEPT_COUNT:
-            self._kept.clear()
-        self._kept[key_id] = (time.monotonic(), info)
-        return info
+        return await self._complete(info)
 
     async def _complete(self, info: KeyInfo) -> KeyInfo:
         """Put a person's own certificate, which is stored encrypted, in front of the chain."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from foundation.audit import AuditEvent
 from foundation.errors import Conflict, InvalidInput, NotFound
 from foundation.identity_numbers import parse_unified_social_credit_code
 from foundation.ids import new_id, new_secret
+from foundation.kept import Kept
 from idp.oauth.client import (
     AuthenticationMethod,
     Client,
@@ -68,23 +68,18 @@ class ClientService:
         self._database = database
         self._clock = clock
         self._audit = audit
-        self._cache: dict[str, tuple[float, Client | None]] = {}
+        self._active: Kept[str, Client | None] = Kept(self._read_active, seconds=CACHE_SECONDS, at_most=CACHE_ENTRIES)
 
     async def get(self, client_id: str) -> Client | None:
         """Return an active client or None; what was suspended stops within a second."""
         if "\0" in client_id:  # no client is called that, and PostgreSQL would refuse the question
             return None
-        cached = self._cache.get(client_id)
-        if cached is not None and time.monotonic() - cached[0] < CACHE_SECONDS:
-            return cached[1]
-        read_at = time.monotonic()
+        return await self._active(client_id)
+
+    async def _read_active(self, client_id: str) -> Client | None:
         async with self._database.read() as connection:
             client = await Clients(connection).find(client_id)
-        client = client if client is not None and client.active else None
-        if len(self._cache) >= CACHE_ENTRIES:
-            self._cache.clear()
-        self._cache[client_id] = (read_at, client)
-        return client
+        return client if client is not None and client.active else None
 
     async def all(self, organisation_code: str | None = None) -> tuple[Client, ...]:
         """Return the clients of one organisation, or every client, suspended ones included."""
@@ -112,7 +107,7 @@ class ClientService:
                 await self._audit.record(connection, principal, event)
         except IntegrityError as error:
             raise Conflict("This client identifier is taken.", field="client_id") from error
-        self._cache.pop(identifier, None)
+        self._active.forget()
         return RegisteredClient(identifier, secret)
 
     async def replace(self, principal: Principal, client_id: str, registration: ClientRegistration) -> None:
@@ -123,7 +118,7 @@ class ClientService:
                 raise NotFound("There is no client by this identifier.")
             await Clients(connection).replace(client_id, registration, checked, self._clock.now())
             await self._audit.record(connection, principal, AuditEvent("idp.client_replace", "client", client_id))
-        self._cache.pop(client_id, None)
+        self._active.forget()
 
     async def initial_token(self, principal: Principal, organisation_code: str, *, uses: int = 1) -> str:
         """Return an initial access token with which an organisation registers clients of its own for a week.
@@ -151,7 +146,7 @@ class ClientService:
                 raise NotFound("There is no client with a secret by this identifier.")
             event = AuditEvent("idp.client_rotate_secret", "client", client_id, {"overlap_seconds": overlap_seconds})
             await self._audit.record(connection, principal, event)
-        self._cache.pop(client_id, None)
+        self._active.forget()
         return secret
 
     async def suspend(self, principal: Principal, client_id: str) -> None:
@@ -168,4 +163,4 @@ class ClientService:
                 raise NotFound("There is no client by this identifier.")
             event = AuditEvent("idp.client_status", "client", client_id, {"status": status.value})
             await self._audit.record(connection, principal, event)
-        self._cache.pop(client_id, None)
+        self._active.forget()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from foundation.errors import InvalidInput, NotFound
+from foundation.kept import Kept
 from keys.model import KeyPurpose
 from verification.log.layout import bundle
 from verification.log.merkle import (
@@ -66,8 +66,9 @@ class TransparencyLog:
         self._clock = clock
         self._keys = keys
         self._origin = origin
-        self._latest: tuple[int, bytes] | None = None
-        self._looked_at = float("-inf")
+        self._latest: Kept[None, tuple[int, bytes] | None] = Kept(
+            self._read_latest, seconds=SEQUENCE_EVERY.total_seconds()
+        )
 
     async def sequence(self) -> int:
         """Append every final audit row, then sign the tree as it is; return the number of rows appended."""
@@ -143,12 +144,12 @@ class TransparencyLog:
 
     async def latest_tree(self) -> tuple[int, bytes] | None:
         """Return size and root of the latest checkpoint, at most two seconds old; None before the first."""
-        if time.monotonic() - self._looked_at >= SEQUENCE_EVERY.total_seconds():
-            async with self._database.read() as connection:
-                latest = await LogRepository(connection).latest_checkpoint()
-            self._latest = None if latest is None else (latest.size, latest.root)
-            self._looked_at = time.monotonic()
-        return self._latest
+        return await self._latest(None)
+
+    async def _read_latest(self, _: None) -> tuple[int, bytes] | None:
+        async with self._database.read() as connection:
+            latest = await LogRepository(connection).latest_checkpoint()
+        return None if latest is None else (latest.size, latest.root)
 
     async def tile(self, level: int, index: int, width: int = TILE_WIDTH) -> bytes:
         """Return a tile, or its first `width` hashes; raises NotFound."""
