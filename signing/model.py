@@ -90,6 +90,15 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file within the document, sealed with it: its names as readers may show them, the type it claims, its size."""
+
+    name: str
+    media_type: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Seal:
     """A seal without its pictures."""
 
@@ -224,6 +233,8 @@ class PreparedSealing:
     """The pages that carry a picture."""
     findings: tuple[Finding, ...]
     """What the sanitiser flattened."""
+    attachments: tuple[Attachment, ...]
+    """Files within the document, which the seal covers too."""
     expires_at: datetime
 
 

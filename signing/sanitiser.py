@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pikepdf
 
+from signing.attachments import Attachments
 from signing.errors import BrokenPdf
 from signing.model import Finding
 from signing.pdf_file import DAMAGE
@@ -21,6 +22,7 @@ from signing.reader_dependent import examine_streams
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from signing.model import Attachment
     from signing.pdf_file import PdfFile
 
 HARMLESS_ACTIONS = frozenset({"/GoTo", "/URI"})
@@ -38,10 +40,12 @@ MAX_ANNOTATIONS = 20_000
 MAX_DEPTH = 100
 
 
-def examine(file: PdfFile) -> tuple[Finding, ...]:
-    """Return what the document's structure holds that must not be sealed; raises BrokenPdf."""
+def examine(file: PdfFile) -> tuple[tuple[Finding, ...], tuple[Attachment, ...]]:
+    """Return what the document's structure holds that must not be sealed, and its attachments; raises BrokenPdf."""
+    attachments = Attachments()
     try:
-        return (*_catalog(file), *_annotations(file), *_objects(file), *examine_streams(file))
+        findings = (*_catalog(file), *_annotations(file), *_objects(file, attachments), *examine_streams(file))
+        return findings, attachments.found()
     except (*DAMAGE, AttributeError, IndexError) as error:
         raise BrokenPdf("The document's structure is damaged.", field="document") from error
 
@@ -113,8 +117,8 @@ def _annotation(annotation: Any, page: int, *, signed: bool) -> Iterator[Finding
     yield Finding("annotation", page, number, f"is a {hidden}{kind.removeprefix('/') or 'nameless'} annotation")
 
 
-def _objects(file: PdfFile) -> Iterator[Finding]:
-    """Find scripts anywhere, and objects that nothing refers to."""
+def _objects(file: PdfFile, attachments: Attachments) -> Iterator[Finding]:
+    """Find scripts and attachments anywhere, and objects that nothing refers to."""
     reached: set[tuple[int, int]] = set()
     pending: list[tuple[Any, int, int | None]] = [(file.pdf.trailer, 0, None)]
     while pending:
@@ -129,6 +133,7 @@ def _objects(file: PdfFile) -> Iterator[Finding]:
         if isinstance(value, (pikepdf.Dictionary, pikepdf.Stream)):
             if "/JS" in value:
                 yield Finding("javascript", None, owner, "is a script")
+            attachments.meet(value)
             entries = value.values()
         else:
             entries = value

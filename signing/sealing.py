@@ -134,7 +134,7 @@ class SealingService:
             waiting = await IntentionRepository(connection).unconfirmed(principal.audit_name, now)
         if waiting >= MAX_UNCONFIRMED:
             raise TooManyRequests(f"{waiting} prepared sealings wait already; confirm them or give them up.")
-        ready = await self.ready(loaded, request, now)
+        ready = await self.ready(loaded, request, now, names_attachments=True)
         prepared = ready.prepared
         document = (ready.source or request.document) + prepared.update
         blob = await self._blobs.put(document)
@@ -153,6 +153,7 @@ class SealingService:
             preview=document,
             pages=prepared.pages,
             findings=ready.findings,
+            attachments=ready.attachments,
             expires_at=intention.expires_at,
         )
 
@@ -297,7 +298,15 @@ class SealingService:
         if seal.seal_id not in {each.seal_id for each in usable} and seal.state is SealState.ACTIVE:
             raise not_usable(seal)
 
-    async def ready(self, loaded: LoadedSeal, request: SealRequest, now: datetime, *, trusted: bool = False) -> Ready:
+    async def ready(
+        self,
+        loaded: LoadedSeal,
+        request: SealRequest,
+        now: datetime,
+        *,
+        trusted: bool = False,
+        names_attachments: bool = False,
+    ) -> Ready:
         """Make a document ready for its signature, uploads in a worker process; raises as `make_ready`."""
         size = await self._loaded.contents_size(loaded, timestamped=request.level.timestamped)
         order = Order(
@@ -309,6 +318,7 @@ class SealingService:
             certify=request.certify,
             trusted=trusted,
             active_content=request.active_content,
+            names_attachments=names_attachments,
         )
         if trusted:
             return await off_loop(len(request.document), make_ready, order)

@@ -10,6 +10,14 @@ from signing.model import IntentionState, PreparedSealing, PreparedState
 Digest = Annotated[str, Field(description="SHA-256, lower-case hex.")]
 
 
+class AttachmentAnswer(Answer):
+    """A file within the document."""
+
+    name: Annotated[str, Field(description="Every name a reader may show, joined by ` / `; empty when it has none.")]
+    media_type: Annotated[str, Field(description="What the document says it is; empty when it does not.")]
+    size: Annotated[int, Field(description="Bytes, once taken out.")]
+
+
 class PreparedAnswer(Answer):
     """A document made ready; look at it under `preview`, then confirm it or give it up."""
 
@@ -17,6 +25,10 @@ class PreparedAnswer(Answer):
     document_sha256: Digest
     signed_bytes_sha256: Annotated[str, Field(description="SHA-256 of exactly what the seal will cover.")]
     pages: Annotated[list[int], Field(description="Pages that carry a picture of the seal.")]
+    attachments: Annotated[
+        list[AttachmentAnswer],
+        Field(description="Files within the document: the seal covers them, no page shows them."),
+    ]
     expires_at: AwareDatetime
     location: str
     preview: str
@@ -30,6 +42,10 @@ class PreparedAnswer(Answer):
             document_sha256=prepared.document_digest.hex(),
             signed_bytes_sha256=prepared.signed_bytes_digest.hex(),
             pages=list(prepared.pages),
+            attachments=[
+                AttachmentAnswer(name=each.name, media_type=each.media_type, size=each.size)
+                for each in prepared.attachments
+            ],
             expires_at=prepared.expires_at,
             location=location,
             preview=f"{location}/pdf",

@@ -15,6 +15,8 @@ from foundation.errors import NotFound
 from foundation.ids import new_id
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from foundation.blobs import BlobStore
     from foundation.cache import Cache
 
@@ -42,6 +44,8 @@ class Draft:
     preview_ref: str = ""
     digest: str = ""
     challenge: str = ""
+    attachments: tuple[Mapping[str, Any], ...] = ()
+    """Files within the document: name, type and size."""
     sealed: dict[str, Any] | None = None
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import uuid
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+import pikepdf
 import pytest
 
 from api.app import create_app
@@ -125,6 +127,23 @@ async def test_what_was_prepared_is_sealed_after_a_restart(city: City) -> None:
     assert (await state(city, prepared)).items() >= {"state": "completed", "location": sealed["location"]}.items()
     again = await city.http.post(f"{prepared['location']}/confirmation", auth=city.sealing())
     assert (again.status_code, again.json()["type"].rpartition("/")[2]) == (409, "intention-spent")
+
+
+async def test_an_attachment_is_named_or_the_document_refused(city: City) -> None:
+    with pikepdf.open(io.BytesIO(blank_pdf())) as pdf:
+        pdf.attachments["明细.xml"] = pikepdf.AttachedFileSpec(pdf, b"<a/>", mime_type="application/xml")
+        out = io.BytesIO()
+        pdf.save(out)
+    prepared = await prepare(city, out.getvalue())
+    assert prepared["attachments"] == [{"name": "明细.xml", "media_type": "application/xml", "size": 4}]
+    at_once = await city.http.post(
+        "/api/v1/sealed-documents",
+        files={"document": ("a.pdf", out.getvalue())},
+        data={"seal_id": await seal_of(city)},
+        auth=city.sealing(),
+    )
+    assert (at_once.status_code, at_once.json()["type"].rpartition("/")[2]) == (422, "active-content")
+    assert "明细.xml (application/xml, 4 bytes)" in at_once.json()["detail"]
 
 
 async def test_a_prepared_sealing_is_given_up_once(city: City) -> None:

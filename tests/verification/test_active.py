@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pikepdf
@@ -160,3 +161,22 @@ def test_fields_that_readers_draw_themselves_can_look_different() -> None:
             "pdf.active_content": Outcome.PASSED,
             "pdf.layers": Outcome.UNKNOWN,
         }
+
+
+def attached(pdf: pikepdf.Pdf, *, listed: bool = True) -> None:
+    data = pdf.make_stream(b"<a/>", Type=Name.EmbeddedFile, Subtype=Name("/application/xml"))
+    holder = Dictionary(UF=String("明\u202e细.xml"), EF=Dictionary(F=data))
+    if listed:
+        pdf.Root.Names = Dictionary(EmbeddedFiles=Dictionary(Names=Array([String("a"), holder])))
+    else:
+        pdf.Root.PieceInfo = Dictionary(X=Dictionary(Private=holder))
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_the_verdict_names_what_is_attached(pki: Pki, material: TrustMaterial, listed: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    report = validate_pdf(seal(made(partial(attached, listed=listed)), pki), material, at=NOW)
+    assert report.verdict is Verdict.VALID
+    (check,) = [check for check in report.checks if check.name == "pdf.attachments"]
+    assert check.outcome is Outcome.PASSED
+    assert "“明 细.xml” (application/xml, 12 B)" in check.detail.zh
+    assert "1 attachment" in check.detail.en

@@ -187,6 +187,26 @@ async def test_a_document_that_could_change_is_not_sealed(context: BrowserContex
     await expect(page.get_by_text("文件里有盖章后仍可能变化的内容")).to_be_visible()
 
 
+async def test_an_attachment_is_named_before_the_seal_is_given(
+    context: BrowserContext, city: City, tmp_path: Path
+) -> None:
+    import pikepdf  # noqa: PLC0415
+
+    file = tmp_path / "with-ledger.pdf"
+    with pikepdf.new() as made:
+        made.add_blank_page(page_size=(595, 842))
+        made.attachments["明细.xml"] = pikepdf.AttachedFileSpec(made, b"<a/>", mime_type="application/xml")
+        made.save(file)
+    page = await context.new_page()
+    await sign_in(page, city, LI_MING, "/desk/seal")
+    await upload(page, file)
+    await page.get_by_role("button", name="下一步：核对并确认").click()
+    await expect(page.get_by_text("文件里夹带了 1 个附件")).to_be_visible()
+    facts = page.locator("dl.facts")
+    await expect(facts).to_contain_text("明细.xml")
+    await expect(facts).to_contain_text("application/xml，4 字节")
+
+
 async def test_a_file_that_is_no_pdf_is_told_at_its_field(context: BrowserContext, city: City, tmp_path: Path) -> None:
     file = tmp_path / "notes.pdf"
     file.write_bytes(b"not a pdf")

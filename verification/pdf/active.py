@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pikepdf
 
 from verification.model import Check, Outcome, Reason, Sentence
+from verification.pdf.attachment import embedded_files
 
 if TYPE_CHECKING:
     from verification.pdf.document import Finding
@@ -40,10 +41,16 @@ _DEPTH = 60
 
 def content_checks(pdf: pikepdf.Pdf) -> tuple[Finding, ...]:
     """Check that what the file shows depends on nothing but the file; raises as pikepdf does on damage."""
-    active = "/Collection" in pdf.Root or any(_suspicious(item) and _acts(item, _DEPTH) for item in pdf.objects)
+    active, attaching = "/Collection" in pdf.Root, []
+    for item in pdf.objects:
+        words = _words(item)
+        active = active or (_TELLTALE.search(words) is not None and _acts(item, _DEPTH))
+        if b"/EF" in words or b"/EmbeddedFile" in words:
+            attaching.append(item)
     return (
         _finding("pdf.active_content", Outcome.FAILED, _ACTIVE, _NO_ACTIVE, wrong=active),
         _finding("pdf.layers", Outcome.UNKNOWN, _CHANGEABLE, _NO_LAYERS, wrong=_has_layers(pdf) or _drawn_late(pdf)),
+        *_attachments(embedded_files(attaching)),
     )
 
 
@@ -61,17 +68,29 @@ _CHANGEABLE = Sentence(
 _NO_LAYERS = Sentence("文件没有可开关的图层。", "There are no layers that can be switched.")
 
 
+def _attachments(files: tuple[str, ...]) -> tuple[Finding, ...]:
+    """Name the files within the file: the seal covers them, and no page shows them."""
+    if not files:
+        return ()
+    named = "; ".join(files)
+    detail = Sentence(
+        f"文件内夹带 {len(files)} 个附件（名称、类型、存储大小），页面不显示其内容：{named}。",
+        f"{len(files)} attachment(s) (name, type, stored size) that no page shows: {named}.",
+    )
+    return ((Check("pdf.attachments", "ISO 32000-2, 7.11.4", Outcome.PASSED, detail), Reason.CONTENT_CAN_CHANGE),)
+
+
 def _finding(name: str, outcome: Outcome, wrong_sentence: Sentence, right: Sentence, *, wrong: bool) -> Finding:
     check = Check(name, _STANDARD, outcome if wrong else Outcome.PASSED, wrong_sentence if wrong else right)
     return check, Reason.CONTENT_CAN_CHANGE
 
 
-def _suspicious(item: pikepdf.Object) -> bool:
-    """Tell whether an object mentions anything that matters: most do not, and this costs a microsecond or so."""
+def _words(item: pikepdf.Object) -> bytes:
+    """Return an object's own words, to search for what matters: most mention nothing, and this costs a microsecond."""
     if isinstance(item, pikepdf.Stream):
-        return _TELLTALE.search(item.stream_dict.unparse(resolved=True)) is not None
+        return item.stream_dict.unparse(resolved=True)
     composite = isinstance(item, (pikepdf.Dictionary, pikepdf.Array, pikepdf.Name))
-    return composite and _TELLTALE.search(item.unparse(resolved=True)) is not None
+    return item.unparse(resolved=True) if composite else b""
 
 
 def _acts(value: object, depth: int) -> bool:

@@ -1,5 +1,6 @@
 """The officer's desk: seal a document in three steps, and what was sealed and issued."""
 
+from dataclasses import asdict
 from pathlib import PurePath
 
 import orjson
@@ -187,6 +188,7 @@ async def place(request: Request, draft_id: str) -> Response:
         preview_ref=await drafts.put(prepared.preview),
         digest=prepared.document_digest.hex(),
         challenge=prepared.challenge.hex(),
+        attachments=tuple(asdict(each) for each in prepared.attachments),
         # A keyword alone decides its page; the others are looked at where the officer was.
         page=number if number in prepared.pages else next(iter(prepared.pages), None),
         place=values,
