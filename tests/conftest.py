@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import pytest
+import pytest_asyncio
 from redis.asyncio import Redis
 
 from foundation.audit import Audit
@@ -29,6 +29,7 @@ from foundation.clock import FixedClock
 from foundation.database import Database
 from foundation.encryption import FieldCipher
 from foundation.settings import Profile, Settings
+from tests.support.rows import Rows, rows_of
 from tests.support.servers import REDIS_DATABASES, TestServers, clone, run, test_servers
 from tests.support.watch import DIRECTORY, findings, install
 
@@ -46,22 +47,6 @@ _findings = pytest.StashKey[Path]()
 _left = pytest.StashKey[list[str]]()
 ROOT = Path(__file__).parents[1]
 WATCHED = Path(__file__).parent / "support" / "watched"
-
-# Only tables with rows are truncated: a look costs microseconds, a TRUNCATE a millisecond.
-DELETE_ROWS = """
-DO $$
-DECLARE name text; filled boolean; names text := '';
-BEGIN
-    SET LOCAL lock_timeout = '5s';
-    FOR name IN SELECT format('%I', tablename) FROM pg_tables
-        WHERE schemaname = 'public' AND tablename <> 'alembic_version'
-    LOOP
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s)', name) INTO filled;
-        IF filled THEN names := names || ',' || name; END IF;
-    END LOOP;
-    IF names <> '' THEN EXECUTE 'TRUNCATE ' || substr(names, 2) || ' RESTART IDENTITY CASCADE'; END IF;
-END $$
-"""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -161,15 +146,18 @@ async def _own_redis_database(url: str) -> str:
     return str(urlunsplit(urlsplit(url)._replace(path=f"/{number}")))
 
 
-@pytest.fixture
-async def migrated_database_url(worker_database_url: str) -> AsyncIterator[str]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def worker_rows(worker_database_url: str) -> AsyncIterator[Rows]:
+    """Yield what deletes the rows of this worker's database."""
+    async with rows_of(worker_database_url) as rows:
+        yield rows
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def migrated_database_url(worker_database_url: str, worker_rows: Rows) -> AsyncIterator[str]:
     """Yield the address of a migrated, empty database; its rows are deleted afterwards."""
     yield worker_database_url
-    connection = await asyncpg.connect(worker_database_url, timeout=10)
-    try:
-        await connection.execute(DELETE_ROWS)
-    finally:
-        await connection.close()
+    await worker_rows.delete()
 
 
 @pytest.fixture
