@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,8 @@ from tests.signing.conftest import CODE, MATTER
 from tests.signing.test_unsealable import stored_files
 from tests.verification import attacks
 from tests.verification.pki import Pki
+from tests.verification.samples import blank
+from tests.verification.samples import seal as sealed_with
 from verification.errors import SandboxUnavailable
 from verification.full_gate import FullGate
 
@@ -43,8 +46,15 @@ REFUSED = {
 
 @pytest.fixture(scope="session")
 def refused_uploads() -> dict[str, bytes]:
-    samples = dict(attacks.all_attacks(Pki()))
-    return {name: samples[name] for name in REFUSED}
+    pki = Pki()
+    sealed = sealed_with(blank(), pki)
+    made = chain(
+        attacks.signature_wrapping(sealed),
+        attacks.universal_forgery(sealed),
+        attacks.certification(pki),
+        attacks.transplants(sealed, pki),
+    )
+    return {name: document for name, document in made if name in REFUSED}
 
 
 class Gate:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from asn1crypto import core
@@ -15,11 +17,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pyhanko.sign import SimpleSigner
-from pyhanko.sign.timestamps import DummyTimeStamper
+from pyhanko.sign.timestamps import DummyTimeStamper, dummy_client
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+# The stock timestamper loads its key for every token, and an RSA key's primes are tested whenever it is loaded.
+vars(dummy_client)["serialization"] = SimpleNamespace(load_der_private_key=cache(serialization.load_der_private_key))
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,12 @@ def new_key(kind: str = "ec") -> PrivateKey:
     if kind == "rsa":
         return rsa.generate_private_key(public_exponent=65537, key_size=3072)
     return ec.generate_private_key(ec.SECP256R1())
+
+
+@cache
+def timestamping_key() -> PrivateKey:
+    """Return the one key of all timestamp authorities here: the stock timestamper knows RSA alone."""
+    return new_key("rsa")
 
 
 def issue(
@@ -145,7 +155,7 @@ class Pki:
         self.tsa = issue(
             "演示时间戳",
             self.issuing,
-            key=new_key("rsa"),
+            key=timestamping_key(),
             usages=(ExtendedKeyUsageOID.TIME_STAMPING,),
             crl_url=url and url.format("issuing"),
         )

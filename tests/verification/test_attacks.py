@@ -87,7 +87,7 @@ def good() -> dict[str, tuple[bytes, TrustMaterial]]:
     return made
 
 
-@settings(max_examples=int(os.environ.get("HUFU_TEST_FLIPS", "60")), deadline=None, derandomize=True, database=None)
+@settings(max_examples=int(os.environ.get("HUFU_TEST_FLIPS", "180")), deadline=None, derandomize=True, database=None)
 @given(
     which=strategies.integers(0, 10**3 - 1),
     where=strategies.integers(0, 10**6 - 1),
