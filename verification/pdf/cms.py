@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+import verification.pdf.names  # noqa: F401 - compares names at once; nothing of it is called
+
 if TYPE_CHECKING:
     from datetime import datetime
 
