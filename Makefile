@@ -24,7 +24,7 @@ demo: install  ## Play the main job step by step (URL= plays it against a runnin
 	@exec $(VENV)/python -m hufu demo $(if $(URL),--url $(URL))
 
 test: install  ## Run the whole suite on real servers that it brings itself
-	@exec $(VENV)/python -m pytest -n 2 --dist loadscope -q $(ARGS)
+	@exec $(VENV)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -q $(ARGS)
 
 check: install  ## Format, lint, types, layers, tests: what a change must pass
 	$(VENV)/ruff format --check $(wildcard $(CODE))

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
+from xdist.scheduler import LoadScopeScheduling
 
 from foundation.audit import Audit
 from foundation.blobs import BlobStore
@@ -36,6 +37,7 @@ from tests.support.watch import DIRECTORY, findings, install
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from xdist.remote import Producer
     from xdist.workermanage import WorkerController
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -47,6 +49,9 @@ _findings = pytest.StashKey[Path]()
 _left = pytest.StashKey[list[str]]()
 ROOT = Path(__file__).parents[1]
 WATCHED = Path(__file__).parent / "support" / "watched"
+FLOWS = "tests/flows/"
+# Folders with modules that take minutes; a long module that comes last is waited for by everybody else.
+LONG = (FLOWS, "tests/peers/", "tests/hufu/", "tests/web/", "tests/verification/", "tests/signing/")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -100,6 +105,24 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_configure_node(node: WorkerController) -> None:
     """Start the servers before the first xdist worker and tell each worker where they are."""
     node.workerinput["hufu_servers"] = _start_once(node.config).to_json()
+
+
+class Scopes(LoadScopeScheduling):  # type: ignore[misc] # ships no types
+    """A worker takes whole modules, as they come, and all the flows: they share one running service."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return FLOWS if nodeid.startswith(FLOWS) else str(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scopes | None:
+    """Distribute by our scopes where modules are to stay together."""
+    return Scopes(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the folders with long modules first, the same in every worker."""
+    items.sort(key=lambda item: next((at for at, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
 
 
 def _start_once(config: pytest.Config) -> TestServers:
@@ -219,14 +242,20 @@ def blobs(blob_directory: Path, cipher: FieldCipher) -> BlobStore:
 @pytest.fixture
 def settings(migrated_database_url: str, redis_url: str, tmp_path: Path) -> Settings:
     """Return settings of the test profile over the worker's servers and a directory of the test's own."""
+    return settings_over(migrated_database_url, redis_url, tmp_path / "data")
+
+
+def settings_over(database_url: str, redis_url: str, data_directory: Path, **changes: object) -> Settings:
+    """Return settings of the test profile over servers and a directory."""
     return Settings(
         profile=Profile.TEST,
-        database_url=migrated_database_url,
+        database_url=database_url,
         redis_url=redis_url,
-        data_directory=tmp_path / "data",
+        data_directory=data_directory,
         field_keys="1:" + base64.b64encode(FIELD_KEY).decode(),
         index_key=base64.b64encode(INDEX_KEY).decode(),
         keystore_passphrase="passphrase of the tests",
+        **changes,
     )
 
 

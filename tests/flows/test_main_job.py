@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from hufu.stack import Stack
 
-pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 DOCUMENTS = ("approval-sealed.pdf", "licence.pdf")
 
 

@@ -13,7 +13,7 @@ from hufu.demo_city import PORTAL_PORT, portal_redirects
 if TYPE_CHECKING:
     from hufu.stack import Stack
 
-pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_sign_in_of_a_portal_on_another_port_reaches_the_sign_in_page(service: Stack) -> None:

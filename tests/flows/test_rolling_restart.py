@@ -27,7 +27,7 @@ RESTARTS = int(os.environ.get("HUFU_TEST_RESTARTS", "1"))
 PEOPLE = 3
 BETWEEN_SECONDS = 1.0
 
-pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(600 + 60 * RESTARTS)]
+pytestmark = pytest.mark.timeout(600 + 60 * RESTARTS)
 
 
 async def _people(service: Stack, balanced: Balanced) -> list[Person]:

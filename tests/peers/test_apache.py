@@ -13,20 +13,14 @@ import pytest
 from foundation.jobs import Worker
 from hufu.launcher_place import free_port
 from tests.peers.apache import PAGE, Apache, apache
-from tests.peers.oidc_support import Running, running_provider
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from foundation.database import Database
-    from foundation.settings import Settings
+    from tests.peers.oidc_support import Running
 
 STEPS = 8
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"outbound_networks": ("127.0.0.0/8",)})
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 class Browser:
@@ -79,8 +73,14 @@ async def info(server: Apache, browser: Browser) -> dict[str, Any]:
     return found
 
 
-async def test_apache_signs_in_refreshes_and_signs_out(settings: Settings, database: Database) -> None:
-    async with running_provider(settings, database) as running, bureau(running) as (server, browser):
+async def tell(running: Running) -> None:
+    """Let a worker tell the systems of sign-outs while they still listen."""
+    services = running.services
+    await Worker(services.database, running.settings.database_url, services.provider.job_handlers()).drain()
+
+
+async def test_apache_signs_in_refreshes_and_signs_out(running: Running) -> None:
+    async with bureau(running) as (server, browser):
         shown = await browser.open(f"{server.address}/food/")
         assert (shown.status_code, shown.text) == (200, PAGE)
         assert shown.headers["x-signed-in-as"] == "chenwei"
@@ -99,16 +99,16 @@ async def test_apache_signs_in_refreshes_and_signs_out(settings: Settings, datab
         assert f"{server.address}/open/" in left.text
         assert await running.services.sessions.resolve(running.cookie.partition("=")[2]) is None
         assert (await browser.where_to(f"{server.address}/food/")).startswith(f"{running.issuer}/oauth/authorize?")
+        await tell(running)
 
 
-async def test_apache_hears_of_a_sign_out_elsewhere(settings: Settings, database: Database) -> None:
-    async with running_provider(settings, database) as running, bureau(running) as (server, browser):
+async def test_apache_hears_of_a_sign_out_elsewhere(running: Running) -> None:
+    async with bureau(running) as (server, browser):
         assert (await browser.open(f"{server.address}/food/")).text == PAGE
         session = await running.services.sessions.resolve(running.cookie.partition("=")[2])
         await running.services.sessions.sign_out(session.principal())
         assert (await browser.open(f"{server.address}/food/")).text == PAGE
-        worker = Worker(running.services.database, settings.database_url, running.services.provider.job_handlers())
-        await worker.drain()
+        await tell(running)
         # The module has ended its own session: the next page asks the provider again.
         asked = await browser.where_to(f"{server.address}/food/")
         assert re.match(rf"{re.escape(running.issuer)}/oauth/authorize\?", asked), server.log.read_text()

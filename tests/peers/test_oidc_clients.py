@@ -14,23 +14,13 @@ from idpyoidc.client.rp_handler import RPHandler  # type: ignore[import-untyped]
 from idp.oauth.clients import AuthenticationMethod
 from tests.idp.oauth.fapi_support import CLIENT_KEY
 from tests.idp.oauth.support import Pkce
-from tests.peers.oidc_support import CALLBACK, SCOPE, Running, install_node_peers, play, running_provider
+from tests.peers.oidc_support import CALLBACK, SCOPE, Running, install_node_peers, play
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from foundation.database import Database
-    from foundation.settings import Settings
-
-
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 AFTER = "http://127.0.0.1:9/bye"
-
-
-@pytest.fixture
-async def running(settings: Settings, database: Database) -> AsyncIterator[Running]:
-    async with running_provider(settings, database) as running:
-        yield running
 
 
 async def browse(running: Running, address: str) -> str:
