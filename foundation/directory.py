@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from foundation.errors import NotFound
+from foundation.errors import InvalidInput, NotFound
 from foundation.tables import districts, matters, organisations
 
 if TYPE_CHECKING:
@@ -90,6 +90,13 @@ class Directory:
         if row is None:
             raise NotFound("There is no such matter.")
         return Matter(row.matter_code, row.name, row.owner_code)
+
+    async def require_matter(self, unverified_code: str, *, field: str = "matter_code") -> Matter:
+        """Return a matter that somebody names; raises InvalidInput at the field when there is none."""
+        try:
+            return await self.matter(unverified_code)
+        except NotFound:
+            raise InvalidInput("没有这个事项 / there is no such matter.", field=field) from None
 
     async def matters(self, *, owner_code: str | None = None) -> tuple[Matter, ...]:
         """Return all matters, or one owner's, by code."""

@@ -74,6 +74,8 @@ class RequestChecker:
             raise InvalidInput(f"1 to {MAX_KEY} visible ASCII characters.", field="idempotency_key")
         if len(request.case_number) > MAX_CASE_NUMBER:
             raise InvalidInput(f"At most {MAX_CASE_NUMBER} characters.", field="case_number")
+        if request.matter_code is not None:
+            await self._directory.require_matter(request.matter_code)
         try:
             licence_type = await self._catalogue.get(request.type_code)
         except UnknownLicenceType as error:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from foundation.audit import AuditEvent
 from foundation.channels import at_counter
-from foundation.errors import InvalidInput, NotFound, NotPermitted
+from foundation.errors import InvalidInput, NotPermitted
 from foundation.ids import new_id
 from foundation.principal import PrincipalKind
 from licence_vault.access import Entitlement, Way, is_holder, masked, party_of, works_for
@@ -308,10 +308,7 @@ class ShowService:
         return [one for one in found if one is not None]
 
     async def _matter(self, matter_code: str) -> str:
-        try:
-            return (await self._directory.matter(matter_code)).name
-        except NotFound as error:
-            raise InvalidInput("没有这个事项 / no such matter.", field="matter_code") from error
+        return (await self._directory.require_matter(matter_code)).name
 
     async def _view(self, connection: AsyncConnection, show: StoredShow) -> Show:
         found = await self._licences(connection, show.licence_ids)

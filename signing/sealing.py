@@ -277,7 +277,7 @@ class SealingService:
         """Read the facts and decide who may seal; the WHERE clause of the intention decides again.
 
         `human` asks for an officer's grant; `scopes` are those one of which a department system needs.
-        Raises: SealNotFound, SealNotActive, SealUseNotGranted, SealKeyUnusable.
+        Raises: SealNotFound, SealNotActive, SealUseNotGranted, SealKeyUnusable, InvalidInput (no such matter).
         """
         seal = await self._seals.get(request.seal_id)
         require_reader(principal, seal)
@@ -289,6 +289,9 @@ class SealingService:
                 raise SealUseNotGranted("The client's scopes do not let it apply seals.")
         elif principal.kind is not PrincipalKind.SYSTEM or human:
             raise SealUseNotGranted("Only officers and department systems apply seals.")
+        if human:
+            # A licence's was checked before its number was reserved.
+            await self._seals.require_matter(request.matter_code)
         if seal.state is not SealState.ACTIVE:
             raise not_usable(seal)
         return seal, await self._loaded.get(seal)

@@ -255,6 +255,11 @@ class SealService:
             return tuple(seal for seal in await self.of_organisation(code) if seal.state is SealState.ACTIVE)
         return ()
 
+    async def require_matter(self, matter_code: str | None) -> None:
+        """Raise InvalidInput when a matter is named that no department offers."""
+        if matter_code is not None:
+            await self._directory.require_matter(matter_code)
+
     async def uses(self, principal: Principal, seal_id: str, *, before: int | None = None) -> tuple[SealUse, ...]:
         """Return up to 100 lines of the register of use, newest first; `before` pages back."""
         require_reader(principal, await self.get(seal_id))

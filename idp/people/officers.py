@@ -349,10 +349,7 @@ class OfficerService:
     async def _owner(self, matter_code: str) -> str | None:
         if matter_code == ANY:
             return None
-        try:
-            return (await self._directory.matter(matter_code)).owner_code
-        except NotFound as error:
-            raise InvalidInput(error.detail, field="matter_code") from None
+        return (await self._directory.require_matter(matter_code)).owner_code
 
     async def _known(self, organisation_code: str, district_code: str) -> None:
         for name, look_up, code in (

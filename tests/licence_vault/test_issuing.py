@@ -195,6 +195,7 @@ BAD_INPUT: list[tuple[IssueRequest, type[TrustServiceError], str]] = [
     (food_request(type_code="11100000MB0143028R999"), TrustServiceError, "type_code"),
     (food_request(type_code="'; DROP TABLE licences"), TrustServiceError, "type_code"),
     (food_request(licence_number="12345"), TrustServiceError, "licence_number"),
+    (food_request(matter_code="500100-invented"), TrustServiceError, "matter_code"),
     (food_request(licence_number=""), TrustServiceError, "licence_number"),
     (food_request(valid_to=None), TrustServiceError, "valid_to"),
     (food_request(valid_to=date(2026, 3, 1)), TrustServiceError, "valid_to"),

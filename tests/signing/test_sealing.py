@@ -202,6 +202,22 @@ async def test_an_officer_whose_authority_to_seal_ends_seals_no_more(
     assert (await signing.sealing.confirm(officer, prepared.intention_id, CODE)).document.startswith(b"%PDF-")
 
 
+async def test_a_matter_that_nobody_offers_is_named_at_its_field(
+    signing: Signing, seal: Seal, client: Principal, licence: bytes
+) -> None:
+    request = SealRequest(seal.seal_id, licence, PLACE, "500100-invented")
+    digest = DigestRequest(seal.seal_id, bytes(32), "500100-invented")
+    for attempt in (
+        signing.sealing.seal(client, request),
+        signing.sealing.prepare(client, request),
+        signing.sealing.seal_digest(client, digest),
+        signing.batches.start(client, [licence], request),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            await attempt
+        assert caught.value.field == "matter_code"
+
+
 async def test_who_may_not_use_a_seal(
     signing: Signing, seal: Seal, officer: Principal, client: Principal, operator: Principal, licence: bytes
 ) -> None:

@@ -98,6 +98,7 @@ async def upload(request: Request) -> Response:
 
 
 async def _usable(request: Request, seal_id: str, matter_code: str) -> Seal:
+    await services_of(request).seals.require_matter(matter_code or None)
     seals = await services_of(request).seals.usable_by(principal_of(request), matter_code=matter_code or None)
     for seal in seals:
         if seal.seal_id == seal_id:
