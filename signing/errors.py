@@ -114,10 +114,6 @@ class ActiveContent(UnsealablePdf):
         super().__init__(f"The document cannot be sealed as it is: {first}{more}.", field="document")
         self.findings = tuple(findings)
 
-    def __reduce__(self) -> tuple[type[ActiveContent], tuple[tuple[Finding, ...]]]:
-        """Let it come back from a worker process."""
-        return ActiveContent, (self.findings,)
-
 
 class BadPlacement(InvalidInput):
     """The seal does not fit where it was asked for."""

@@ -16,13 +16,13 @@ from signing.pades import prepare
 from signing.page_content import HIDDEN_CONTENT, examine_content
 from signing.pdf_file import PdfFile
 from signing.sanitiser import examine
+from signing.signature_field import Prepared  # noqa: TC001 - an answer is read by the types of its fields
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from signing.pades import SealFace
     from signing.placement import Placement
-    from signing.signature_field import Prepared
 
 
 HYBRID = Finding("hybrid cross-reference", None, None, "readers may resolve it differently; written anew")

@@ -94,7 +94,7 @@ def zip_file() -> bytes:
         (hostile.hybrid, HybridCrossReference),
         (lambda: hostile.many_pages(10_000), PdfTooLarge),
         (lambda: hostile.many_pages(0), BrokenPdf),
-        (lambda: hostile.object_stream_bomb(600_000_000), BrokenPdf),
+        (lambda: hostile.object_stream_bomb(300_000_000), BrokenPdf),
         (lambda: b"%PDF-1.7\n" + bytes(129 * 1024 * 1024), PdfTooLarge),
     ],
     ids=[
@@ -357,6 +357,10 @@ def test_damage_anywhere_ends_in_a_named_error_or_a_seal(licence: bytes, at: flo
     assert finish(damaged, result.prepared, b"").startswith(damaged)
 
 
+def length(document: bytes) -> int:
+    return len(document)
+
+
 def end_this_process(document: bytes) -> None:
     import os  # noqa: PLC0415
 
@@ -365,7 +369,7 @@ def end_this_process(document: bytes) -> None:
 
 
 def eat_memory(document: bytes) -> int:
-    return len([bytearray(1024**3) for _ in range(8)]) + len(document)
+    return len(bytearray(8 * 1024**3)) + len(document)
 
 
 async def test_a_document_that_kills_its_process_is_refused_and_the_next_one_is_not(licence: bytes) -> None:
@@ -374,6 +378,6 @@ async def test_a_document_that_kills_its_process_is_refused_and_the_next_one_is_
         for fatal in (end_this_process, eat_memory):
             with pytest.raises(UnexaminablePdf):
                 await workshop.run(fatal, licence)
-        assert await workshop.run(len, licence) == len(licence)
+        assert await workshop.run(length, licence) == len(licence)
     finally:
         await workshop.close()

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import os
+import pickle
 import socket
+import struct
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from foundation.confinement import UNPRIVILEGED_ID
-from signing.workshop import Workshop
+from signing.answers import UnreadableAnswer, decode, encode_refusal, encode_value
+from signing.errors import ActiveContent, KeywordNotFound, UnexaminablePdf
+from signing.model import Attachment, Finding
+from signing.preparation import Ready
+from signing.signature_field import Prepared
+from signing.workshop import Workshop, process_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -18,9 +28,99 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def workshop() -> AsyncIterator[Workshop]:
-    workshop = Workshop(workers=1, functions=[what_it_may])
+    workshop = Workshop(workers=1, functions=[what_it_may, answer_with, fault])
     yield workshop
     await workshop.close()
+
+
+READY = Ready(
+    Prepared(9, b"s" * 32, b"update", 4, 8, b"d" * 32, "Seal1", (1, 2)),
+    b"flattened",
+    (Finding("form", 1, None, "is a field"),),
+    (Attachment("明细.xml", "application/xml", 6),),
+)
+STOLEN = Path("/tmp/stolen-by-pickle")  # noqa: S108 - nothing is to be written there
+
+
+class Hostile:
+    """What a pickle does when it is read."""
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (STOLEN,)
+
+
+def was_stolen() -> bool:
+    return STOLEN.exists()
+
+
+def answer_with(data: bytes) -> bytes:
+    """Answer as a process taken over does: with bytes of its own, past the coding."""
+    (pipe,) = (one for one in gc.get_objects() if isinstance(one, Connection) and not one.closed and one.writable)
+    pipe.send_bytes(data)
+    return b""
+
+
+def fault() -> bytes:
+    message = "陈伟 500101199003078888"
+    raise LookupError(message)
+
+
+def changed(**fields: object) -> bytes:
+    """Return the frame of `READY` with fields of its JSON replaced."""
+    frame = encode_value(READY)
+    (length,) = struct.unpack_from(">I", frame)
+    told = json.loads(frame[4 : 4 + length])
+    told["value"].update(fields)
+    text = json.dumps(told).encode()
+    return struct.pack(">I", len(text)) + text + frame[4 + length :]
+
+
+def test_an_answer_is_what_was_said() -> None:
+    assert decode(encode_value(READY), Ready) == READY
+    assert decode(encode_value(None), bytes | None) is None
+    for error in (KeywordNotFound("Not there.", field="keyword"), ActiveContent(READY.findings)):
+        with pytest.raises(type(error)) as caught:
+            decode(encode_refusal(error), Ready)
+        assert (caught.value.detail, caught.value.field) == (error.detail, error.field)
+
+
+FRAMES = {
+    "pickle": pickle.dumps(Hostile()),
+    "pickled call": struct.pack(">I", 2) + b"{}" + pickle.dumps(Hostile()),
+    "nothing": b"",
+    "no JSON": struct.pack(">I", 4) + b"{]}}",
+    "longer than it is": struct.pack(">I", 2**31) + b"{}",
+    "deep": struct.pack(">I", 200_000) + b"[" * 200_000,
+    "another type": encode_value((1, 2)),
+    "more bytes": encode_value(READY) + b"x",
+    "fewer bytes": encode_value(READY)[:-1],
+    "a field less": changed(source=None)[:-9].replace(b'"attachments"', b'"attachmentz"'),
+    "text for bytes": changed(source="flattened"),
+    "negative length": changed(source={"bytes": -9}),
+    "true for a number": changed(attachments=[{"name": "a", "media_type": "", "size": True}]),
+    "no list": changed(findings={"0": 1}),
+    "an error of Python's": b"".join((struct.pack(">I", 47), b'{"refusal": "SystemExit", "detail": "", "field":0}')),
+}
+
+
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+def test_what_is_no_answer_is_not_read_as_one(frame: bytes) -> None:
+    with pytest.raises(UnreadableAnswer):
+        decode(frame, Ready)
+    assert not was_stolen()
+
+
+async def test_a_process_that_answers_with_a_pickle_is_ended_and_nothing_of_it_runs(workshop: Workshop) -> None:
+    before = await workshop.run(process_id)
+    with pytest.raises(UnexaminablePdf):
+        await workshop.run(answer_with, pickle.dumps(Hostile()))
+    assert not was_stolen()
+    assert await workshop.run(process_id) != before
+
+
+async def test_a_mistake_of_ours_is_told_by_its_class_alone(workshop: Workshop) -> None:
+    with pytest.raises(RuntimeError, match=r"^examining a document failed: LookupError$"):
+        await workshop.run(fault)
 
 
 def what_it_may() -> dict[str, str]:
@@ -51,7 +151,7 @@ async def test_a_process_taken_over_reads_and_writes_no_file_starts_nothing_and_
 
 
 async def test_a_process_is_nobody_and_stays_so(workshop: Workshop) -> None:
-    examine_process(Path(f"/proc/{await workshop.run(os.getpid)}"))
+    examine_process(Path(f"/proc/{await workshop.run(process_id)}"))
 
 
 def examine_process(process: Path) -> None:

@@ -1,0 +1,154 @@
+"""What a workshop's process may answer: plain values and a few dataclasses, read field by field, each of its type.
+
+The process has read a stranger's document and may be taken over by it, so its answer is data and nothing else.
+A frame is the length of its JSON, the JSON, and the byte strings one after another; in the JSON a byte string
+is its length, in an object of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import fields, is_dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from foundation.errors import TrustServiceError
+from signing import errors
+from signing.errors import ActiveContent
+from signing.model import Finding
+
+MAX_JSON_BYTES = 16 * 1024**2
+_BYTES = "bytes"
+_REFUSALS = {
+    name: value
+    for name, value in vars(errors).items()
+    if isinstance(value, type) and issubclass(value, TrustServiceError)
+}
+"""The errors of this package by name; no other class is ever made of an answer."""
+
+
+class UnreadableAnswer(Exception):
+    """A process answered something else than what it was asked for."""
+
+
+def encode_value(value: object) -> bytes:
+    """Return what a call returned as a frame; raises TypeError for what no answer may hold."""
+    return _frame({"value": value})
+
+
+def encode_refusal(error: TrustServiceError) -> bytes:
+    """Return an error of this package as a frame."""
+    told = {"refusal": type(error).__name__, "detail": error.detail, "field": error.field}
+    return _frame(told | ({"findings": error.findings} if isinstance(error, ActiveContent) else {}))
+
+
+def encode_fault(error: Exception) -> bytes:
+    """Return a mistake of ours as a frame: its class and no more."""
+    return _frame({"fault": type(error).__name__})
+
+
+def decode(frame: bytes, expected: Any) -> Any:  # noqa: ANN401 - what a call returns, by its annotation
+    """Return the answer as the type it is expected to be.
+
+    Raises: UnreadableAnswer; the error of this package that the process raised; RuntimeError for a mistake of ours.
+    """
+    try:
+        answer = _Answer(frame)
+        if "refusal" in answer.told:
+            found = answer.refusal()
+        elif "fault" in answer.told:
+            found = RuntimeError(f"examining a document failed: {answer.read(answer.told['fault'], str)}")
+        else:
+            found = answer.read(answer.told["value"], expected)
+        answer.require_end()
+    except (struct.error, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise UnreadableAnswer("A process answered something else than it was asked for.") from error
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+class _Answer:
+    """A frame being read from its start to its end."""
+
+    def __init__(self, frame: bytes) -> None:
+        (length,) = struct.unpack_from(">I", frame)
+        _require(length <= MAX_JSON_BYTES)
+        self._frame = frame
+        self._at = 4 + length
+        self.told = json.loads(frame[4 : self._at])
+        _require(isinstance(self.told, dict))
+
+    def refusal(self) -> TrustServiceError:
+        kind = _REFUSALS[self.read(self.told["refusal"], str)]
+        if kind is ActiveContent:
+            findings = self.read(self.told["findings"], tuple[Finding, ...])
+            _require(len(findings) > 0)
+            return ActiveContent(findings)
+        return kind(self.read(self.told["detail"], str), field=self.read(self.told["field"], str | None))
+
+    def read(self, value: Any, expected: Any) -> Any:  # noqa: ANN401 - JSON and annotations
+        origin, inner = get_origin(expected), get_args(expected)
+        if origin is UnionType:
+            (kind,) = (each for each in inner if each is not NoneType)
+            return None if value is None else self.read(value, kind)
+        if expected is bytes:
+            _require(type(value) is dict and value.keys() == {_BYTES})
+            return self._take(self.read(value[_BYTES], int))
+        if origin is tuple:
+            _require(type(value) is list)
+            kinds = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
+            return tuple(self.read(each, kind) for each, kind in zip(value, kinds, strict=True))
+        if origin is dict:
+            _require(type(value) is dict)
+            return {key: self.read(each, inner[1]) for key, each in value.items()}
+        if is_dataclass(expected):
+            kinds = _kinds(expected)
+            _require(type(value) is dict and value.keys() == kinds.keys())
+            return expected(**{name: self.read(value[name], kind) for name, kind in kinds.items()})  # type: ignore[operator]
+        _require(expected in {str, int, bool} and type(value) is expected)
+        return value
+
+    def require_end(self) -> None:
+        _require(self._at == len(self._frame))
+
+    def _take(self, length: int) -> bytes:
+        _require(0 <= length <= len(self._frame) - self._at)
+        self._at += length
+        return self._frame[self._at - length : self._at]
+
+
+@cache
+def _kinds(dataclass: Any) -> dict[str, Any]:  # noqa: ANN401 - a class
+    hints = get_type_hints(dataclass)
+    return {each.name: hints[each.name] for each in fields(dataclass)}
+
+
+def _require(holds: bool) -> None:  # noqa: FBT001 - a condition
+    if not holds:
+        message = "not what was expected"
+        raise ValueError(message)
+
+
+def _frame(told: dict[str, object]) -> bytes:
+    blobs: list[bytes] = []
+    text = json.dumps(_plain(told, blobs)).encode()
+    return b"".join((struct.pack(">I", len(text)), text, *blobs))
+
+
+def _plain(value: Any, blobs: list[bytes]) -> Any:  # noqa: ANN401 - JSON
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, bytes):
+        blobs.append(value)
+        return {_BYTES: len(value)}
+    if isinstance(value, tuple):
+        return [_plain(each, blobs) for each in value]
+    if isinstance(value, dict):
+        return {key: _plain(each, blobs) for key, each in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: _plain(getattr(value, each.name), blobs) for each in fields(value)}
+    message = f"{type(value).__name__} is no part of an answer"
+    raise TypeError(message)
