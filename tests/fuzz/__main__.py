@@ -1,10 +1,11 @@
-"""`python -m tests.fuzz TARGET SECONDS [DIRECTORY]`: coverage-guided fuzzing of one entry point (libFuzzer by Atheris).
+"""`python -m tests.fuzz TARGET,... SECONDS [DIRECTORY]`: coverage-guided fuzzing of entry points (Atheris, libFuzzer).
 
 What breaks an entry point is written to DIRECTORY/crash-…: put it among the vectors with a test.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -15,10 +16,22 @@ with atheris.instrument_imports(include=["verification"]):
     from tests.fuzz.targets import TARGETS
 
 
-def main(name: str, seconds: str, directory: str | None = None) -> None:
-    """Fuzz for so many seconds; the process ends with libFuzzer's own code, 77 for a finding."""
-    target, seeds = TARGETS[name]
+def main(names: str, seconds: str, directory: str | None = None) -> None:
+    """Fuzz each target for so many seconds, in a process of its own, until one ends with a finding."""
     place = Path(directory or tempfile.mkdtemp(prefix="hufu-fuzz-"))
+    for name in names.split(","):
+        # Forked, since reading and instrumenting the code takes longer than a short look at a target.
+        child = os.fork()
+        if not child:
+            fuzz(name, seconds, place)
+        _, status = os.waitpid(child, 0)
+        if status:
+            sys.exit(os.waitstatus_to_exitcode(status))
+
+
+def fuzz(name: str, seconds: str, place: Path) -> None:
+    """Fuzz one target; the process ends with libFuzzer's own code, 77 for a finding."""
+    target, seeds = TARGETS[name]
     corpus = place / name
     corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds):

@@ -27,7 +27,7 @@ from verification.etsi_report import etsi_report
 from verification.identifier import read_identifier
 from verification.model import Verdict
 from verification.pdf import validate_pdf
-from verification.receipts import ForgedReceipt, read_receipt
+from verification.receipts import ReceiptRefused, read_receipt
 from verification.trust import TrustMaterial
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def receipt(data: bytes) -> None:
     """Read bytes as a receipt; the key has signed nothing, so nothing may open."""
     try:
         read_receipt(data.decode("utf-8", "replace"), RECEIPT_KEYS)
-    except ForgedReceipt:
+    except ReceiptRefused:
         return
     raise Broken("A receipt that nobody signed is genuine.")
 
