@@ -208,6 +208,23 @@ class Walk:
     client: RegisteredClient
     public: bool = False
 
+    @classmethod
+    async def begun(
+        cls,
+        provider: OpenIdProvider,
+        clients: ClientService,
+        *,
+        public: bool = False,
+        **changes: Any,  # noqa: ANN401 - any field of a registration
+    ) -> Walk:
+        """Register a client for the walk, a public one if wanted."""
+        asked = registration(**(PUBLIC if public else {}), **changes)
+        return cls(provider, await register(clients, asked), public)
+
+    def asking(self, **changes: str | None) -> Parameters:
+        """Return the parameters of an authorization request with a challenge of its own."""
+        return authorize_parameters(self.client.client_id, Pkce.new(), **changes)
+
     def request(self, **parameters: str) -> EndpointRequest:
         if self.public:
             return EndpointRequest(tuple({"client_id": self.client.client_id, **parameters}.items()))

@@ -21,19 +21,7 @@ from idp.oauth.errors import AuthorizationRefused, InvalidAccessToken, OAuthErro
 from idp.oauth.model import EndpointRequest, ResponseMode
 from keys.jws import b64url
 from tests.idp.oauth.fapi_support import FapiClient
-from tests.idp.oauth.support import (
-    ISSUER,
-    PUBLIC,
-    REDIRECT_URI,
-    Pkce,
-    Walk,
-    answered,
-    authorize_parameters,
-    body,
-    person,
-    register,
-    registration,
-)
+from tests.idp.oauth.support import ISSUER, REDIRECT_URI, Pkce, Walk, answered, authorize_parameters, body, person
 
 if TYPE_CHECKING:
     from foundation.clock import FixedClock
@@ -179,7 +167,7 @@ async def test_every_answer_names_its_issuer(walk: Walk, chen: Principal, mode: 
         signed = told.get("response")
         return pyjwt.decode(signed, options={"verify_signature": False})["iss"] if signed else told["iss"]
 
-    asked = authorize_parameters(walk.client.client_id, Pkce.new(), response_mode=mode)
+    asked = walk.asking(response_mode=mode)
     assert issuer_of(answered(await walk.provider.authorize(asked, chen))) == ISSUER
     with pytest.raises(AuthorizationRefused) as refusal:
         await walk.provider.authorize((*asked, ("prompt", "dance")), chen)
@@ -192,7 +180,7 @@ async def test_every_answer_names_its_issuer(walk: Walk, chen: Principal, mode: 
 async def test_pkce_is_never_talked_down(
     provider: OpenIdProvider, clients: ClientService, chen: Principal, *, public: bool
 ) -> None:
-    walk = Walk(provider, await register(clients, registration(**(PUBLIC if public else {}))), public=public)
+    walk = await Walk.begun(provider, clients, public=public)
     pkce = Pkce.new()
     code = await walk.code(chen, pkce)
     await refused(walk.redeem(code, pkce, code_verifier=pkce.challenge), "invalid_grant")  # as `plain` would take
@@ -237,7 +225,7 @@ TRICKS = [
 async def test_a_redirect_uri_that_only_looks_like_the_registered_one_is_not_redirected_to(
     walk: Walk, chen: Principal, redirect_uri: str
 ) -> None:
-    asked = authorize_parameters(walk.client.client_id, Pkce.new(), redirect_uri=redirect_uri)
+    asked = walk.asking(redirect_uri=redirect_uri)
     with pytest.raises(AuthorizationRefused) as refusal:
         await walk.provider.authorize(asked, chen)
     assert refusal.value.response is None
@@ -246,7 +234,7 @@ async def test_a_redirect_uri_that_only_looks_like_the_registered_one_is_not_red
         await walk.redeem(await walk.code(chen, pkce := Pkce.new()), pkce, redirect_uri=redirect_uri)
 
 
-async def test_tricks_are_not_registered_either(clients: ClientService) -> None:
+async def test_tricks_are_not_registered_either(provider: OpenIdProvider, clients: ClientService) -> None:
     for redirect_uri in (
         "https://user:pass@food.example.gov.cn/callback",
         "https://food.example.gov.cn/x/../callback",
@@ -257,7 +245,7 @@ async def test_tricks_are_not_registered_either(clients: ClientService) -> None:
         "javascript:alert(1)",
     ):
         with pytest.raises(InvalidInput):
-            await register(clients, registration(redirect_uris=(redirect_uri,)))
+            await Walk.begun(provider, clients, redirect_uris=(redirect_uri,))
 
 
 def forged(token: str, key_pem: bytes) -> list[str]:
@@ -340,11 +328,11 @@ async def test_one_kind_of_token_is_no_other(
     provider: OpenIdProvider, clients: ClientService, walk: Walk, chen: Principal
 ) -> None:
     got = await walk.tokens(chen, scope="openid offline_access")
-    other = Walk(provider, await register(clients))
+    other = await Walk.begun(provider, clients)
     for token in (got["id_token"], got["refresh_token"]):
         with pytest.raises(InvalidAccessToken):
             await provider.userinfo(token)
-    hint = authorize_parameters(walk.client.client_id, Pkce.new(), id_token_hint=got["access_token"], prompt="none")
+    hint = walk.asking(id_token_hint=got["access_token"], prompt="none")
     with pytest.raises(AuthorizationRefused) as refusal:
         await provider.authorize(hint, chen)
     assert refusal.value.error == "invalid_request"
@@ -364,8 +352,9 @@ async def test_a_typed_code_allows_nothing_until_the_person_says_so(
 ) -> None:
     """Somebody who was talked into typing a code sees who asks, and may still refuse; nobody answers for him."""
     grants = frozenset({GrantType.DEVICE})
-    asked = registration(**PUBLIC, redirect_uris=(), grant_types=grants, client_name="街道自助机")
-    kiosk = Walk(provider, await register(clients, asked), public=True)
+    kiosk = await Walk.begun(
+        provider, clients, public=True, redirect_uris=(), grant_types=grants, client_name="街道自助机"
+    )
     given = body(await provider.device(kiosk.request(scope="openid")))
     assert given["expires_in"] <= 600
     poll = kiosk.request(grant_type=GrantType.DEVICE.value, device_code=given["device_code"])
@@ -390,7 +379,7 @@ async def test_an_endless_request_object_is_refused_before_it_is_read(walk: Walk
         {"state": endless},
         {"redirect_uri": REDIRECT_URI + endless},
     ):
-        asked = authorize_parameters(walk.client.client_id, Pkce.new(), **given)
+        asked = walk.asking(**given)
         with pytest.raises(AuthorizationRefused):
             await walk.provider.authorize(asked, chen)
         await refused(walk.provider.push(walk.request(**dict(asked))), "invalid_request", "invalid_request_object")
