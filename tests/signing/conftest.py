@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import update
 
 from foundation.directory import Directory, District, Matter, Organisation
 from foundation.errors import NotAuthenticated
+from foundation.jobs import Worker
 from foundation.principal import Channel, Principal, PrincipalKind
 from keys.ceremony import initialise
-from signing.model import Seal, SealApplication, SealKind, SecondFactor
+from signing.model import Seal, SealApplication, SealKind, SealRequest, SecondFactor
+from signing.placement import Rectangle
+from signing.tables import sealed_documents
 from tests.signing.documents import typeset
 from tests.support.ground import Ground
 from tests.support.prepared import prepared
@@ -20,6 +25,7 @@ from tests.support.softhsm import with_provider
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
     from foundation.settings import Settings
     from keys.assembly import Keys
     from signing.assembly import Signing
+    from signing.model import BaselineLevel, SealedDocument
 
 BOTH_PROVIDERS = pytest.mark.parametrize("provider", ["software", "pkcs11"], indirect=True)
 BUREAU = "11500100MB1234567X"
@@ -176,6 +183,46 @@ def seal(beginning: Seal | None) -> Seal:
     """Return the bureau's active seal, whose use the officer is granted for one matter."""
     assert beginning is not None
     return beginning
+
+
+@dataclass(frozen=True)
+class LongTerm:
+    """Documents sealed at a level, and what is done to them later."""
+
+    signing: Signing
+    seal: Seal
+    client: Principal
+    database: Database
+    url: str
+
+    async def sealed(self, document: bytes, level: BaselineLevel) -> SealedDocument:
+        request = SealRequest(self.seal.seal_id, document, Rectangle(1, 380, 80), MATTER, level)
+        return await self.signing.sealing.seal(self.client, request)
+
+    async def document(self, sealed: SealedDocument) -> bytes:
+        """Return the file as it is kept now."""
+        return await self.signing.sealing.document(self.client, sealed.document_id)
+
+    async def make_due(self, sealed: SealedDocument, now: datetime | None) -> None:
+        """Let a document's renewal be due, or never."""
+        async with self.database.transaction() as connection:
+            of_it = sealed_documents.c.document_id == sealed.document_id
+            await connection.execute(update(sealed_documents).where(of_it).values(renew_after=now))
+
+    async def renew_due(self) -> None:
+        await self.signing.upgrades.enqueue_renewals()
+        await self.work()
+
+    async def work(self) -> None:
+        """Work off what is queued."""
+        await Worker(self.database, self.url, self.signing.job_handlers()).drain()
+
+
+@pytest.fixture
+def long_term(
+    signing: Signing, seal: Seal, client: Principal, database: Database, migrated_database_url: str
+) -> LongTerm:
+    return LongTerm(signing, seal, client, database, migrated_database_url)
 
 
 async def make_active(
