@@ -16,16 +16,19 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
+    false,
     func,
     insert,
     literal,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from foundation.gathering import Gathering
 from foundation.statements import Statement
 from idp.oauth.client import ClientStatus
 from idp.oauth.grant import RefreshToken
@@ -39,7 +42,7 @@ from idp.oauth.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from foundation.database import Database
@@ -138,11 +141,13 @@ def _rotation() -> Statement:
 
 REDEEM = _first_token()
 ROTATE = _rotation()
-TOKENS_STAND = Statement(
-    select(_c.c.client_id).where(
-        _c.c.client_id == bindparam("the_client_id"),
-        _c.c.status == ClientStatus.ACTIVE,
-        ~exists().where(_r.c.revoked_id == func.any(bindparam("identifiers", type_=ARRAY(TEXT)))),
+ACTIVE_AND_REVOKED = Statement(
+    select(_c.c.client_id.label("name"), true().label("active"))
+    .where(_c.c.client_id == func.any(bindparam("client_ids", type_=ARRAY(TEXT))), _c.c.status == ClientStatus.ACTIVE)
+    .union_all(
+        select(_r.c.revoked_id, false()).where(
+            _r.c.revoked_id == func.any(bindparam("identifiers", type_=ARRAY(TEXT))),
+        )
     )
 )
 
@@ -153,6 +158,7 @@ class HotGrants:
     def __init__(self, database: Database) -> None:
         """Take the database."""
         self._database = database
+        self._stand: Gathering[tuple[tuple[str, ...], str], bool] = Gathering(self._all_stand)
 
     async def by_code(self, code_hash: bytes) -> Grant | None:
         """Return the grant whose code this is, used or not."""
@@ -217,8 +223,17 @@ class HotGrants:
 
     async def tokens_stand(self, identifiers: Iterable[str], client_id: str) -> bool:
         """Tell whether none of these tokens and grants is revoked and their client is active."""
-        row = await self._database.fetch_one(TOKENS_STAND, identifiers=list(identifiers), the_client_id=client_id)
-        return row is not None
+        return await self._stand((tuple(identifiers), client_id))
+
+    async def _all_stand(self, questions: Sequence[tuple[tuple[str, ...], str]]) -> list[bool]:
+        rows = await self._database.fetch(
+            ACTIVE_AND_REVOKED,
+            client_ids=list({client_id for _, client_id in questions}),
+            identifiers=list({name for identifiers, _ in questions for name in identifiers}),
+        )
+        active = {row.name for row in rows if row.active}
+        revoked = {row.name for row in rows if not row.active}
+        return [client_id in active and revoked.isdisjoint(identifiers) for identifiers, client_id in questions]
 
     async def use_once(self, token_hash: bytes, expires_at: datetime) -> bool:
         """Note a single-use assertion; False when it was seen before."""

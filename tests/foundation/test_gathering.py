@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,22 @@ async def test_who_asks_during_a_call_shares_the_next_and_gets_his_own_answer() 
     assert await first == 0
     assert answers == [2 * number for number in range(100)]
     assert [len(call) for call in doubler.calls] == [1, 40, 40, 20]
+
+
+async def test_calls_begin_apart_so_that_quick_ones_are_shared_too_and_the_first_waits_for_nobody() -> None:
+    doubler = Doubler()
+    gathering = Gathering(doubler, apart_seconds=0.1)
+    began = time.monotonic()
+    assert await gathering(0) == 0
+    assert time.monotonic() - began < 0.1
+    asked = []
+    for number in (1, 2, 3):
+        asked.append(asyncio.create_task(gathering(number)))
+        await asyncio.sleep(0.001)
+    assert doubler.calls == [[0]]
+    assert await asyncio.gather(*asked) == [2, 4, 6]
+    assert time.monotonic() - began >= 0.1
+    assert doubler.calls == [[0], [1, 2, 3]]
 
 
 async def test_a_failed_call_fails_those_who_shared_it_and_no_others() -> None:
