@@ -40,6 +40,7 @@ from idp.oauth.tables import (
     oauth_revocations,
     oauth_used_tokens,
 )
+from idp.people.tables import officers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -141,13 +142,16 @@ def _rotation() -> Statement:
 
 REDEEM = _first_token()
 ROTATE = _rotation()
+_ASKED = func.any(bindparam("identifiers", type_=ARRAY(TEXT)))
 ACTIVE_AND_REVOKED = Statement(
     select(_c.c.client_id.label("name"), true().label("active"))
     .where(_c.c.client_id == func.any(bindparam("client_ids", type_=ARRAY(TEXT))), _c.c.status == ClientStatus.ACTIVE)
     .union_all(
-        select(_r.c.revoked_id, false()).where(
-            _r.c.revoked_id == func.any(bindparam("identifiers", type_=ARRAY(TEXT))),
-        )
+        select(_r.c.revoked_id, false()).where(_r.c.revoked_id == _ASKED),
+        # Whoever's post ran out a moment ago: the job that ends its grants comes later.
+        select(_g.c.grant_id, false())
+        .join(officers, officers.c.officer_id == _g.c.account_id)
+        .where(_g.c.grant_id == _ASKED, officers.c.ends_at <= _NOW),
     )
 )
 
@@ -158,7 +162,7 @@ class HotGrants:
     def __init__(self, database: Database) -> None:
         """Take the database."""
         self._database = database
-        self._stand: Gathering[tuple[tuple[str, ...], str], bool] = Gathering(self._all_stand)
+        self._stand: Gathering[tuple[tuple[str, ...], str, datetime], bool] = Gathering(self._all_stand)
 
     async def by_code(self, code_hash: bytes) -> Grant | None:
         """Return the grant whose code this is, used or not."""
@@ -221,19 +225,20 @@ class HotGrants:
         )
         return row is not None
 
-    async def tokens_stand(self, identifiers: Iterable[str], client_id: str) -> bool:
-        """Tell whether none of these tokens and grants is revoked and their client is active."""
-        return await self._stand((tuple(identifiers), client_id))
+    async def tokens_stand(self, identifiers: Iterable[str], client_id: str, now: datetime) -> bool:
+        """Tell whether none of these tokens and grants is revoked, none's post over, and their client is active."""
+        return await self._stand((tuple(identifiers), client_id, now))
 
-    async def _all_stand(self, questions: Sequence[tuple[tuple[str, ...], str]]) -> list[bool]:
+    async def _all_stand(self, questions: Sequence[tuple[tuple[str, ...], str, datetime]]) -> list[bool]:
         rows = await self._database.fetch(
             ACTIVE_AND_REVOKED,
-            client_ids=list({client_id for _, client_id in questions}),
-            identifiers=list({name for identifiers, _ in questions for name in identifiers}),
+            client_ids=list({client_id for _, client_id, _ in questions}),
+            identifiers=list({name for identifiers, _, _ in questions for name in identifiers}),
+            now=max(now for _, _, now in questions),
         )
         active = {row.name for row in rows if row.active}
         revoked = {row.name for row in rows if not row.active}
-        return [client_id in active and revoked.isdisjoint(identifiers) for identifiers, client_id in questions]
+        return [client_id in active and revoked.isdisjoint(identifiers) for identifiers, client_id, _ in questions]
 
     async def use_once(self, token_hash: bytes, expires_at: datetime) -> bool:
         """Note a single-use assertion; False when it was seen before."""

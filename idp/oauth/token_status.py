@@ -91,11 +91,11 @@ class TokenStatus:
         return claims if claims["client_id"] == client.client_id else None
 
     async def _access_token(self, client: Client, token: str) -> dict[str, Any] | None:
-        claims = self._own_claims(client, token)
+        claims, now = self._own_claims(client, token), self._parts.clock.now()
         if claims is None:
             return None
         identifiers = [claims["jti"], *([claims["gid"]] if "gid" in claims else []), *claims.get("rests_on", ())]
-        if not await self._parts.hot.tokens_stand(identifiers, client.client_id):
+        if not await self._parts.hot.tokens_stand(identifiers, client.client_id, now):
             return None
         if "mandate" in claims and not await self._mandates.stands(claims["mandate"]):
             return None
@@ -106,6 +106,8 @@ class TokenStatus:
         found = await self._parts.hot.refresh_token(digest(token))
         now = self._parts.clock.now()
         if found is None or not found.check_client(client) or not found.usable(now):
+            return None
+        if not await self._parts.hot.tokens_stand([found.grant.grant_id], client.client_id, now):
             return None
         mint = await self._parts.mint()
         return {

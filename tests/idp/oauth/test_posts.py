@@ -125,7 +125,11 @@ async def test_what_outlives_the_session_does_not_outlive_the_post(
     lent = await further(people, ends_at=clock.now() + timedelta(minutes=5))
     session = await acting(join, secret, clock, lent.officer_id)
     answer = await walk.tokens(session.principal(), scope=OFFLINE)
+    assert (await walk.introspect(answer["access_token"]))["active"]
+    assert (await walk.introspect(answer["refresh_token"]))["active"]
     clock.advance(timedelta(minutes=5))
+    for token in ("access_token", "refresh_token"):
+        assert await walk.introspect(answer[token]) == {"active": False}
     with pytest.raises(InvalidAccessToken):
         await told(walk, answer["access_token"])
     with pytest.raises(OAuthError):
