@@ -73,6 +73,9 @@ class Case:
     """Seconds after which the case is given up, its preparation included."""
     open_loop_seconds: float = 0.0
     """Seconds for which operations then arrive at 70 % of the rate measured; p50 and p99 are of these."""
+    arrivals_per_second: float = 0.0
+    """The rate at which operations arrive for `seconds`, whether or not earlier ones have ended; `concurrency` is of
+    the warm-up then."""
 
 
 @dataclass(frozen=True, slots=True)

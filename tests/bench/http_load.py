@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -78,7 +78,8 @@ async def _serving(settings: Settings, port: int) -> AsyncIterator[asyncio.subpr
     try:
         yield process
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):  # ended by itself, and the case fails by that
+            process.terminate()
         await process.wait()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import random
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,20 +23,23 @@ MEGABYTE = 1024 * 1024
 async def measure(case: Case, bench: Bench) -> Result:
     """Warm up, run for the case's time, and return what it took."""
     async with case.make(bench) as operation:
-        for _ in range(case.warm_up):
-            await operation()
+        await _warm_up(operation, case)
         gc.collect()
+        gc.freeze()  # a pause of the driver's would count as the service's
         us = psutil.Process()
         processes = [psutil.Process(pid) for pid in bench.watched]
         before, own, began = [_cpu(process) for process in (*processes, us)], _driver(), time.perf_counter()
-        units, took = await _drive(operation, case.concurrency, began + case.seconds)
+        if case.arrivals_per_second:
+            units, took = await _arrivals(operation, case.arrivals_per_second, case.seconds)
+        else:
+            units, took = await _drive(operation, case.concurrency, began + case.seconds)
         seconds = time.perf_counter() - began
         spent = [_cpu(process) - then for process, then in zip((*processes, us), before, strict=True)]
         cpu = sum(spent if bench.ourselves else spent[:-1])
         spent[-1] = _driver() - own
         processes += [us] if bench.ourselves else []
         if case.open_loop_seconds:
-            took = await _arrivals(operation, 0.7 * len(took) / seconds, case.open_loop_seconds)
+            _, took = await _arrivals(operation, 0.7 * len(took) / seconds, case.open_loop_seconds)
         peak = sum(map(_peak, processes))
     took.sort()
     half, most = took[len(took) // 2] * 1000, took[len(took) * 99 // 100] * 1000
@@ -53,6 +57,17 @@ def _shares(bench: Bench, spent: list[float], units: int) -> str:
     return " + ".join(f"{name or 'service'} {milliseconds:.2f}" for name, milliseconds in parts.items()) + " ms"
 
 
+async def _warm_up(operation: Operation, case: Case) -> None:
+    """Run some operations as many at a time as are measured, so that connections are open and pools filled."""
+    left = iter(range(case.warm_up))
+
+    async def one() -> None:
+        for _ in left:
+            await operation()
+
+    await asyncio.gather(*(one() for _ in range(case.concurrency)))
+
+
 async def _drive(operation: Operation, concurrency: int, until: float) -> tuple[int, list[float]]:
     """Return the units done, and the seconds each operation took."""
     took: list[float] = []
@@ -68,24 +83,28 @@ async def _drive(operation: Operation, concurrency: int, until: float) -> tuple[
     return sum(await asyncio.gather(*(one() for _ in range(concurrency)))), took
 
 
-async def _arrivals(operation: Operation, per_second: float, seconds: float) -> list[float]:
-    """Begin operations at a steady rate, whether or not earlier ones have ended, and return how long each took.
+async def _arrivals(operation: Operation, per_second: float, seconds: float) -> tuple[int, list[float]]:
+    """Begin operations as strangers come, whether or not earlier ones have ended; return as `_drive`.
 
-    The time counts from when an operation should have begun: a driver that falls behind does not flatter.
+    They come independently of each other (a Poisson process), now and then many at once. The time counts
+    from when an operation should have begun: a driver that falls behind does not flatter.
     """
     took: list[float] = []
+    units = 0
 
     async def one(due: float) -> None:
-        await operation()
+        nonlocal units
+        units += await operation()
         took.append(time.perf_counter() - due)
 
-    began = time.perf_counter()
+    chance = random.Random(5)  # noqa: S311 - the same each time is wanted
+    due = time.perf_counter()
     async with asyncio.TaskGroup() as group:
-        for number in range(max(1, int(per_second * seconds))):
-            due = began + number / per_second
+        for _ in range(max(1, int(per_second * seconds))):
+            due += chance.expovariate(per_second)
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             group.create_task(one(due))
-    return took
+    return units, took
 
 
 def _cpu(process: psutil.Process) -> float:

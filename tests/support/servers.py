@@ -30,7 +30,8 @@ from alembic.config import Config
 from hufu.launcher import start_servers
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -68,10 +69,15 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return pool.submit(asyncio.run, work).result()
 
 
-@contextmanager
-def test_servers() -> Iterator[TestServers]:
+def test_servers() -> AbstractContextManager[TestServers]:
     """Yield servers with a freshly migrated template; what was started or created is gone afterwards."""
-    with _running() as (admin_url, redis_url):
+    return tuned_servers(TUNING)
+
+
+@contextmanager
+def tuned_servers(tuning: Mapping[str, str]) -> Iterator[TestServers]:
+    """Yield the same with PostgreSQL settings of the caller's, if they are not somebody else's servers."""
+    with _running(tuning) as (admin_url, redis_url):
         name = f"hufu_test_{os.getpid()}_{secrets.token_hex(4)}"
         servers = TestServers(admin_url, redis_url, f"{name}_template")
         run(_execute(admin_url, f'CREATE DATABASE "{servers.template}"'))
@@ -83,7 +89,7 @@ def test_servers() -> Iterator[TestServers]:
 
 
 @contextmanager
-def _running() -> Iterator[tuple[str, str]]:
+def _running(tuning: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the addresses of servers that answer: the environment's, a kept pair, or our own."""
     given = os.environ.get("HUFU_TEST_DATABASE_URL", ""), os.environ.get("HUFU_TEST_REDIS_URL", "")
     if all(given):
@@ -95,7 +101,7 @@ def _running() -> Iterator[tuple[str, str]]:
     directory = Path(tempfile.mkdtemp(prefix="hufu-test-"))
     directory.chmod(0o711)  # the unprivileged user that PostgreSQL runs as passes through
     try:
-        with start_servers(directory, tuning=TUNING, redis_databases=REDIS_DATABASES) as servers:
+        with start_servers(directory, tuning=tuning, redis_databases=REDIS_DATABASES) as servers:
             yield servers.database_url, servers.redis_url
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -147,7 +153,7 @@ async def _drop(url: str, prefix: str) -> None:
 
 def main(state_file: Path) -> None:
     """Keep a pair up until interrupted."""
-    with _running() as (database_url, redis_url):
+    with _running(TUNING) as (database_url, redis_url):
         state_file.touch(mode=0o600)
         state_file.write_text(json.dumps({"database_url": database_url, "redis_url": redis_url}))
         try:
