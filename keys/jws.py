@@ -56,18 +56,29 @@ def public_jwk(info: KeyInfo, algorithm: str) -> dict[str, Any]:
 
 
 def jwks(keys: KeyService, purpose: KeyPurpose) -> dict[str, Any]:
-    """Return the public keys of any purpose as a JWK set: next, current and still valid earlier ones.
+    """Return the public keys of any purpose as a JWK set: next, current and still valid earlier ones."""
+    return {"keys": [_jwk(info) for info in keys.published_keys(purpose)]}
 
-    An RSA key serves RS256 and PS256, so its `alg` is left out.
+
+def verification_jwks(keys: KeyService, purpose: KeyPurpose) -> dict[str, Any]:
+    """Return all public keys a purpose ever had, for what was signed long ago.
+
+    A compromised key says from when on nothing of it is trusted, in the member `not_trusted_from` (ISO 8601).
     """
-    found = []
-    for info in keys.published_keys(purpose):
-        names = profile(info.algorithm).jws
-        jwk = public_jwk(info, names[0])
-        if len(names) > 1:
-            del jwk["alg"]
-        found.append(jwk)
-    return {"keys": found}
+    return {"keys": [_jwk(info) | _end(info) for info in keys.verification_keys(purpose)]}
+
+
+def _jwk(info: KeyInfo) -> dict[str, Any]:
+    """Return a key; an RSA key serves RS256 and PS256, so its `alg` is left out."""
+    names = profile(info.algorithm).jws
+    jwk = public_jwk(info, names[0])
+    if len(names) > 1:
+        del jwk["alg"]
+    return jwk
+
+
+def _end(info: KeyInfo) -> dict[str, str]:
+    return {} if info.not_trusted_from is None else {"not_trusted_from": info.not_trusted_from.isoformat()}
 
 
 class TokenSigner:

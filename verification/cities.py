@@ -24,6 +24,7 @@ from verification.status.encoding import BadStatusList, StatusListToken, read_cw
 from verification.tables import trust_lists
 from verification.trust_lists import (
     LIFE,
+    LIST_PATH,
     MAXIMUM_BYTES,
     TYPE,
     BadTrustList,
@@ -97,12 +98,13 @@ class Cities:
             issued_at=now,
             expires_at=now + LIFE,
             key_sha256=b"",
-            address=f"{self._issuer}/api/v1/trust-list",
+            address=f"{self._issuer}{LIST_PATH}",
             status_base_url=f"{self._issuer}/status-lists",
             verify_page=self._verify_page,
             material=await self._trust.own_material(),
             code_keys=self._trust.own_keys(KeyPurpose.QR),
             status_list_keys=self._trust.own_keys(KeyPurpose.STATUS_LIST),
+            receipt_jwks=self._trust.own_receipt_keys(),
             types={item.code: item.name for item in await self._types.types()},
         )
         return await sign_jws(
@@ -211,7 +213,7 @@ class Cities:
             key_sha256=city.key_sha256,
             material=city.material,
             code_keys=city.code_keys,
-            receipt_jwks={},
+            receipt_jwks=city.receipt_jwks,
             types=city.types,
             statuses={} if token is None else {contents.status_list: token.facts.values()},
             verify_pages=(self._verify_page, *(item.verify_page for item in trusted.values())),

@@ -21,7 +21,7 @@ CIVIL_TIME = ZoneInfo("Asia/Shanghai")
 STATE_STANDARD = "GB/T 36901; GB/T 36903"
 COMPARABLE = frozenset({"holder_name", "holder_code"})
 
-_STATES = {
+REASON_OF_STATE = {
     "pending": Reason.LICENCE_PENDING,
     "valid": Reason.ALL_CHECKS_PASSED,
     "suspended": Reason.LICENCE_SUSPENDED,
@@ -58,7 +58,7 @@ def facts_of(record: LicenceStanding) -> LicenceFacts:
 def judge_state(record: LicenceStanding, at: datetime) -> tuple[Reason, tuple[Check, ...]]:
     """Return the reason a licence is or is not valid at a moment, and the checks made."""
     today = civil_day(at)
-    reason = _STATES[str(record.state)]
+    reason = REASON_OF_STATE[str(record.state)]
     in_force = reason is Reason.ALL_CHECKS_PASSED
     state = Check("licence.state", STATE_STANDARD, _passed(in_force), reason.sentence if not in_force else _IN_FORCE)
     early = today < record.valid_from

@@ -118,6 +118,14 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class StatedFact:
+    """One item of what a receipt states."""
+
+    label: Sentence
+    value: Sentence
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The answer.
 
@@ -126,8 +134,10 @@ class Report:
     EN 319 102-1 when the subject is a signature, else empty. `attached` is what a PDF
     carries as licence data, for comparing with the record; it is told to nobody. `revocation_urls` are where lists that
     are missing could be fetched, of certificates whose chain has reached an anchor.
-    `code_text` is the HF1 code drawn on a licence, when one was looked for and found. `evidence` is what
-    the verdict on each seal rests on, in the order of `seals`. `receipt_text` is the receipt a PDF carries.
+    `code_text` is the HF1 code drawn on a PDF's first pages, `named_licences` the identifiers that stand there as text
+    where no licence data are attached. `evidence` is what
+    the verdict on each seal rests on, in the order of `seals`. `receipt_text` is the receipt a PDF carries,
+    `stated` what a genuine receipt says.
     """
 
     verdict: Verdict
@@ -146,10 +156,12 @@ class Report:
     attached: Mapping[str, str] | None = field(default=None, repr=False)
     revocation_urls: tuple[str, ...] = ()
     code_text: str | None = field(default=None, repr=False)
+    named_licences: tuple[str, ...] = field(default=(), repr=False)
     judged_at: datetime | None = None
     known_at: datetime | None = None
     evidence: tuple[SealEvidence, ...] = field(default=(), repr=False)
     receipt_text: str | None = field(default=None, repr=False)
+    stated: tuple[StatedFact, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as `hufu verify --json` and the API print it."""
@@ -183,6 +195,7 @@ class Report:
                 for check in self.checks
             ],
             "advice": [_sentence(sentence) for sentence in self.advice],
+            "stated": [{"label": _sentence(fact.label), "value": _sentence(fact.value)} for fact in self.stated],
         }
 
 

@@ -25,7 +25,7 @@ from verification.model import (
     Verdict,
 )
 from verification.own_documents import judge_sealer_by_name
-from verification.receipts import ForgedReceipt, read_receipt, report_on_forgery, report_on_receipt
+from verification.receipts import ReceiptRefused, read_receipt, report_on_receipt, report_on_refused
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -140,8 +140,8 @@ def judge_receipt_offline(unverified_receipt: str, pack: OfflinePack, *, at: dat
     """Check a receipt against the receipt keys of a pack."""
     try:
         return report_on_receipt(read_receipt(unverified_receipt, dict(pack.receipt_jwks)), at)
-    except ForgedReceipt:
-        return report_on_forgery(at)
+    except ReceiptRefused as refused:
+        return report_on_refused(refused, at)
 
 
 def _verdict(reason: Reason) -> Verdict:

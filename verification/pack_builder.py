@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from asn1crypto import crl
 
-from keys.jws import jwks, sign_jws
+from keys.jws import sign_jws, verification_jwks
 from keys.model import KeyPurpose
 from verification.packs import MANIFEST, TYPE, b64, build_zip, manifest_claims
 from verification.status.encoding import read_cwt
@@ -66,7 +66,7 @@ class PackBuilder:
             "revocation_as_of": min(issued, default=self.clock.now()).isoformat(),
             "code_keys": [_key(info) for info in service.verification_keys(KeyPurpose.QR)],
             "status_list_keys": [_key(info) for info in service.verification_keys(KeyPurpose.STATUS_LIST)],
-            "receipt_jwks": jwks(service, KeyPurpose.RECEIPT),
+            "receipt_jwks": verification_jwks(service, KeyPurpose.RECEIPT),
         }
 
 

@@ -10,16 +10,29 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import JWKRegistry
 
-from verification.model import Check, Indication, Outcome, Reason, Report, Sentence, Subject, Verdict
+from foundation.clock import CIVIL_TIME
+from verification.model import (
+    Check,
+    Indication,
+    Outcome,
+    Reason,
+    Report,
+    Sentence,
+    StatedFact,
+    Subject,
+    Verdict,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from foundation.audit import AuditReceipt
     from foundation.principal import Principal
 
@@ -27,6 +40,14 @@ Tree = tuple[int, bytes]
 TYPE = "hufu-receipt+jwt"
 MAXIMUM_LENGTH = 8_192
 _STANDARD = "RFC 7515"
+_ALGORITHMS = ["ES256", "EdDSA", "RS256"]
+_KINDS = {
+    "identifier": Sentence("证照标识", "a licence's identifier"),
+    "qr": Sentence("二维码", "a code"),
+    "pdf": Sentence("PDF 文件", "a PDF"),
+    "receipt": Sentence("核验回执", "a receipt"),
+    "token": Sentence("电子凭证", "an electronic credential"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,33 +109,70 @@ class ReadReceipt:
     claims: dict[str, Any]
 
 
-class ForgedReceipt(Exception):
-    """The text is no receipt, or none of ours, or altered."""
+class ReceiptRefused(Exception):
+    """The text is not believed to be a receipt; `reason` says why."""
+
+    def __init__(self, reason: Reason = Reason.RECEIPT_FORGED) -> None:
+        """Keep the reason."""
+        super().__init__(reason.value)
+        self.reason = reason
 
 
-def read_receipt(unverified_receipt: str, jwks: dict[str, Any]) -> ReadReceipt:
-    """Check a receipt against a set of receipt keys; raises ForgedReceipt."""
+def read_receipt(
+    unverified_receipt: str, jwks: Mapping[str, Any], *, proven_at: datetime | None = None
+) -> ReadReceipt:
+    """Check a receipt against receipt keys.
+
+    Args:
+        unverified_receipt: the compact JWS; white space in it does no harm.
+        jwks: the keys of `keys.jws.verification_jwks`. A key with the member `iss` counts for receipts of
+            that issuer alone, one with `not_trusted_from` for receipts that are proven to be older.
+        proven_at: when the receipt existed for certain, by a timestamp; its own date proves nothing.
+
+    Raises: ReceiptRefused: RECEIPT_ISSUER_UNKNOWN when a receipt calls for a key not among them,
+    KEY_COMPROMISED or RECEIPT_TIME_UNPROVEN when its key was compromised, else RECEIPT_FORGED.
+    """
     text = "".join(unverified_receipt.split())
     if len(text) > MAXIMUM_LENGTH:
-        raise ForgedReceipt("It is too long.")
+        raise ReceiptRefused
+    header = _header(text)
+    if header.get("typ") != TYPE:
+        raise ReceiptRefused
+    found = [key for key in jwks["keys"] if key["kid"] == header.get("kid")]
+    if not found:
+        raise ReceiptRefused(Reason.RECEIPT_ISSUER_UNKNOWN)
+    key = found[0]
     try:
-        opened = jws.deserialize_compact(text, KeySet.import_key_set(jwks), algorithms=["ES256", "EdDSA", "RS256"])  # type: ignore[arg-type] # a JWKS as published
+        public = {name: value for name, value in key.items() if name not in ("iss", "not_trusted_from")}
+        opened = jws.deserialize_compact(text, JWKRegistry.import_key(public), algorithms=_ALGORITHMS)
         claims = json.loads(opened.payload)
-    except (JoseError, ValueError, TypeError, KeyError) as error:
-        raise ForgedReceipt("Its signature does not hold.") from error
-    if opened.headers().get("typ") != TYPE or not isinstance(claims, dict):
-        raise ForgedReceipt("It is another kind of token.")
+        made_at = datetime.fromtimestamp(claims["iat"], UTC)
+    except (JoseError, ValueError, TypeError, KeyError, OverflowError) as error:
+        raise ReceiptRefused from error
+    if claims.get("iss") != key.get("iss", claims.get("iss")):
+        raise ReceiptRefused
+    if "not_trusted_from" in key:
+        end = datetime.fromisoformat(key["not_trusted_from"])
+        if made_at >= end:
+            raise ReceiptRefused(Reason.KEY_COMPROMISED)
+        if proven_at is None or proven_at >= end:
+            raise ReceiptRefused(Reason.RECEIPT_TIME_UNPROVEN)
     return ReadReceipt(claims)
+
+
+def _header(text: str) -> dict[str, Any]:
+    """Return what a compact JWS says of itself, unchecked; nothing when it is none."""
+    header = text.partition(".")[0]
+    try:
+        found = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def key_id_of(unverified_receipt: str) -> str:
     """Return the key a receipt calls for; empty when it is none."""
-    header = unverified_receipt.strip().partition(".")[0]
-    try:
-        found = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))
-    except ValueError:
-        return ""
-    return str(found.get("kid", "")) if isinstance(found, dict) else ""
+    return str(_header(unverified_receipt.strip()).get("kid", ""))
 
 
 def report_on_receipt(receipt: ReadReceipt, now: datetime) -> Report:
@@ -144,7 +202,44 @@ def report_on_receipt(receipt: ReadReceipt, now: datetime) -> Report:
         judged_at=judged_at,
         known_at=known_at,
         advice=(_THEN_NOT_NOW,),
+        stated=stated(claims),
     )
+
+
+def stated(claims: Mapping[str, Any]) -> tuple[StatedFact, ...]:
+    """Return what a receipt states, item by item: about what, by whom, when, and where it is recorded."""
+    verdict, reason = Verdict(claims["verdict"]), Reason(claims["reason"])
+    subject, asked_by, audit, tree = (claims.get(name) or {} for name in ("subject", "asked_by", "audit", "checkpoint"))
+    items = (
+        ("结论", "Verdict", verdict.sentence),
+        ("理由", "Reason", reason.sentence),
+        ("核验对象", "Examined", _KINDS.get(subject["kind"], subject["kind"])),
+        ("证照标识", "Licence identifier", subject["identifier"]),
+        ("文件摘要（SHA-256）", "Digest of the file (SHA-256)", subject["sha256"]),
+        ("签章结论（EN 319 102-1）", "Seal (EN 319 102-1)", _joined(claims["indication"], claims["sub_indication"])),
+        ("核验时间", "Verified at", _local(claims["checked_at"])),
+        ("所问时点", "About the moment", _local(claims.get("judged_at"))),
+        ("只依据此时的记录", "By the records of", _local(claims.get("known_at"))),
+        ("数据截至", "Data as of", _local(claims["data_as_of"])),
+        ("核验请求方", "Asked by", _joined(asked_by["name"], asked_by["organisation"])),
+        ("回执编号", "Receipt number", claims["jti"]),
+        ("出具机构地址", "Issued at", claims["iss"]),
+        ("审计记录", "Audit record", _joined(str(audit["number"]), audit["commitment"])),
+        ("透明日志检查点", "Log checkpoint", _joined(str(tree.get("size", "")), tree.get("root"))),
+    )
+    return tuple(
+        StatedFact(Sentence(zh, en), value if isinstance(value, Sentence) else Sentence(str(value), str(value)))
+        for zh, en, value in items
+        if value
+    )
+
+
+def _joined(*parts: str | None) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _local(text: str | None) -> str:
+    return datetime.fromisoformat(text).astimezone(CIVIL_TIME).strftime("%Y-%m-%d %H:%M:%S") if text else ""
 
 
 _THEN_NOT_NOW = Sentence(
@@ -170,13 +265,17 @@ def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def report_on_forgery(now: datetime) -> Report:
-    """Return the report on something that is no receipt of ours."""
+def report_on_refused(refused: ReceiptRefused, now: datetime) -> Report:
+    """Return the report on something that is not believed to be a receipt."""
+    reason = refused.reason
+    unknown = reason in (Reason.RECEIPT_ISSUER_UNKNOWN, Reason.RECEIPT_TIME_UNPROVEN)
     return Report(
-        verdict=Verdict.INVALID,
-        reason=Reason.RECEIPT_FORGED,
+        verdict=Verdict.UNDETERMINED if unknown else Verdict.INVALID,
+        reason=reason,
         subject=Subject("receipt"),
         checked_at=now,
         data_as_of=now,
-        checks=(Check("receipt.signature", _STANDARD, Outcome.FAILED, Reason.RECEIPT_FORGED.sentence),),
+        checks=(
+            Check("receipt.signature", _STANDARD, Outcome.UNKNOWN if unknown else Outcome.FAILED, reason.sentence),
+        ),
     )

@@ -23,11 +23,11 @@ from verification.receipt_papers import judge_receipt_paper, paper_of
 from verification.receipts import (
     TYPE,
     Asker,
-    ForgedReceipt,
+    ReceiptRefused,
     read_receipt,
     receipt_claims,
-    report_on_forgery,
     report_on_receipt,
+    report_on_refused,
 )
 
 if TYPE_CHECKING:
@@ -235,8 +235,8 @@ class VerificationService:
             term = await self._term_of(document, sha256)
             report = judge_known_document(record, sha256, term, at=at or now, now=now)
         else:
-            judged = await self._sandbox.validate(document, await self._trust.material(), at=at or now)
-            judged = judge_receipt_paper(judged, self._receipts.jwks())
+            judged = await self._examined(document, at or now)
+            judged = judge_receipt_paper(judged, await self._trust.receipt_keys())
             report = replace(await self._comparison.compare(judged, at, None if record else document), checked_at=now)
         verified = await self.conclude(principal, replace(report, judged_at=at))
         return replace(verified, previews=await self._previews(document, report) if previews else None)
@@ -265,9 +265,9 @@ class VerificationService:
         """Check one of our receipts; the report repeats what the receipt says when it is genuine."""
         now = self._clock.now()
         try:
-            return report_on_receipt(read_receipt(unverified_receipt, self._receipts.jwks()), now)
-        except ForgedReceipt:
-            return report_on_forgery(now)
+            return report_on_receipt(read_receipt(unverified_receipt, await self._trust.receipt_keys()), now)
+        except ReceiptRefused as refused:
+            return report_on_refused(refused, now)
 
     async def receipt_paper(self, unverified_receipt: str) -> bytes:
         """Return one of our receipts as a sealed PDF, the signed text attached.
@@ -278,8 +278,8 @@ class VerificationService:
             raise NotFound("This service sets no receipts as documents.")
         text = "".join(unverified_receipt.split())
         try:
-            receipt = read_receipt(text, self._receipts.jwks())
-        except ForgedReceipt as error:
+            receipt = read_receipt(text, await self._trust.receipt_keys())
+        except ReceiptRefused as error:
             raise InvalidInput("This is no receipt of this service.", field="receipt") from error
         return await self._papers.make(paper_of(receipt, text))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asn1crypto import crl
 
+from keys.jws import verification_jwks
 from keys.model import KeyPurpose
 from verification.trust import TrustMaterial, VerificationKey
 from verification.trust_lists import joined
@@ -71,6 +72,16 @@ class KeysTrust:
             VerificationKey(info.qr_key_id, info.public_key_der, self._service_id, info.not_trusted_from)
             for info in self._keys.service.verification_keys(purpose)
         )
+
+    def own_receipt_keys(self) -> dict[str, Any]:
+        """Return every key our receipts were ever signed with."""
+        return verification_jwks(self._keys.service, KeyPurpose.RECEIPT)
+
+    async def receipt_keys(self) -> dict[str, Any]:
+        """Return our keys of receipts and, each for its own address alone, those of every trusted city."""
+        cities = () if self.cities is None else (await self.cities.trusted()).values()
+        theirs = [key | {"iss": city.issuer} for city in cities for key in city.receipt_jwks["keys"]]
+        return {"keys": [*self.own_receipt_keys()["keys"], *theirs]}
 
     def code_keys(self) -> tuple[VerificationKey, ...]:
         """Return the keys that may sign our HF1 codes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,8 @@ class TrustMaterial:
     empty). `untrusted_from` maps the SHA-256 of a certificate to the moment from which
     its key is known to be compromised. `data_as_of` is the age of the oldest item that
     can go stale. `revocation_required` lets nothing pass whose revocation nobody can look up
-    (decision 0045).
+    (decision 0045). `existed` tells of the judged document when its revisions, by length, are known to have
+    existed already (decision 0112).
     """
 
     roots_der: tuple[bytes, ...]
@@ -29,6 +30,7 @@ class TrustMaterial:
     untrusted_from: Mapping[bytes, datetime] = field(default_factory=dict)
     data_as_of: datetime | None = None
     revocation_required: bool = True
+    existed: Mapping[int, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,9 @@ class TrustSource(Protocol):
 
     async def material(self) -> TrustMaterial:
         """Return what PDFs are judged with now."""
+
+    async def receipt_keys(self) -> dict[str, Any]:
+        """Return the keys that may sign receipts, as `verification.receipts.read_receipt` takes them."""
 
     def code_keys(self) -> tuple[VerificationKey, ...]:
         """Return the keys that may sign HF1 codes."""

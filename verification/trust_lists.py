@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 TYPE = "hufu-trust-list+jwt"
+LIST_PATH = "/api/v1/trust-list"
 LIFE = timedelta(hours=24)
 MAXIMUM_BYTES = 20 * 1024 * 1024
 
@@ -48,6 +49,12 @@ class TrustList:
     code_keys: tuple[VerificationKey, ...]
     status_list_keys: tuple[VerificationKey, ...]
     types: Mapping[str, str]
+    receipt_jwks: Mapping[str, Any]
+
+    @property
+    def issuer(self) -> str:
+        """Return the address by which the city's receipts name it."""
+        return self.address.removesuffix(LIST_PATH)
 
     def is_current(self, at: datetime) -> bool:
         """Tell whether the list may be relied on at a moment."""
@@ -74,6 +81,7 @@ def list_claims(trust_list: TrustList, public_key_der: bytes) -> dict[str, Any]:
         "code_keys": [_key_claims(key) for key in trust_list.code_keys],
         "status_list_keys": [_key_claims(key) for key in trust_list.status_list_keys],
         "types": dict(trust_list.types),
+        "receipt_jwks": dict(trust_list.receipt_jwks),
     }
 
 
@@ -118,6 +126,7 @@ def _list(claims: Mapping[str, Any], key_der: bytes) -> TrustList:
         code_keys=tuple(_key(item, service_id) for item in claims["code_keys"]),
         status_list_keys=tuple(_key(item, service_id) for item in claims["status_list_keys"]),
         types={str(code): str(name) for code, name in claims["types"].items()},
+        receipt_jwks=_receipt_jwks(claims.get("receipt_jwks", {"keys": []})),
     )
 
 
@@ -172,3 +181,15 @@ def _key(item: Mapping[str, Any], service_id: str) -> VerificationKey:
     if hashlib.sha256(der).digest()[:8].hex() != item["id"]:
         raise BadTrustList("A key in the trust list does not have its id.", field="document")
     return VerificationKey(bytes.fromhex(item["id"]), der, service_id, datetime.fromisoformat(since) if since else None)
+
+
+def _receipt_jwks(unverified: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keys as a list states them; lists of releases before this claim have none."""
+    keys = []
+    for item in unverified["keys"]:
+        if not isinstance(item["kid"], str):
+            raise BadTrustList("A key of receipts has no name.", field="document")
+        if "not_trusted_from" in item:
+            datetime.fromisoformat(item["not_trusted_from"])
+        keys.append(dict(item))
+    return {"keys": keys}

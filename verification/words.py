@@ -84,6 +84,8 @@ class Reason(StrEnum):
     DOCUMENT_DIFFERS_FROM_RECORD = "document_differs_from_record"
     LICENCE_SEALED_BY_ANOTHER = "licence_sealed_by_another"
     LICENCE_SEALER_UNKNOWN = "licence_sealer_unknown"
+    LICENCE_NOT_VOUCHED_FOR = "licence_not_vouched_for"
+    LICENCE_ONLY_NAMED = "licence_only_named"
     PARSERS_DISAGREE = "parsers_disagree"
     CONTENT_CAN_CHANGE = "content_can_change"
     FORMAT_FAILURE = "format_failure"
@@ -112,7 +114,10 @@ class Reason(StrEnum):
     CREDENTIAL_NOT_ASKED_FOR = "credential_not_asked_for"
     DISCLOSED_TOO_MUCH = "disclosed_too_much"
     # Receipts and packs.
+    PACK_SIGNER_NOT_PINNED = "pack_signer_not_pinned"
     RECEIPT_FORGED = "receipt_forged"
+    RECEIPT_ISSUER_UNKNOWN = "receipt_issuer_unknown"
+    RECEIPT_TIME_UNPROVEN = "receipt_time_unproven"
     RECEIPT_GENUINE = "receipt_genuine"
 
     @property
@@ -176,6 +181,14 @@ _REASONS = {
     Reason.LICENCE_SEALER_UNKNOWN: Sentence(
         "无法确认盖章单位是否为该证照的颁发机构。",
         "It cannot be told whether the seal is that of the licence's issuer.",
+    ),
+    Reason.LICENCE_NOT_VOUCHED_FOR: Sentence(
+        "印章真实，但页面所示证照不由该印章证明，不能当作证照使用。",
+        "The seal is genuine, but it does not vouch for the licence shown: the file is no licence.",
+    ),
+    Reason.LICENCE_ONLY_NAMED: Sentence(
+        "文件和印章真实；文件提到的证照不由该印章证明，请另行核验。",
+        "File and seal are genuine; the seal does not vouch for the licence that the file names.",
     ),
     Reason.LICENCE_SEALED_BY_ANOTHER: Sentence(
         "文件所附证照并非由其颁发机构盖章：印章属于其他单位。",
@@ -242,7 +255,19 @@ _REASONS = {
     Reason.DISCLOSED_TOO_MUCH: Sentence(
         "出示的内容超出了请求范围，未予接收。", "More was disclosed than was asked for; it was not taken."
     ),
+    Reason.PACK_SIGNER_NOT_PINNED: Sentence(
+        "没有核对离线包由谁签名，其中的数据不能作准。",
+        "Nobody has checked whose key signed the offline pack, so nothing rests on its data.",
+    ),
     Reason.RECEIPT_FORGED: Sentence("回执的签名不正确。", "The receipt's signature is wrong."),
+    Reason.RECEIPT_ISSUER_UNKNOWN: Sentence(
+        "出具该回执的系统不在信任范围内，无法核对其签名。",
+        "The receipt is of a service that is not trusted here; its signature cannot be checked.",
+    ),
+    Reason.RECEIPT_TIME_UNPROVEN: Sentence(
+        "出具该回执的密钥已被宣布泄露，无法证明回执出具在此之前；请核验盖章的回执文件。",
+        "The receipt's key was declared compromised and nothing proves that it is older; verify the sealed receipt.",
+    ),
     Reason.RECEIPT_GENUINE: Sentence(
         "回执真实，当时的结论是有效；它不说明现在的状态。",
         "The receipt is genuine and the verdict then was valid; it says nothing of the present.",

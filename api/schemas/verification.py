@@ -62,6 +62,13 @@ class CheckAnswer(Answer):
     detail: Texts
 
 
+class StatedAnswer(Answer):
+    """One item of what a receipt states: what it is, and its value."""
+
+    label: Texts
+    value: Texts
+
+
 class ReportAnswer(Answer):
     """The answer: VALID 有效, INVALID 无效 with the reason, UNDETERMINED 无法确认 with the data's age."""
 
@@ -79,6 +86,7 @@ class ReportAnswer(Answer):
     comparisons: list[dict[str, Any]]
     checks: list[CheckAnswer]
     advice: list[Texts]
+    stated: Annotated[list[StatedAnswer], Field(description="What a genuine receipt says; empty for anything else")]
 
 
 class VerifiedAnswer(Answer):

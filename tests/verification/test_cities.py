@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import select
 
 from foundation.errors import NotFound
 from foundation.principal import ANONYMOUS, SYSTEM, Principal, PrincipalKind
@@ -15,6 +16,7 @@ from hufu import demo_city, seed
 from keys.model import KeyPurpose
 from licence_vault.model import LicenceState, ReasonCode, StateChange
 from signing.model import SealRequest
+from signing.tables import seals
 from tests.support.servers import clone
 from tests.verification.attacks import stripped
 from tests.verification.city import BUREAU, City, small_city
@@ -133,6 +135,32 @@ async def hear_of_a_revoked_issuer(chongqing: City, guangyuan: City, wires: Wire
     untrusted = (await service.by_qr(ANONYMOUS, licence.qr_text)).report
     assert (untrusted.verdict, untrusted.reason) == (Verdict.INVALID, Reason.KEY_COMPROMISED)
 
+    pdf = (await guangyuan.application.vault.licences.face_pdf(BUREAU, licence.identifier)).pdf
+    assert (await service.by_pdf(ANONYMOUS, pdf)).report.indication is Indication.TOTAL_PASSED
+    async with guangyuan.application.services.database.read() as connection:
+        chosen = select(seals.c.key_id).where(seals.c.organisation_code == BUREAU.organisation_code)
+        seal_key = (await connection.execute(chosen)).scalar_one()
+    await keys.compromise(OPERATOR, seal_key, LONG_AGO)
+    guangyuan.application.verification.trust.forget()
+    await publish(guangyuan, wires.pages[1])
+    await cities.update_all()
+    assert (await service.by_pdf(ANONYMOUS, pdf)).report.verdict is not Verdict.VALID
+
+
+async def receipts_given_there_are_believed(guangyuan: City, service: VerificationService, identifier: str) -> None:
+    """A trusted city's receipts are read as ours are, alone and on paper, and none that names another as its giver."""
+    there = guangyuan.application.services.verification
+    receipt = (await there.by_identifier(BUREAU, identifier)).receipt
+    paper = await there.receipt_paper(receipt)
+    for report in (await service.by_receipt(receipt), (await service.by_pdf(ANONYMOUS, paper)).report):
+        assert (report.verdict, report.reason) == (Verdict.VALID, Reason.RECEIPT_GENUINE)
+        assert guangyuan.application.settings.issuer in [fact.value.zh for fact in report.stated]
+    there._issuer = service._issuer
+    posing = (await there.by_identifier(BUREAU, identifier)).receipt
+    refused = await service.by_receipt(posing)
+    assert (refused.verdict, refused.reason) == (Verdict.INVALID, Reason.RECEIPT_FORGED)
+    there._issuer = guangyuan.application.settings.issuer
+
 
 async def no_other_department_there_makes_it_valid(
     guangyuan: City, service: VerificationService, document: bytes
@@ -160,6 +188,10 @@ async def test_two_cities_verify_each_other_and_hear_of_each_others_revocations(
     assert (before.verdict, before.reason) == (Verdict.UNDETERMINED, Reason.CODE_ISSUER_UNKNOWN)
     assert (await service.by_pdf(ANONYMOUS, pdf)).report.reason is Reason.CERTIFICATE_UNTRUSTED
 
+    foreign = (await there.services.verification.by_identifier(BUREAU, licence.identifier)).receipt
+    unknown = await service.by_receipt(foreign)
+    assert (unknown.verdict, unknown.reason) == (Verdict.UNDETERMINED, Reason.RECEIPT_ISSUER_UNKNOWN)
+
     document, pin = await publish(guangyuan, wires.pages[1])
     with pytest.raises(BadTrustList, match="fingerprint"):
         await cities.import_list(OPERATOR, document)
@@ -182,6 +214,7 @@ async def test_two_cities_verify_each_other_and_hear_of_each_others_revocations(
     assert by_pdf.verdict is Verdict.VALID
 
     await no_other_department_there_makes_it_valid(guangyuan, service, pdf)
+    await receipts_given_there_are_believed(guangyuan, service, licence.identifier)
 
     # And the other way round.
     theirs = there.verification.cities

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pikepdf
@@ -10,12 +11,17 @@ import pypdfium2 as pdfium
 import pytest
 
 from foundation.errors import InvalidInput
-from foundation.principal import ANONYMOUS
+from foundation.principal import ANONYMOUS, SYSTEM
+from keys.jws import b64url
+from keys.model import KeyPurpose
 from tests.verification.attacks import replace_page_content
 from tests.verification.city import BUREAU, City, small_city
 from tests.verification.samples import update
 from verification.model import Indication, Reason, Verdict
+from verification.offline import judge_receipt_offline
+from verification.packs import read_pack
 from verification.receipt_papers import judge_receipt_paper
+from verification.receipts import read_receipt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,6 +38,11 @@ async def city(settings: Settings) -> AsyncIterator[City]:
 def text_of(pdf: bytes) -> str:
     with pdfium.PdfDocument(pdf) as opened:
         return "".join(opened[0].get_textpage().get_text_range().split())
+
+
+def text_lines(pdf: bytes) -> list[str]:
+    with pdfium.PdfDocument(pdf) as opened:
+        return str(opened[0].get_textpage().get_text_range()).splitlines()
 
 
 async def test_a_receipt_on_paper_is_verified_by_service_and_by_anchors_alone(city: City) -> None:
@@ -74,3 +85,72 @@ async def test_a_receipt_of_a_refusal_a_changed_paper_and_a_foreign_text_are_not
     assert (changed.verdict, changed.reason) == (Verdict.INVALID, Reason.DOCUMENT_CHANGED)
     with pytest.raises(InvalidInput):
         await service.receipt_paper(refused.receipt[:-8] + "AAAAAAAA")
+
+
+async def another_key(city: City) -> str:
+    """Put a new receipt key in the place of the present one; return the present one's id."""
+    keys = city.application.keys.service
+    old = await keys.active(KeyPurpose.RECEIPT)
+    new = await keys.create(SYSTEM, KeyPurpose.RECEIPT, "")
+    await keys.activate(SYSTEM, new.key_id)
+    return old.key_id
+
+
+async def test_what_a_retired_key_signed_stays_genuine(city: City) -> None:
+    service, keys = city.application.services.verification, city.application.keys.service
+    receipt = (await service.by_identifier(BUREAU, (await city.issue()).identifier)).receipt
+    paper = await service.receipt_paper(receipt)
+    await keys.retire(SYSTEM, await another_key(city))
+    pack = city.application.verification.packs
+    assert pack is not None
+    published = read_pack(await pack.build())
+    for report in (
+        await service.by_receipt(receipt),
+        (await service.by_pdf(ANONYMOUS, paper)).report,
+        judge_receipt_offline(receipt, published, at=city.application.services.clock.now()),
+    ):
+        assert (report.verdict, report.reason) == (Verdict.VALID, Reason.RECEIPT_GENUINE)
+
+
+async def test_of_a_compromised_key_only_what_a_timestamp_proves_to_be_older_is_believed(city: City) -> None:
+    application, service = city.application, city.application.services.verification
+    keys, clock = application.keys.service, application.services.clock
+    identifier = (await city.issue()).identifier
+    receipt = (await service.by_identifier(BUREAU, identifier)).receipt
+    paper = await service.receipt_paper(receipt)
+    await keys.compromise(SYSTEM, await another_key(city), clock.now())
+    bare = await service.by_receipt(receipt)
+    assert (bare.verdict, bare.reason) == (Verdict.UNDETERMINED, Reason.RECEIPT_TIME_UNPROVEN)
+    application.verification.trust.forget()
+    sealed = (await service.by_pdf(ANONYMOUS, paper)).report
+    assert (sealed.verdict, sealed.reason) == (Verdict.VALID, Reason.RECEIPT_GENUINE)
+
+    receipt = (await service.by_identifier(BUREAU, identifier)).receipt
+    paper = await service.receipt_paper(receipt)
+    await keys.compromise(SYSTEM, await another_key(city), clock.now() - timedelta(days=1))
+    bare = await service.by_receipt(receipt)
+    assert (bare.verdict, bare.reason) == (Verdict.INVALID, Reason.KEY_COMPROMISED)
+    application.verification.trust.forget()
+    assert (await service.by_pdf(ANONYMOUS, paper)).report.verdict is not Verdict.VALID
+
+
+async def test_a_receipt_says_of_what_it_is_how_old_the_data_were_and_where_it_is_recorded(city: City) -> None:
+    application, service = city.application, city.application.services.verification
+    identifier = (await city.issue()).identifier
+    assert application.verification.log is not None
+    await application.verification.log.sequence()
+    verified = await service.by_identifier(BUREAU, identifier)
+    claims = read_receipt(verified.receipt, await application.verification.trust.receipt_keys()).claims
+    size, root = await application.verification.log.latest_tree() or (0, b"")
+    assert size > 0
+    assert claims["checkpoint"] == {"size": size, "root": b64url(root)}
+    assert claims["data_as_of"] == verified.report.data_as_of.isoformat()
+    told = {fact.label.en: fact.value.en for fact in (await service.by_receipt(verified.receipt)).stated}
+    assert told["Licence identifier"] == identifier
+    assert told["Examined"] == "a licence's identifier"
+    assert told["Asked by"] == f"{BUREAU.audit_name} {BUREAU.organisation_code}"
+    assert told["Audit record"] == f"{claims['audit']['number']} {claims['audit']['commitment']}"
+    assert told["Log checkpoint"] == f"{size} {b64url(root)}"
+    # On paper every long word can be broken.
+    words = text_lines(await service.receipt_paper(verified.receipt))
+    assert max(len(word) for word in words) <= 60

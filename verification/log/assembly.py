@@ -46,5 +46,5 @@ def assemble_log(
         log,
         Witnesses(database, log, outbound, addresses),
         Witness(database, clock, keys.service, name=f"{name}/witness", logs=watched),
-        ReceiptPlaces(log, keys.receipts, tuple(address.key for address in addresses)),
+        ReceiptPlaces(log, keys.service, tuple(address.key for address in addresses)),
     )

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from foundation.errors import NotFound
+from keys.jws import verification_jwks
+from keys.model import KeyPurpose
 from verification.log.cosignatures import cosignatures
 from verification.log.merkle import BadProof, leaf_hash, verify_inclusion
 from verification.log.notes import open_checkpoint
-from verification.receipts import ForgedReceipt, read_receipt
+from verification.receipts import ReceiptRefused, read_receipt
 
 if TYPE_CHECKING:
-    from keys.jws import TokenSigner
+    from keys.service import KeyService
     from verification.log.cosignatures import Cosignature
     from verification.log.notes import NoteKey
     from verification.log.service import InclusionProof, TransparencyLog
@@ -39,18 +41,18 @@ class ReceiptPlace:
 class ReceiptPlaces:
     """Looks receipts up."""
 
-    def __init__(self, log: TransparencyLog, receipts: TokenSigner, witnesses: tuple[NoteKey, ...]) -> None:
+    def __init__(self, log: TransparencyLog, keys: KeyService, witnesses: tuple[NoteKey, ...]) -> None:
         """Take the collaborators."""
         self._log = log
-        self._receipts = receipts
+        self._keys = keys
         self._witnesses = witnesses
 
     async def find(self, unverified_receipt: str) -> ReceiptPlace | None:
         """Return where a receipt stands; None when it is no receipt of ours."""
         try:
-            claims = read_receipt(unverified_receipt, self._receipts.jwks()).claims
+            claims = read_receipt(unverified_receipt, verification_jwks(self._keys, KeyPurpose.RECEIPT)).claims
             number, commitment = _audit(claims)
-        except (ForgedReceipt, KeyError, TypeError, ValueError, binascii.Error):
+        except (ReceiptRefused, KeyError, TypeError, ValueError, binascii.Error):
             return None
         place = ReceiptPlace(str(claims["verdict"]), str(claims["checked_at"]), number)
         try:

@@ -16,6 +16,7 @@ from api.web.messages import FIELD_RULES, told
 from api.web.rendering import CIVIL_TIME, day, page, say, see_other
 from foundation.errors import TrustServiceError
 from verification.etsi_report import etsi_report
+from verification.licences import REASON_OF_STATE
 from verification.model import Report, Verdict
 from verification.pages import PagePair
 from verification.service import Verified
@@ -180,11 +181,12 @@ def _todo(request: Request, report: Report) -> str:
 
 
 def reason_of(report: Report, language: str) -> str:
-    """Return the one sentence of reason: the day of a licence's end where it is known."""
+    """Return the one sentence of reason, and since when where the licence's state is the reason."""
     sentence = report.reason.sentence
     text = sentence.en if language == ENGLISH else sentence.zh
     facts = report.licence
-    if facts and facts.state_effective_at and report.verdict is Verdict.INVALID:
+    of_state = facts is not None and REASON_OF_STATE.get(facts.state) is report.reason
+    if facts and of_state and facts.state_effective_at and report.verdict is Verdict.INVALID:
         since = day(facts.state_effective_at.astimezone(CIVIL_TIME).date(), language=language)
         return f"{text.rstrip('.')} ({since})." if language == ENGLISH else f"{text.rstrip('。')}（{since}起）。"
     return text
