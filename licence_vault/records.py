@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import TIMESTAMP, and_, bindparam, func, literal_column, or_, select, true, union
 
 from foundation.clock import civil_date
+from foundation.statements import Statement
 from licence_vault.current import CurrentLicences, deciding_record
 from licence_vault.faces import FaceFacts, metadata
 from licence_vault.model import LicenceState
@@ -61,6 +62,12 @@ def _touched() -> CompoundSelect[Any]:
 
 
 _NOT_PLAIN, _TOUCHED = _not_plain(), _touched()
+_BY_DOCUMENT = Statement(
+    select(licences.c.identifier)
+    .join(licence_documents, licence_documents.c.licence_id == licences.c.licence_id)
+    .where(licence_documents.c.sha256 == bindparam("sha256"))
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,7 @@ class LicenceRecords:
 
     def __init__(self, database: Database, cipher: FieldCipher, clock: Clock, catalogue: Catalogue) -> None:
         self.current = CurrentLicences(database, cipher, clock, catalogue).current
+        self._database = database
         self._cipher = cipher
         self._clock = clock
         self._catalogue = catalogue
@@ -147,15 +155,10 @@ class LicenceRecords:
             document_sha256=tuple(one.sha256 for one in await repository.documents(stored.licence_id)),
         )
 
-    async def find_document(self, connection: AsyncConnection, sha256: bytes) -> str | None:
+    async def find_document(self, sha256: bytes) -> str | None:
         """Return the identifier of the licence one of whose sealed PDFs has this digest."""
-        statement = (
-            select(licences.c.identifier)
-            .join(licence_documents, licence_documents.c.licence_id == licences.c.licence_id)
-            .where(licence_documents.c.sha256 == sha256)
-            .limit(1)
-        )
-        return (await connection.execute(statement)).scalar_one_or_none()
+        row = await self._database.fetch_one(_BY_DOCUMENT, sha256=sha256)
+        return None if row is None else str(row.identifier)
 
     async def not_valid(self, connection: AsyncConnection, status_list: int) -> AsyncIterator[StatusValue]:
         """Yield every place of a list whose value is not 0 now; unused places stay out."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from verification.pages import PageDifference
-    from verification.ports import LicenceRecord
+    from verification.ports import LicenceRecord, LicenceStanding
     from verification.trust import VerificationKey
 
 _STANDARD = "GB/T 36903"
@@ -27,7 +27,7 @@ COPY_TERM = "JZJYXQJZSJ"
 
 
 def judge_known_document(
-    record: LicenceRecord, sha256: bytes, attached: Mapping[str, str] | None, *, at: datetime, now: datetime
+    record: LicenceStanding, sha256: bytes, attached: Mapping[str, str] | None, *, at: datetime, now: datetime
 ) -> Report:
     """Judge a document whose very bytes are on record: what is left to ask is the licence's state.
 
@@ -50,7 +50,9 @@ def judge_known_document(
     )
 
 
-def _state(record: LicenceRecord, attached: Mapping[str, str] | None, at: datetime) -> tuple[Reason, tuple[Check, ...]]:
+def _state(
+    record: LicenceStanding, attached: Mapping[str, str] | None, at: datetime
+) -> tuple[Reason, tuple[Check, ...]]:
     """Judge the licence's state, and the term of a purpose-bound copy of it (JZJYXQJZSJ)."""
     reason, made = judge_state(record, at)
     term = None if attached is None else attached.get(COPY_TERM)

@@ -111,7 +111,7 @@ class LicenceRecords(Protocol):
     async def current(self, identifier: str) -> LicenceStanding | None:
         """Return the version named by a canonical identifier as it stands now, or None; many share one read."""
 
-    async def find_document(self, connection: AsyncConnection, sha256: bytes) -> str | None:
+    async def find_document(self, sha256: bytes) -> str | None:
         """Return the identifier of the licence whose sealed PDF has this digest, or None."""
 
 

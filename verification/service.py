@@ -227,9 +227,8 @@ class VerificationService:
         now = self._clock.now()
         _require_past(at, now, "at")
         sha256 = hashlib.sha256(document).digest()
-        async with self._database.read() as connection:
-            known = await self._licences.find_document(connection, sha256)
-            record = None if known is None else await self._licences.find(connection, known, at=at)
+        known = await self._licences.find_document(sha256)
+        record = None if known is None else await self._standing(known, at, None)
         if record is not None and not examine:
             # Byte for byte our own, so it is read here: nothing in it is a stranger's.
             term = await self._term_of(document, sha256)

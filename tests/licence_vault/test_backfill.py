@@ -128,7 +128,7 @@ async def test_a_csv_file_becomes_licences(vault: Vault, database: Database, tmp
     assert facts.state is LicenceState.VALID
 
 
-async def test_the_face_is_made_on_first_use(vault: Vault, database: Database, tmp_path: Path) -> None:
+async def test_the_face_is_made_on_first_use(vault: Vault, tmp_path: Path) -> None:
     await run(vault, write_csv(tmp_path / "old.csv", [row(123)]))
     identifier = (await vault.licences.of_holder(CHEN))[0].identifier
     document = await vault.licences.face_pdf(CHEN, identifier)
@@ -137,8 +137,7 @@ async def test_the_face_is_made_on_first_use(vault: Vault, database: Database, t
     licence = await vault.licences.get(CHEN, identifier)
     assert licence.document_digest == document.digest
     assert "#HF1" in licence.qr_text
-    async with database.read() as connection:
-        assert await vault.records.find_document(connection, bytes.fromhex(document.digest)) == identifier
+    assert await vault.records.find_document(bytes.fromhex(document.digest)) == identifier
 
 
 async def test_xlsx_and_ndjson_are_read_too(vault: Vault, tmp_path: Path) -> None:

@@ -189,8 +189,8 @@ async def test_a_verifier_gets_the_facts(vault: Vault, database: Database) -> No
     assert known.metadata["CZZTDM"] == citizen()
     digest = bytes.fromhex(issued.document_digest)
     assert known.document_sha256 == (digest,)
+    assert await vault.records.find_document(digest) == issued.identifier
+    assert await vault.records.find_document(bytes(32)) is None
     async with database.read() as connection:
-        assert await vault.records.find_document(connection, digest) == issued.identifier
-        assert await vault.records.find_document(connection, bytes(32)) is None
         assert await vault.records.find(connection, "1.2.3") is None
         assert await vault.records.lists(connection) == {issued.status_list: CAPACITY}

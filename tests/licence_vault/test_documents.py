@@ -29,6 +29,5 @@ async def test_the_next_revision_is_handed_out_and_the_first_still_known(
     second = await vault.licences.face_pdf(CHEN, issued.identifier)
     assert second.digest == later.sha256.hex()
     assert second.pdf.startswith(first.pdf)
-    async with database.read() as connection:
-        for digest in (first.digest, second.digest):
-            assert await vault.records.find_document(connection, bytes.fromhex(digest)) == issued.identifier
+    for digest in (first.digest, second.digest):
+        assert await vault.records.find_document(bytes.fromhex(digest)) == issued.identifier

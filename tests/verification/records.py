@@ -59,6 +59,5 @@ class Records:
     async def current(self, identifier: str) -> Record | None:
         return self.record if self.record is not None and self.record.identifier == identifier else None
 
-    async def find_document(self, connection: AsyncConnection, sha256: bytes) -> str | None:
-        del connection
+    async def find_document(self, sha256: bytes) -> str | None:
         return self.record.identifier if self.record is not None and sha256 in self.record.document_sha256 else None
