@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,14 +105,13 @@ class TestSurroundings:
         assert place.exists()
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+@contextmanager
+def hufu_run(directory: Path, ports: tuple[int, int]) -> Iterator[subprocess.Popen[str]]:
     """`hufu run` as a shell starts background jobs: in a session of its own, SIGINT ignored."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HUFU_")}
-    environment |= {"HUFU_DATA_DIRECTORY": str(tmp_path / "data"), "PYTHONPATH": str(ROOT)}
-    arguments = ["--port", str(free_port()), "--portal-port", str(free_port())]
+    environment |= {"HUFU_DATA_DIRECTORY": str(directory / "data"), "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "hufu", "run", *arguments],
+        [sys.executable, "-m", "hufu", "run", "--port", str(ports[0]), "--portal-port", str(ports[1])],
         env=environment,
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -120,12 +120,20 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # noqa: PLW1509 - no threads here
     )
-    yield process
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    assert process.stdout is not None
-    process.stdout.close()
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[int, int]]:
+    """Return a directory that the first start fills with servers, keys and a city, and its ports."""
+    return tmp_path_factory.mktemp("run"), (free_port(), free_port())
 
 
 def await_ready(running: subprocess.Popen[str]) -> None:
@@ -159,38 +167,39 @@ def _read(path: Path) -> bytes:
 
 
 @pytest.mark.timeout(300)
-def test_run_stops_on_interrupts_and_leaves_nothing_behind(running: subprocess.Popen[str], tmp_path: Path) -> None:
-    await_ready(running)
-    asked = time.monotonic()
-    for _ in range(3):  # an impatient person
-        os.killpg(running.pid, signal.SIGINT)
-        time.sleep(0.2)
-    assert running.wait(STOP_SECONDS) == 0
-    assert time.monotonic() - asked < STOP_SECONDS
-    assert left_over(tmp_path) == []
+def test_run_stops_on_interrupts_and_leaves_nothing_behind(kept: tuple[Path, tuple[int, int]]) -> None:
+    with hufu_run(*kept) as running:
+        await_ready(running)
+        asked = time.monotonic()
+        for _ in range(3):  # an impatient person
+            os.killpg(running.pid, signal.SIGINT)
+            time.sleep(0.2)
+        assert running.wait(STOP_SECONDS) == 0
+        assert time.monotonic() - asked < STOP_SECONDS
+    assert left_over(kept[0]) == []
 
 
 @pytest.mark.timeout(300)
-def test_run_that_is_killed_leaves_nothing_behind(running: subprocess.Popen[str], tmp_path: Path) -> None:
-    await_ready(running)
-    assert len(left_over(tmp_path)) > 6
-    running.kill()
-    running.wait()
+def test_run_that_is_killed_leaves_nothing_behind(kept: tuple[Path, tuple[int, int]]) -> None:
+    with hufu_run(*kept) as running:
+        await_ready(running)
+        assert len(left_over(kept[0])) > 6
+        running.kill()
+        running.wait()
     deadline = time.monotonic() + 15
-    while left_over(tmp_path):
+    while left_over(kept[0]):
         assert time.monotonic() < deadline
         time.sleep(0.2)
 
 
 @pytest.mark.timeout(200)
-def test_run_that_is_interrupted_while_starting_leaves_nothing_behind(
-    running: subprocess.Popen[str], tmp_path: Path
-) -> None:
-    assert running.stdout is not None
-    assert "Starting" in running.stdout.readline()
-    assert "PostgreSQL" in running.stdout.readline()
-    for _ in range(2):
-        os.killpg(running.pid, signal.SIGINT)
-        time.sleep(0.1)
-    assert running.wait(STOP_SECONDS + 2) == 0
+def test_run_that_is_interrupted_while_starting_leaves_nothing_behind(tmp_path: Path) -> None:
+    with hufu_run(tmp_path, (free_port(), free_port())) as running:
+        assert running.stdout is not None
+        assert "Starting" in running.stdout.readline()
+        assert "PostgreSQL" in running.stdout.readline()
+        for _ in range(2):
+            os.killpg(running.pid, signal.SIGINT)
+            time.sleep(0.1)
+        assert running.wait(STOP_SECONDS + 2) == 0
     assert left_over(tmp_path) == []
