@@ -56,6 +56,7 @@ def decode(frame: bytes, expected: Any) -> Any:  # noqa: ANN401 - what a call re
     """
     try:
         answer = _Answer(frame)
+        found: Any
         if "refusal" in answer.told:
             found = answer.refusal()
         elif "fault" in answer.told:
@@ -104,10 +105,10 @@ class _Answer:
         if origin is dict:
             _require(type(value) is dict)
             return {key: self.read(each, inner[1]) for key, each in value.items()}
-        if is_dataclass(expected):
-            kinds = _kinds(expected)
-            _require(type(value) is dict and value.keys() == kinds.keys())
-            return expected(**{name: self.read(value[name], kind) for name, kind in kinds.items()})  # type: ignore[operator]
+        if isinstance(expected, type) and is_dataclass(expected):
+            named = _kinds(expected)
+            _require(type(value) is dict and value.keys() == named.keys())
+            return expected(**{name: self.read(value[name], kind) for name, kind in named.items()})
         _require(expected in {str, int, bool} and type(value) is expected)
         return value
 
@@ -121,7 +122,7 @@ class _Answer:
 
 
 @cache
-def _kinds(dataclass: Any) -> dict[str, Any]:  # noqa: ANN401 - a class
+def _kinds(dataclass: type[Any]) -> dict[str, Any]:
     hints = get_type_hints(dataclass)
     return {each.name: hints[each.name] for each in fields(dataclass)}
 

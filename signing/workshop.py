@@ -18,7 +18,7 @@ from functools import cache
 from multiprocessing import get_context
 from queue import Empty, SimpleQueue
 from threading import Timer
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, get_type_hints
 
 from foundation.confinement import give_up_privileges
 from foundation.errors import TrustServiceError
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Call: TypeAlias = "tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]"
 
 MEMORY_BYTES = 3 * 1024**3
 SECONDS = 60
@@ -61,9 +62,8 @@ class Workshop:
         Raises: the errors of this package that it raises; UnexaminablePdf when the process does not survive or
             answers something else; RuntimeError for any other error.
         """
-        # Towards the process pickles are harmless: whoever sends them is who trusts nobody.
-        call = pickle.dumps((function, args, kwargs))
-        found: T = await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, call, _returned(function))
+        call = (function, args, kwargs)
+        found: T = await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, call)
         return found
 
     async def warm(self) -> None:
@@ -76,15 +76,17 @@ class Workshop:
         while not self._idle.empty():
             self._idle.get().end()
 
-    def _ask(self, call: bytes, expected: Any) -> Any:  # noqa: ANN401 - an annotation and what it stands for
+    def _ask(self, call: Call) -> Any:  # noqa: ANN401 - what the function's annotation says
         """Ask one process after another, in a thread: there are as many threads as processes may be."""
+        # Towards the process pickles are harmless: whoever sends them is who trusts nobody.
+        sent, expected = pickle.dumps(call), _returned(call[0])
         for _ in range(ATTEMPTS):
             try:
                 process = self._idle.get_nowait()
             except Empty:
                 process = _Process(self._functions)
             try:
-                found = decode(process.ask(call), expected)
+                found = decode(process.ask(sent), expected)
             except (EOFError, OSError, UnreadableAnswer):
                 process.end()
                 continue
