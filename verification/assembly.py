@@ -12,6 +12,7 @@ from foundation.outbound import OutboundClient
 from verification.batches.service import VerificationBatches
 from verification.cities import UPDATE_EVERY, Cities
 from verification.full_gate import GATE_LIMITS, FullGate
+from verification.guesses import Guesses
 from verification.log.assembly import assemble_log
 from verification.log.service import SEQUENCE_EVERY
 from verification.log.witnesses import ASK_EVERY
@@ -145,7 +146,7 @@ def assemble_verification(
         database=database,
         clock=clock,
         audit=audit,
-        cache=cache,
+        guesses=Guesses(cache, cipher),
         licences=licences,
         comparison=comparison(sandbox),
         trust=trust,

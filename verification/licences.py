@@ -113,9 +113,13 @@ def compare_holder(record: LicenceStanding, supplied: Mapping[str, str]) -> tupl
     return tuple(Comparison(field, same and together) for field, same in fields.items())
 
 
+def folded(text: str) -> str:
+    """Return a name or code as it is compared: width, case, spaces and the form of the middle dot do not count."""
+    return "".join(unicodedata.normalize("NFKC", text).split()).upper().replace("•", "·")
+
+
 def _digest(text: str) -> bytes:
-    folded = "".join(unicodedata.normalize("NFKC", text).split()).upper().replace("•", "·")
-    return hashlib.sha256(folded.encode()).digest()
+    return hashlib.sha256(folded(text).encode()).digest()
 
 
 def comparison_check(comparisons: tuple[Comparison, ...]) -> Check:

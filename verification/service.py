@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from foundation.audit import AuditEvent, CommittedAudit
-from foundation.errors import InvalidInput, NotFound, TooManyRequests
+from foundation.errors import InvalidInput, NotFound
 from foundation.ids import new_id
 from foundation.principal import PrincipalKind
 from verification.codes import judge_code, judge_link
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from foundation.audit import Audit
-    from foundation.cache import Cache
     from foundation.clock import Clock
     from foundation.database import Database
     from foundation.principal import Principal
     from keys.jws import TokenSigner
     from verification.cities import Cities
+    from verification.guesses import Guesses
     from verification.log.service import TransparencyLog
     from verification.pages import Previews
     from verification.ports import LicenceRecord, LicenceRecords, LicenceStanding, ReceiptPapers
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
 CLOCK_SKEW = timedelta(minutes=1)
 TERMS_KEPT = 10_000
-GUESSES, GUESS_WINDOW_SECONDS = 10, 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class VerificationService:
         database: Database,
         clock: Clock,
         audit: Audit,
-        cache: Cache,
+        guesses: Guesses,
         licences: LicenceRecords,
         comparison: RecordComparison,
         trust: TrustSource,
@@ -89,7 +88,7 @@ class VerificationService:
         self._database = database
         self._clock = clock
         self._audit = CommittedAudit(database, audit)
-        self._cache = cache
+        self._guesses = guesses
         self._licences = licences
         self._comparison = comparison
         self._trust = trust
@@ -126,7 +125,7 @@ class VerificationService:
         _require_past(known_at, now, "known_at")
         reading = read_identifier(unverified_identifier)
         if compare and reading.parts is not None and principal.kind is PrincipalKind.ANONYMOUS:
-            await self._count_guess(reading.parts.text)
+            await self._guesses.count(reading.parts.text, compare)
         if reading.parts is None:
             checks = tuple(Check("identifier.form", "GB/T 36904", Outcome.FAILED, item) for item in reading.problems)
             report = _plain(Verdict.INVALID, Reason.IDENTIFIER_MALFORMED, Subject("identifier"), now, checks)
@@ -143,18 +142,6 @@ class VerificationService:
         # What was not asked of today's records is not answered as of today.
         as_of = min(known_at or now, report.data_as_of)
         return await self.conclude(principal, replace(report, judged_at=at, known_at=known_at, data_as_of=as_of))
-
-    async def _count_guess(self, identifier: str) -> None:
-        """Count a stranger's comparison with one licence, from wherever; raises TooManyRequests.
-
-        Whoever tries numbers against one holder from many addresses is stopped here; who holds a
-        department's token answers for it by name instead.
-        """
-        tried = await self._cache.count(f"compared:{identifier}", window_seconds=GUESS_WINDOW_SECONDS)
-        if tried > GUESSES:
-            raise TooManyRequests(
-                "This licence was compared too often; try again later.", retry_after_seconds=GUESS_WINDOW_SECONDS
-            )
 
     async def _standing(
         self, identifier: str, at: datetime | None, known_at: datetime | None

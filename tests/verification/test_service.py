@@ -14,7 +14,7 @@ from foundation.errors import InvalidInput, NotFound, TooManyRequests
 from foundation.principal import ANONYMOUS, Principal, PrincipalKind
 from foundation.tables import audit_log
 from keys.assembly import assemble
-from keys.ceremony import initialise
+from tests.support.ground import hold_ceremony
 from tests.verification.records import IDENTIFIER, Record, Records
 from tests.verification.samples import blank, seal
 from verification.assembly import assemble_verification
@@ -43,8 +43,7 @@ def records() -> Records:
 
 @pytest.fixture
 async def keys(settings: Settings, database: Database, clock: FixedClock, cipher: FieldCipher) -> AsyncIterator[Keys]:
-    operator = Principal(PrincipalKind.OPERATOR, "opr_first")
-    await initialise(settings, database, clock, cipher, (operator,))
+    await hold_ceremony("verifier", settings, database, clock, cipher)
     keys = assemble(settings, database, clock, cipher)
     await keys.service.load()
     yield keys
@@ -141,6 +140,25 @@ async def test_strangers_who_guess_at_one_holder_are_stopped_wherever_they_come_
     assert (await service.by_identifier(ANONYMOUS, IDENTIFIER)).report.verdict is Verdict.VALID
     named = await service.by_identifier(BUREAU, IDENTIFIER, compare={"holder_name": "陈伟"})
     assert named.report.verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize(
+    ("known", "most"), [({"holder_code": "500101199003071233"}, 20), ({"holder_name": "陈 伟"}, 200)]
+)
+async def test_nobody_asks_licence_after_licence_whether_it_is_one_persons(
+    verification: Verification, cache: Cache, known: dict[str, str], most: int
+) -> None:
+    guesses = verification.service._guesses
+    for number in range(most):
+        await guesses.count(f"licence {number}", known)
+    with pytest.raises(TooManyRequests, match="holder"):
+        await verification.service.by_identifier(
+            ANONYMOUS, IDENTIFIER, compare={name: value.replace(" ", "") for name, value in known.items()}
+        )
+    # The cache holds nothing that tells whom it was about, and others go on.
+    held = [key async for key in cache.client.scan_iter("*compared*")]
+    assert not any(value.encode() in key for key in held for value in known.values())
+    await verification.service.by_identifier(ANONYMOUS, IDENTIFIER, compare={"holder_name": "王芳"})
 
 
 async def test_an_unknown_licence_is_invalid_here_and_undetermined_elsewhere(
