@@ -102,6 +102,8 @@ class OutboundClient:
             port = parts.port
         except ValueError:
             raise OutboundRefused("The address is malformed.") from None
+        if not url.isascii():
+            raise OutboundRefused("The address is not written in ASCII.")
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None or port == 0:
             raise OutboundRefused("Only http and https addresses without user information are called.")
         return self._public if parts.scheme == "https" or plain_http else self._listed

@@ -7,6 +7,7 @@ production profile.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 CITY = "演示市"
@@ -151,6 +152,24 @@ FOOD_SEALING = DemoClient("food-bureau-sealing", "演示市食品经营用章系
 LAND_SEALING = DemoClient("land-bureau-sealing", "演示市不动产用章系统", LAND_BUREAU, SEALING_SCOPES, bound=True)
 CLIENTS = (PORTAL, WINDOW, LAND_SYSTEM, FOOD_SEALING, LAND_SEALING)
 PORTAL_PORT = 8100
+
+RESIDENT_TYPE = "https://neighbour.example/credentials/resident"
+RESIDENT_TITLE = "邻市居民凭证"
+RESIDENT_CLAIMS = (("name",), ("birthdate",), ("address",))
+NEIGHBOUR = "邻市公安局"
+NEIGHBOUR_KEY = int.from_bytes(hashlib.sha256("邻市演示根证书".encode()).digest(), "big")
+"""The private key of the neighbouring city's authority, for all to know: `examples/wallet` issues under it."""
+NEIGHBOUR_ANCHOR_PEM = """-----BEGIN CERTIFICATE-----
+MIIBbjCCARWgAwIBAgIBATAKBggqhkjOPQQDAjAtMQswCQYDVQQGEwJDTjEeMBwG
+A1UEAwwV6YK75biC5ryU56S65qC56K+B5LmmMB4XDTI2MDEwMTAwMDAwMFoXDTQ2
+MDEwMTAwMDAwMFowLTELMAkGA1UEBhMCQ04xHjAcBgNVBAMMFemCu+W4gua8lOek
+uuagueivgeS5pjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABEOZKnQlngbcXWMK
++J3iL7v3raa1fh6An2XHXVOMaGh39h9H0MYHxfXoDM4afZoNX/sHEIzSjbt5DCOr
+i8v6zTCjJjAkMBIGA1UdEwEB/wQIMAYBAf8CAQAwDgYDVR0PAQH/BAQDAgEGMAoG
+CCqGSM49BAMCA0cAMEQCICOMjQdII3XVKNMrswJ69VBznkvUrUH272NwP5oz60bg
+AiAf6Nu4loAe3D9yLircPQZwXAw+FdZSqII3fFjeWmOsQQ==
+-----END CERTIFICATE-----
+"""
 
 
 def portal_redirects(port: int) -> tuple[str, ...]:

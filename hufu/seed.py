@@ -24,6 +24,7 @@ from idp.people.officers import Authority
 from idp.people.parties import Named
 from licence_vault.catalogue import publish_seeded_types
 from signing.model import SealApplication, SealKind
+from verification.presentation.register import IssuerEntry, Permission
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,6 +70,7 @@ async def seed(application: Application, *, portal_port: int = demo_city.PORTAL_
     await _workstation(application)
     for serial, organisation in enumerate(SEALED_ORGANISATIONS, 1):
         await _seal(application, organisation, serial, officers)
+    await _credentials(application)
     file = application.settings.data_directory / "demo.json"
     secrets = await _clients(application, file, portal_port)
     proven = [await _citizen(application, citizen) for citizen in demo_city.CITIZENS]
@@ -174,6 +176,18 @@ async def _seal(
         grant = await grants.grant(applicant, seal.seal_id, officer_id, valid_from=now, valid_to=now + YEARS)
         await grants.approve(approver, grant.grant_id)
     return seal
+
+
+async def _credentials(application: Application) -> None:
+    """Trust a neighbouring city's credential, and let the service hall and its system ask wallets for it."""
+    register, operator = application.verification.presentation_register, _operator(demo_city.OPERATORS[0])
+    vct, hall = demo_city.RESIDENT_TYPE, demo_city.WEST_HALL.credit_code
+    if any(vct in issuer.vct_values for issuer in await register.issuers()):
+        return
+    await register.trust(operator, IssuerEntry(demo_city.NEIGHBOUR, (vct,), anchors_pem=demo_city.NEIGHBOUR_ANCHOR_PEM))
+    for client_id in ("", demo_city.WINDOW.client_id):
+        wanted = Permission(hall, client_id, vct, demo_city.RESIDENT_TITLE, demo_city.RESIDENT_CLAIMS)
+        await register.allow(operator, wanted)
 
 
 def _operator(operator: demo_city.DemoOperator) -> Principal:

@@ -7,6 +7,7 @@ never parses a stranger's file. What comes back is believed only if the issuer s
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from asn1crypto import crl
 from foundation.errors import UpstreamUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from foundation.outbound import OutboundClient
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 MAXIMUM_LISTS = 6
 MAXIMUM_BYTES = 20 * 1024 * 1024
 TIMEOUT_SECONDS = 5.0
+MAXIMUM_KEPT, MAXIMUM_KEPT_BYTES = 32, 1024 * 1024
+KEPT_SECONDS = 300.0
 _OK = 200
 
 
@@ -35,21 +39,51 @@ async def judge_with_fetching(
     report = await sandbox.validate(document, material, at=at)
     if not report.revocation_urls:
         return report
-    urls = report.revocation_urls[:MAXIMUM_LISTS]
-    fetched = [body for body in await asyncio.gather(*(_fetch(outbound, url) for url in urls)) if body is not None]
+    fetched = await RevocationLists(outbound).fetch(report.revocation_urls)
     if not fetched:
         return report
     return await sandbox.validate(document, replace(material, crls_der=(*material.crls_der, *fetched)), at=at)
 
 
-async def _fetch(outbound: OutboundClient, url: str) -> bytes | None:
-    try:
-        response = await outbound.request(
-            "GET", url, timeout_seconds=TIMEOUT_SECONDS, max_bytes=MAXIMUM_BYTES, plain_http=True
-        )
-    except UpstreamUnavailable:
-        return None
-    return response.body if response.status == _OK and _is_list(response.body) else None
+class RevocationLists:
+    """Fetches lists and keeps a few small ones for minutes.
+
+    A list that cannot be fetched anew is given as it is kept: whether it is still fresh says its own next update,
+    which whoever judges by it looks at.
+    """
+
+    def __init__(self, outbound: OutboundClient) -> None:
+        """Take the one way out."""
+        self._outbound = outbound
+        self._kept: dict[str, tuple[float, bytes]] = {}
+
+    async def fetch(self, urls: Iterable[str]) -> tuple[bytes, ...]:
+        """Return the lists published at some addresses, as far as they can be had; none is believed by that."""
+        wanted = list(dict.fromkeys(urls))[:MAXIMUM_LISTS]
+        return tuple(body for body in await asyncio.gather(*map(self._one, wanted)) if body is not None)
+
+    async def _one(self, url: str) -> bytes | None:
+        until, kept = self._kept.get(url, (0.0, None))
+        if kept is not None and time.monotonic() < until:
+            return kept
+        body = await self._call(url)
+        if body is None:
+            return kept
+        self._kept.pop(url, None)
+        if len(body) <= MAXIMUM_KEPT_BYTES:
+            if len(self._kept) >= MAXIMUM_KEPT:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[url] = (time.monotonic() + KEPT_SECONDS, body)
+        return body
+
+    async def _call(self, url: str) -> bytes | None:
+        try:
+            response = await self._outbound.request(
+                "GET", url, timeout_seconds=TIMEOUT_SECONDS, max_bytes=MAXIMUM_BYTES, plain_http=True
+            )
+        except UpstreamUnavailable:
+            return None
+        return response.body if response.status == _OK and _is_list(response.body) else None
 
 
 def _is_list(body: bytes) -> bool:

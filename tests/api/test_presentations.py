@@ -14,13 +14,16 @@ import pytest
 import pytest_asyncio
 from cryptography import x509
 from joserfc.jwk import ECKey
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+import examples.wallet.__main__ as example_wallet
+from foundation.errors import NotFound, NotPermitted
 from foundation.principal import Principal, PrincipalKind
 from hufu import demo_city
 from tests.support.loopback import LoopbackServer
 from tests.support.wallet import VCT, Credential, Issuer, Wallet
 from verification.presentation.register import IssuerEntry, Permission
+from verification.presentation.service import PresentationRequest
 from verification.tables import presentation_transactions as table
 
 if TYPE_CHECKING:
@@ -311,6 +314,112 @@ async def test_nobody_asks_for_more_than_is_registered(desk: Desk, city: City) -
     for client in ("food-bureau-portal", "land-bureau-system"):
         path = f"/api/v1/presentations/{started['transaction_id']}"
         assert (await city.http.get(path, headers=await city.headers(client))).status_code == 403
+
+
+async def test_an_answer_is_told_to_nobody_but_whoever_asked(desk: Desk, city: City) -> None:
+    office, service = demo_city.WINDOW.organisation.credit_code, city.application.verification.presentations
+    register = city.application.verification.presentation_register
+    assert service is not None
+    entry = await register.allow(
+        OPERATOR, Permission(office, "", VCT, "经营许可凭证", (("name",), ("licence_number",)))
+    )
+    officer, colleague = (
+        Principal(PrincipalKind.OFFICER, name, organisation_code=office) for name in ("off_1", "off_2")
+    )
+    client = Principal(PrincipalKind.CLIENT, WINDOW, client_id=WINDOW, organisation_code=office)
+    claims = [{"path": [name]} for name in BOTH]
+    query = {"credentials": [{"id": "licence", "format": "dc+sd-jwt", "meta": {"vct_values": [VCT]}, "claims": claims}]}
+    started = await service.start(officer, PresentationRequest(query, "核对食品经营许可"))
+    asked = await desk.wallet.take(started.wallet_link)
+    assert (await desk.answer(asked, desk.wallet.present(asked, desk.credential(), BOTH))).status_code == 200
+    name = started.transaction.transaction_id
+    for other in (colleague, client):
+        for act in (service.status, service.collect, service.cancel):
+            with pytest.raises(NotFound):
+                await act(other, name)
+    # What was allowed when the wallet was asked may be so no longer.
+    await register.withdraw(OPERATOR, entry)
+    with pytest.raises(NotPermitted):
+        await service.collect(officer, name)
+    entry = await register.allow(
+        OPERATOR, Permission(office, "", VCT, "经营许可凭证", (("name",), ("licence_number",)))
+    )
+    assert (await service.collect(officer, name)).report["verdict"] == "VALID"
+    await register.withdraw(OPERATOR, entry)
+
+
+async def test_a_code_opens_the_answer_it_was_given_for(desk: Desk) -> None:
+    """A person who is led back with a stranger's code, or the stranger with theirs, gets nothing."""
+    codes, requests = [], []
+    for _ in range(2):
+        requests.append(await desk.ask(return_uri=RETURN))
+        asked = await desk.wallet.take(requests[-1]["wallet_link"])
+        told = await desk.answer(asked, desk.wallet.present(asked, desk.credential(), BOTH))
+        codes.append(parse_qs(urlsplit(told.json()["redirect_uri"]).query)["response_code"][0])
+    for started, code, status in zip(requests * 2, [codes[1], codes[0], *codes], [409, 409, 200, 200], strict=True):
+        assert (await desk.collect(started, code)).status_code == status
+
+
+async def test_an_answer_holds_for_its_own_request_only(desk: Desk) -> None:
+    """A presentation made for one request is replayed to another: at its address, with its state, in its key."""
+    first, second = [await desk.wallet.take((await desk.ask())["wallet_link"]) for _ in range(2)]
+    presented = desk.wallet.present(first, desk.credential(), BOTH)
+    form = desk.wallet.response(first, {"licence": [presented]})
+    assert (await desk.wallet.send(second, form)).status_code == 422
+    started = await desk.ask()
+    third = await desk.wallet.take(started["wallet_link"])
+    assert (await desk.answer(third, presented)).status_code == 200
+    assert (await desk.collect(started)).json()["report"]["reason"] == "presentation_replayed"
+
+
+async def test_nothing_is_answered_or_collected_when_the_time_is_over(desk: Desk, city: City) -> None:
+    database = city.application.services.database
+
+    async def end(started: dict[str, Any]) -> None:
+        mine = table.c.transaction_id == started["transaction_id"]
+        async with database.transaction() as connection:
+            await connection.execute(update(table).where(mine).values(expires_at=city.application.services.clock.now()))
+
+    started = await desk.ask()
+    asked = await desk.wallet.take(started["wallet_link"])
+    presented = desk.wallet.present(asked, desk.credential(), BOTH)
+    await end(started)
+    assert (await desk.city.http.get(started["request_uri"])).status_code == 404
+    assert (await desk.answer(asked, presented)).status_code == 404
+    assert (await desk.state(started))["state"] == "expired"
+    started = await desk.ask()
+    asked = await desk.wallet.take(started["wallet_link"])
+    assert (await desk.answer(asked, desk.wallet.present(asked, desk.credential(), BOTH))).status_code == 200
+    await end(started)
+    assert ((await desk.collect(started)).status_code, (await desk.state(started))["state"]) == (409, "expired")
+
+
+async def test_a_status_list_at_an_impossible_address_is_missing(desk: Desk) -> None:
+    for uri in ("http://127.0.0.1/é", "http://⒈.example/", "gopher://x", "http://169.254.169.254/", "http://[::1"):
+        found = await desk.judged(desk.credential(status={"status_list": {"idx": 3, "uri": uri}}))
+        assert (found["report"]["verdict"], found["report"]["reason"]) == ("UNDETERMINED", "data_missing"), uri
+
+
+@pytest.mark.parametrize(
+    ("how", "verdict"), [({}, "VALID"), ({"state": "revoked"}, "INVALID"), ({"decline": True}, None)], ids=repr
+)
+async def test_the_example_wallet_answers_the_demo_city(
+    desk: Desk, city: City, how: dict[str, Any], verdict: str | None
+) -> None:
+    """The neighbouring city's issuer is known by its root; its certificate's list is fetched from its own server."""
+    claims = [{"path": [name]} for name in ("name", "birthdate")]
+    asked = {"id": "resident", "format": "dc+sd-jwt", "meta": {"vct_values": [demo_city.RESIDENT_TYPE]}}
+    started = await desk.ask(query={"credentials": [{**asked, "claims": claims}]})
+    assert (
+        "核对食品经营许可" in await example_wallet.answer(city.http, started["wallet_link"], **how) or "decline" in how
+    )
+    state = await desk.state(started)
+    assert (state["state"], state["verdict"]) == ("answered" if verdict else "declined", verdict)
+    if verdict:
+        found = (await desk.collect(started)).json()["credentials"]
+        told = [(one["issuer"], one["claims"]) for one in found]
+        resident = {"name": "林一诺", "birthdate": "1994-08-19"}
+        assert told == ([(demo_city.NEIGHBOUR, resident)] if verdict == "VALID" else [])
 
 
 async def test_nothing_of_the_holder_stays_in_the_clear_or_for_long(desk: Desk, city: City) -> None:

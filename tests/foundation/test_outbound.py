@@ -75,6 +75,8 @@ async def test_an_unlisted_private_network_is_refused(plain_http: bool) -> None:
         "https://224.0.0.1/",
         "https://localhost/",
         "https://2130706433/",
+        "http://127.0.0.1/é",
+        "http://⒈.example/",
         "https://0x7f.1/",
     ],
 )

@@ -73,9 +73,10 @@ async def ask(page: Page) -> None:
     await expect(page.get_by_role("heading", name="请申请人用钱包扫这个码")).to_be_visible()
 
 
-async def answer(desk: Desk, link: str, status: int = 0) -> Response:
+async def answer(desk: Desk, link: str, status: int = 0, **claims: object) -> Response:
     asked = await desk.wallet.take(link)
-    presented = desk.wallet.present(asked, desk.credential(status), BOTH)
+    names = [name for name in BOTH if name not in claims]
+    presented = desk.wallet.present(asked, desk.credential(status, **claims), names)
     return await desk.wallet.send(asked, desk.wallet.response(asked, {"credential": [presented]}))
 
 
@@ -93,11 +94,15 @@ async def test_a_window_asks_and_a_wallet_answers(context: BrowserContext, city:
     await ask(page)
     await expect(page.locator("#left")).to_contain_text("还有 4 分")
     assert await complaints(page, axe) == []
-    assert (await answer(desk, await shown_code(page))).status_code == 200
+    # Whatever an issuer lets a person be called, the page shows it as text.
+    hostile = {"name": "陈\u202e伟\x07<script>alert(1)</script>" + "长" * 400 + "W" * 400}
+    assert (await answer(desk, await shown_code(page), **hostile)).status_code == 200
     # The page goes on by itself.
     await page.get_by_role("button", name="查看结果").click()
     await expect(page.get_by_role("heading", name="有效", exact=True)).to_be_visible()
     await expect(page.get_by_text("JY25001010000042")).to_be_visible()
+    await expect(page.get_by_text("陈[U+202E]伟[U+0007]<script>alert(1)</script>长")).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     await expect(page.get_by_text("演示发证机关")).to_be_visible()
     assert await complaints(page, axe) == []
     await page.goto(page.url)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from asn1crypto import crl, ocsp, x509
+from asn1crypto import x509
 from pyhanko.sign.ades.report import AdESIndeterminate, AdESPassed, AdESStatus, AdESSubIndic
 from pyhanko.sign.diff_analysis import DEFAULT_DIFF_POLICY
 from pyhanko.sign.validation import ades, generic_cms
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
     from pyhanko_certvalidator.path import ValidationPath
 
+    from verification.pdf.recheck import Knowledge
     from verification.trust import TrustMaterial
 
     Result = ades.AdESBasicValidationResult[Any]
@@ -96,15 +97,6 @@ class Judged:
     def passed(self) -> bool:
         """Tell whether the procedure passes."""
         return self.indication is Indication.TOTAL_PASSED
-
-
-@dataclass(frozen=True, slots=True)
-class Knowledge:
-    """Certificates and revocation data at hand: the caller's and what the document carries."""
-
-    certificates: tuple[x509.Certificate, ...]
-    crls: tuple[crl.CertificateList, ...]
-    ocsps: tuple[ocsp.OCSPResponse, ...]
 
 
 class AdesJudge:

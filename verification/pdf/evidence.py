@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from asn1crypto import x509
     from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
-    from verification.pdf.ades import Judged, Knowledge
+    from verification.pdf.ades import Judged
     from verification.pdf.byte_range import Coverage
     from verification.pdf.cms import SignedMessage, TimestampFacts
+    from verification.pdf.recheck import Knowledge
 
 
 @dataclass

@@ -9,7 +9,7 @@ from pyhanko.pdf_utils.decode_limits import DecodePurpose
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko.sign.validation.errors import NoDSSFoundError
 
-from verification.pdf.ades import Knowledge
+from verification.pdf.recheck import Knowledge
 
 if TYPE_CHECKING:
     from verification.pdf.document import OpenDocument

@@ -18,8 +18,16 @@ if TYPE_CHECKING:
 
     from asn1crypto import core, crl, ocsp, x509
 
-    from verification.pdf.ades import Knowledge
     from verification.trust import TrustMaterial
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """Certificates and revocation data at hand: the caller's and what the document carries."""
+
+    certificates: tuple[x509.Certificate, ...]
+    crls: tuple[crl.CertificateList, ...]
+    ocsps: tuple[ocsp.OCSPResponse, ...]
 
 
 SHORT_TERM = "0.4.0.194121.2.1"
@@ -255,6 +263,19 @@ def _response_signed(basic: ocsp.BasicOCSPResponse, issuer: x509.Certificate) ->
         except WeakAlgorithm:
             continue
     return False
+
+
+def list_addresses(path: Iterable[x509.Certificate]) -> tuple[str, ...]:
+    """Return where the lists are published that certificates name, once every signature of their path was checked."""
+    urls = [
+        name.native
+        for certificate in path
+        for point in certificate.crl_distribution_points
+        if point["distribution_point"].name == "full_name"
+        for name in point["distribution_point"].chosen
+        if name.name == "uniform_resource_identifier"
+    ]
+    return tuple(dict.fromkeys(url for url in urls if url.startswith(("http://", "https://"))))
 
 
 def declares_revocation(certificate: x509.Certificate) -> bool:

@@ -30,7 +30,14 @@ from verification.pdf.document import LIBRARY_ERRORS
 from verification.pdf.evidence import Findings, evidence_of
 from verification.pdf.knowledge import gather_knowledge
 from verification.pdf.reasons import reason_for
-from verification.pdf.recheck import Objection, object_to_keys, object_to_path, object_to_revocation, unlooked
+from verification.pdf.recheck import (
+    Objection,
+    list_addresses,
+    object_to_keys,
+    object_to_path,
+    object_to_revocation,
+    unlooked,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,8 +46,8 @@ if TYPE_CHECKING:
     from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
     from verification.evidence import SealEvidence
-    from verification.pdf.ades import Knowledge
     from verification.pdf.document import OpenDocument
+    from verification.pdf.recheck import Knowledge
     from verification.trust import TrustMaterial
 
     Path = tuple[x509.Certificate, ...]
@@ -299,15 +306,7 @@ def _list_urls(judged: Judged) -> tuple[str, ...]:
     """Return where lists for a path are published; the path reached an anchor, so its addresses count."""
     if judged.sub_indication != "TRY_LATER":
         return ()
-    urls = [
-        name.native
-        for certificate in (*judged.path[1:], *judged.timestamp_path[1:])
-        for point in certificate.crl_distribution_points
-        if point["distribution_point"].name == "full_name"
-        for name in point["distribution_point"].chosen
-        if name.name == "uniform_resource_identifier"
-    ]
-    return tuple(dict.fromkeys(url for url in urls if url.startswith(("http://", "https://"))))
+    return list_addresses((*judged.path[1:], *judged.timestamp_path[1:]))
 
 
 def _require_detached(message: SignedMessage) -> None:

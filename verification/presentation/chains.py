@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from asn1crypto import x509
+from asn1crypto import crl, x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
@@ -21,9 +22,15 @@ from pyhanko_certvalidator.errors import (
     RevokedError,
     ValidationError,
 )
-from pyhanko_certvalidator.policy_decl import CertRevTrustPolicy, RevocationCheckingPolicy, RevocationCheckingRule
+from pyhanko_certvalidator.policy_decl import (
+    NO_REVOCATION,
+    CertRevTrustPolicy,
+    RevocationCheckingPolicy,
+    RevocationCheckingRule,
+)
 
 from verification.pdf.event_loop import run
+from verification.pdf.recheck import Knowledge, list_addresses, object_to_revocation, revocation_facts
 from verification.presentation.sd_jwt import MalformedSdJwt
 from verification.words import Reason
 
@@ -34,12 +41,24 @@ if TYPE_CHECKING:
 
 MAXIMUM_CERTIFICATES = 5
 _SIGNING = {"digital_signature", "non_repudiation"}
-_REVOCATION = CertRevTrustPolicy(
-    RevocationCheckingPolicy(
-        ee_certificate_rule=RevocationCheckingRule.CHECK_IF_DECLARED,
-        intermediate_ca_cert_rule=RevocationCheckingRule.CHECK_IF_DECLARED,
-    )
+_OTHER_PURPOSES = {"server_auth", "client_auth", "code_signing", "time_stamping", "ocsp_signing"}
+"""Extended usages under which no credential is signed, where a certificate has no other."""
+_REVOCATION = RevocationCheckingPolicy(
+    ee_certificate_rule=RevocationCheckingRule.CHECK_IF_DECLARED,
+    intermediate_ca_cert_rule=RevocationCheckingRule.CHECK_IF_DECLARED,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether a chain's leaf may sign credentials: `reason` of None says so.
+
+    `addresses` are where the lists are published that were missing, `as_of` is the age of the oldest list at hand.
+    """
+
+    reason: Reason | None
+    addresses: tuple[str, ...] = ()
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,35 +89,62 @@ class Chain:
             return None
         return ECKey.import_key(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
-    def judge(self, material: TrustMaterial, at: datetime) -> Reason | None:
-        """Return why the leaf may not sign credentials; None when it may (RFC 5280, section 6)."""
+    def judge(self, material: TrustMaterial, at: datetime) -> Standing:
+        """Tell whether the leaf may sign credentials (RFC 5280, section 6; decision 0114)."""
         return run(self._judge(material, at))
 
-    async def _judge(self, material: TrustMaterial, at: datetime) -> Reason | None:
+    async def _judge(self, material: TrustMaterial, at: datetime) -> Standing:
+        leaf = self.certificates[0]
+        usage, extended = leaf.key_usage_value, leaf.extended_key_usage_value
+        elsewhere = extended is not None and set(extended.native) <= _OTHER_PURPOSES
+        if leaf.ca or elsewhere or (usage is not None and not _SIGNING & set(usage.native)):
+            return Standing(Reason.CERTIFICATE_UNSUITABLE)
+        try:
+            return await self._standing(material, at)
+        except RevokedError:
+            return Standing(Reason.CERTIFICATE_REVOKED)
+        except (ExpiredError, NotYetValidError):
+            return Standing(Reason.CERTIFICATE_EXPIRED)
+        except (PathError, ValidationError, ValueError, TypeError, KeyError):
+            return Standing(Reason.CREDENTIAL_ISSUER_UNKNOWN)
+
+    async def _standing(self, material: TrustMaterial, at: datetime) -> Standing:
+        """Judge twice: by the library, and by our own reading of every list at hand."""
+        known = Knowledge(
+            tuple(x509.Certificate.load(der) for der in material.intermediates_der),
+            tuple(crl.CertificateList.load(der) for der in material.crls_der),
+            (),
+        )
+        roots = [x509.Certificate.load(der) for der in material.roots_der]
+        try:
+            path = await self._path(roots, known, at, _REVOCATION)
+        except InsufficientRevinfoError:
+            # An address counts once every signature on its way to an anchor was checked.
+            path = await self._path(roots, known, at, NO_REVOCATION)
+            return Standing(Reason.REVOCATION_DATA_MISSING, list_addresses(path[1:]))
+        if any(material.untrusted_from.get(item.sha256, at) < at for item in path):
+            return Standing(Reason.KEY_COMPROMISED)
+        objection = object_to_revocation(path, known, at=at, proven=False, required=material.revocation_required)
+        if objection is not None:
+            missing = objection.sub_indication == "TRY_LATER"
+            return Standing(Reason.REVOCATION_DATA_MISSING if missing else Reason.CERTIFICATE_REVOKED)
+        facts = [revocation_facts(lower, upper, known, at=at) for upper, lower in pairwise(path)]
+        ages = [one.freshest_at for one in facts if one.freshest_at is not None]
+        return Standing(None, as_of=min(ages, default=None))
+
+    async def _path(
+        self, roots: list[x509.Certificate], known: Knowledge, at: datetime, policy: RevocationCheckingPolicy
+    ) -> tuple[x509.Certificate, ...]:
         leaf, *others = self.certificates
         context = ValidationContext(
-            trust_roots=[x509.Certificate.load(der) for der in material.roots_der],
-            other_certs=[*others, *(x509.Certificate.load(der) for der in material.intermediates_der)],
+            trust_roots=roots,
+            other_certs=[*others, *known.certificates],
             moment=at,
             allow_fetching=False,
-            crls=list(material.crls_der),
-            revinfo_policy=_REVOCATION,
+            crls=list(known.crls),
+            revinfo_policy=CertRevTrustPolicy(policy),
         )
-        usage = leaf.key_usage_value
-        if leaf.ca or (usage is not None and not _SIGNING & set(usage.native)):
-            return Reason.CERTIFICATE_UNSUITABLE
-        try:
-            path = await CertificateValidator(leaf, validation_context=context).async_validate_path()
-        except RevokedError:
-            return Reason.CERTIFICATE_REVOKED
-        except (ExpiredError, NotYetValidError):
-            return Reason.CERTIFICATE_EXPIRED
-        except InsufficientRevinfoError:
-            return Reason.REVOCATION_DATA_MISSING
-        except (PathError, ValidationError, ValueError, TypeError, KeyError):
-            return Reason.CREDENTIAL_ISSUER_UNKNOWN
-        compromised = [item for item in path if material.untrusted_from.get(item.sha256, at) < at]
-        return Reason.KEY_COMPROMISED if compromised else None
+        return tuple(await CertificateValidator(leaf, validation_context=context).async_validate_path())
 
 
 def read_chain(unverified_x5c: object) -> Chain:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from verification.presentation.dcql import CredentialQuery, Pointer
     from verification.presentation.sd_jwt import Disclosed, Jws, SdJwt
-    from verification.trust import TrustMaterial
 
 CREDENTIAL_TYPE = "dc+sd-jwt"
 HOLDER_TYPE = "kb+jwt"
@@ -77,6 +76,10 @@ class Examined:
     vct: str = ""
     claims: dict[str, Any] = field(default_factory=dict, repr=False)
     status: StatusPlace | None = None
+    as_of: datetime | None = None
+    """How old what is known of the issuer's certificates is."""
+    addresses: tuple[str, ...] = ()
+    """Where the revocation lists are published that were missing."""
 
 
 class _Fault(Exception):
@@ -85,6 +88,7 @@ class _Fault(Exception):
     def __init__(self, reason: Reason, check: Check) -> None:
         super().__init__(reason.value)
         self.reason, self.check = reason, check
+        self.addresses: tuple[str, ...] = ()
 
 
 def examine(
@@ -93,7 +97,6 @@ def examine(
     asked: Sequence[CredentialQuery],
     expectation: Expectation,
     issuers: Iterable[TrustedIssuer],
-    material: TrustMaterial,
 ) -> Examined:
     """Judge one presentation, its status apart.
 
@@ -102,15 +105,14 @@ def examine(
         query: what it is said to answer.
         asked: every credential query of the request, since one credential may answer several.
         expectation: this request.
-        issuers: the register.
-        material: our own anchors and those of trusted cities.
+        issuers: the register, each with its anchors.
     """
     made: list[Check] = []
     examination = _Examination(query, expectation, made)
     try:
-        return examination.run(unverified_text, asked, issuers, material)
+        return examination.run(unverified_text, asked, issuers)
     except _Fault as fault:
-        return Examined(query.id, fault.reason, (*made, fault.check))
+        return Examined(query.id, fault.reason, (*made, fault.check), addresses=fault.addresses)
 
 
 class _Examination:
@@ -120,21 +122,17 @@ class _Examination:
         self._made = made
 
     def run(
-        self,
-        unverified_text: object,
-        asked: Sequence[CredentialQuery],
-        issuers: Iterable[TrustedIssuer],
-        material: TrustMaterial,
+        self, unverified_text: object, asked: Sequence[CredentialQuery], issuers: Iterable[TrustedIssuer]
     ) -> Examined:
         sd_jwt, disclosed = self._form(unverified_text)
-        signer = self._issuer(sd_jwt.credential, issuers, material)
+        signer = self._issuer(sd_jwt.credential, issuers)
         claims = disclosed.claims
         self._validity(claims)
         self._holder(sd_jwt, claims)
         vct = str(claims["vct"])
         self._asked_for(signer, vct, disclosed, asked)
         status = self._status(signer.issuer, claims)
-        return Examined(self._query.id, None, tuple(self._made), signer.issuer, vct, claims, status)
+        return Examined(self._query.id, None, tuple(self._made), signer.issuer, vct, claims, status, signer.as_of)
 
     def _pass(self, name: str, standard: str, zh: str, en: str) -> None:
         self._made.append(Check(name, standard, Outcome.PASSED, Sentence(zh, en)))
@@ -148,11 +146,13 @@ class _Examination:
         self._pass(name, _FORM, "凭证结构和披露内容合规。", "The credential and its disclosures are well formed.")
         return sd_jwt, disclosed
 
-    def _issuer(self, token: Jws, issuers: Iterable[TrustedIssuer], material: TrustMaterial) -> IssuerKey:
+    def _issuer(self, token: Jws, issuers: Iterable[TrustedIssuer]) -> IssuerKey:
         try:
-            keys = credential_keys(token, issuers, material, self._expectation.now)
+            keys = credential_keys(token, issuers, self._expectation.now)
         except UntrustedIssuer as error:
-            raise _fault(error.reason, "credential.issuer", _ISSUER) from error
+            fault = _fault(error.reason, "credential.issuer", _ISSUER)
+            fault.addresses = error.addresses
+            raise fault from error
         except MalformedSdJwt as error:
             raise _fault(Reason.PRESENTATION_MALFORMED, "credential.issuer", _ISSUER, str(error)) from error
         signer = next((item for item in keys if signed_by(token, item.key)), None)
@@ -165,11 +165,11 @@ class _Examination:
     def _validity(self, claims: dict[str, Any]) -> None:
         name, now = "credential.validity", self._expectation.now
         try:
-            begins, ends = _moment(claims, "nbf"), _moment(claims, "exp")
-            issued = _moment(claims, "iat")
+            begins, ends = moment(claims, "nbf"), moment(claims, "exp")
+            issued = moment(claims, "iat")
         except MalformedSdJwt as error:
             raise _fault(Reason.PRESENTATION_MALFORMED, name, _TIME, str(error)) from error
-        if any(moment is not None and moment > now + CLOCK_SKEW for moment in (begins, issued)):
+        if any(one is not None and one > now + CLOCK_SKEW for one in (begins, issued)):
             raise _fault(Reason.CREDENTIAL_NOT_YET_VALID, name, _TIME)
         if ends is not None and ends <= now:
             raise _fault(Reason.CREDENTIAL_EXPIRED, name, _TIME)
@@ -184,7 +184,7 @@ class _Examination:
             raise _fault(Reason.HOLDER_NOT_PROVEN, name, _HOLDER)
         try:
             check_header(token, HOLDER_TYPE)
-            made_at = _moment(token.claims, "iat")
+            made_at, begins, ends = (moment(token.claims, member) for member in ("iat", "nbf", "exp"))
         except MalformedSdJwt as error:
             raise _fault(Reason.HOLDER_NOT_PROVEN, name, _HOLDER, str(error)) from error
         if not signed_by(token, key) or not _same(token.claims.get("sd_hash"), sd_jwt.sd_hash):
@@ -192,7 +192,8 @@ class _Examination:
         expected = self._expectation
         for_us = _same(token.claims.get("aud"), expected.client_id) and _same(token.claims.get("nonce"), expected.nonce)
         fresh = made_at is not None and expected.asked_at - CLOCK_SKEW <= made_at <= expected.now + CLOCK_SKEW
-        if not for_us or not fresh:
+        over = ends is not None and ends <= expected.now
+        if not for_us or not fresh or over or (begins is not None and begins > expected.now + CLOCK_SKEW):
             raise _fault(Reason.PRESENTATION_REPLAYED, name, _HOLDER)
         self._pass(
             name, _HOLDER, "持有人用凭证绑定的密钥为本次请求签了名。", "The holder's key signed for this request."
@@ -242,7 +243,7 @@ def read_credential(unverified_text: object) -> tuple[SdJwt, Disclosed]:
 
 
 def told(claims: dict[str, Any], query: CredentialQuery) -> Any:  # noqa: ANN401 - any JSON value
-    """Return of a credential's claims what was asked for, and nothing besides."""
+    """Return of a credential's claims what was asked for, in that order, and nothing besides."""
     return _narrow(claims, [claim.path for claim in query.claims])
 
 
@@ -250,11 +251,10 @@ def _narrow(value: Any, pointers: Sequence[Pointer]) -> Any:  # noqa: ANN401 - a
     if not all(pointers):
         return value
     if isinstance(value, dict):
-        wanted = {part for part, *_ in pointers}
         return {
-            name: _narrow(member, [rest[1:] for rest in pointers if rest[0] == name])
-            for name, member in value.items()
-            if name in wanted
+            name: _narrow(value[name], [rest[1:] for rest in pointers if rest[0] == name])
+            for name in dict.fromkeys(part for part, *_ in pointers)
+            if name in value
         }
     if isinstance(value, list):
         return [
@@ -279,7 +279,8 @@ def _plain_name(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAXIMUM_NAME and value.isprintable()
 
 
-def _moment(claims: dict[str, Any], name: str) -> datetime | None:
+def moment(claims: dict[str, Any], name: str) -> datetime | None:
+    """Return a NumericDate of a token, None where it has none; raises MalformedSdJwt."""
     value = claims.get(name)
     if value is None:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 
-from verification.presentation.chains import Chain, read_chain
+from verification.presentation.chains import Chain, Standing, read_chain
 from verification.presentation.sd_jwt import Jws, MalformedSdJwt
 from verification.words import Reason
 
@@ -41,7 +41,7 @@ class TrustedIssuer:
     """One issuer and the credential types it is trusted for; for no other, whatever it signs.
 
     `issuer` is the `iss` of its credentials, empty where certificates say who it is.
-    `organisation_code` must stand in the certificate when it is set.
+    `organisation_code` must stand in the certificate when it is set; `material` holds the anchors.
     """
 
     issuer_id: str
@@ -54,23 +54,34 @@ class TrustedIssuer:
     material: TrustMaterial | None = None
     status_required: bool = True
 
+    def under(self, material: TrustMaterial) -> TrustedIssuer:
+        """Return the issuer with our own anchors where it has none."""
+        return replace(self, material=self.material or material)
+
+    def with_lists(self, crls_der: tuple[bytes, ...]) -> TrustedIssuer:
+        """Return the issuer with further revocation lists at hand."""
+        if self.material is None:
+            return self
+        return replace(self, material=replace(self.material, crls_der=(*self.material.crls_der, *crls_der)))
+
 
 @dataclass(frozen=True, slots=True)
 class IssuerKey:
-    """A key that may have signed, and whose it is."""
+    """A key that may have signed, whose it is, and how old what is known of its revocation."""
 
     issuer: TrustedIssuer
     key: ECKey
     chain: Chain | None = None
+    as_of: datetime | None = None
 
 
 class UntrustedIssuer(Exception):
-    """No trusted issuer signs so; carries the reason."""
+    """No trusted issuer signs so; carries the reason, and where revocation lists are that would tell more."""
 
-    def __init__(self, reason: Reason) -> None:
+    def __init__(self, reason: Reason, addresses: tuple[str, ...] = ()) -> None:
         """Keep the reason."""
         super().__init__(reason.value)
-        self.reason = reason
+        self.reason, self.addresses = reason, addresses
 
 
 class _Registry(JWSRegistry):
@@ -105,8 +116,8 @@ def check_header(token: Jws, typ: str) -> None:
 
 
 def public_key(jwk: object) -> ECKey | None:
-    """Return a public EC key; None for anything else, a private key included."""
-    if not isinstance(jwk, dict) or jwk.get("kty") != "EC" or "d" in jwk:
+    """Return a public EC key to check signatures with; None for anything else, a private key included."""
+    if not isinstance(jwk, dict) or jwk.get("kty") != "EC" or "d" in jwk or jwk.get("use", "sig") != "sig":
         return None
     members: dict[str, str | list[str]] = {name: str(jwk.get(name)) for name in ("kty", "crv", "x", "y")}
     try:
@@ -115,21 +126,19 @@ def public_key(jwk: object) -> ECKey | None:
         return None
 
 
-def credential_keys(
-    token: Jws, issuers: Iterable[TrustedIssuer], material: TrustMaterial, at: datetime
-) -> tuple[IssuerKey, ...]:
+def credential_keys(token: Jws, issuers: Iterable[TrustedIssuer], at: datetime) -> tuple[IssuerKey, ...]:
     """Return the keys that may have signed a credential, by its type, issuer and header.
 
     Raises: UntrustedIssuer, MalformedSdJwt.
     """
     vct, named = token.claims.get("vct"), token.claims.get("iss")
     trusted = [item for item in issuers if vct in item.vct_values and named in (_names(item))]
-    return _keys(token, trusted, material, at)
+    return _keys(token, trusted, at)
 
 
-def status_keys(token: Jws, issuer: TrustedIssuer, material: TrustMaterial, at: datetime) -> tuple[IssuerKey, ...]:
+def status_keys(token: Jws, issuer: TrustedIssuer, at: datetime) -> tuple[IssuerKey, ...]:
     """Return the keys that may have signed a status list of an issuer; raises as `credential_keys`."""
-    return _keys(token, [issuer], material, at)
+    return _keys(token, [issuer], at)
 
 
 def _names(issuer: TrustedIssuer) -> tuple[str | None, ...]:
@@ -139,9 +148,9 @@ def _names(issuer: TrustedIssuer) -> tuple[str | None, ...]:
     return (issuer.issuer, None) if issuer.issuer else (None,)
 
 
-def _keys(token: Jws, trusted: list[TrustedIssuer], material: TrustMaterial, at: datetime) -> tuple[IssuerKey, ...]:
+def _keys(token: Jws, trusted: list[TrustedIssuer], at: datetime) -> tuple[IssuerKey, ...]:
     if "x5c" in token.header:
-        return _by_certificate(read_chain(token.header["x5c"]), trusted, material, at)
+        return _by_certificate(read_chain(token.header["x5c"]), trusted, at)
     kid = token.header.get("kid")
     found = [
         IssuerKey(item, key)
@@ -155,17 +164,16 @@ def _keys(token: Jws, trusted: list[TrustedIssuer], material: TrustMaterial, at:
     return tuple(found)
 
 
-def _by_certificate(
-    chain: Chain, trusted: list[TrustedIssuer], material: TrustMaterial, at: datetime
-) -> tuple[IssuerKey, ...]:
-    key, reason = chain.key(), Reason.CREDENTIAL_ISSUER_UNKNOWN
+def _by_certificate(chain: Chain, trusted: list[TrustedIssuer], at: datetime) -> tuple[IssuerKey, ...]:
+    key, worst = chain.key(), Standing(Reason.CREDENTIAL_ISSUER_UNKNOWN)
     for item in trusted:
-        if item.kind is TrustKind.JWKS:
+        if item.kind is TrustKind.JWKS or item.material is None:
             continue
         if item.organisation_code and chain.organisation_identifier != f"NTRCN-{item.organisation_code}":
             continue
-        fault = chain.judge(item.material or material, at)
-        if fault is None and key is not None:
-            return (IssuerKey(item, key, chain),)
-        reason = fault or Reason.CERTIFICATE_UNSUITABLE
-    raise UntrustedIssuer(reason)
+        standing = chain.judge(item.material, at)
+        if standing.reason is None and key is not None:
+            return (IssuerKey(item, key, chain, standing.as_of),)
+        if standing.reason is not Reason.CREDENTIAL_ISSUER_UNKNOWN:
+            worst = standing
+    raise UntrustedIssuer(worst.reason or Reason.CERTIFICATE_UNSUITABLE, worst.addresses)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from verification.presentation.dcql import Query
     from verification.presentation.issuers import TrustedIssuer
     from verification.presentation.statuses import CredentialStatuses
-    from verification.trust import TrustMaterial
+    from verification.revocation import RevocationLists
 
 MAXIMUM_PRESENTATIONS = 16
 _TOKEN = "OpenID4VP 1.0, 8.1 and 8.6"  # noqa: S105 - a standard's name
@@ -51,11 +51,11 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """What a verdict rests on."""
+    """What a verdict rests on: issuers with their anchors, their lists of credentials, and those of certificates."""
 
     issuers: Sequence[TrustedIssuer]
-    material: TrustMaterial
     statuses: CredentialStatuses
+    lists: RevocationLists
 
 
 async def judge_answer(vp_token: object, query: Query, expectation: Expectation, trusted: Trusted) -> Judged:
@@ -68,7 +68,11 @@ async def judge_answer(vp_token: object, query: Query, expectation: Expectation,
         check = Check("presentation.form", _TOKEN, Outcome.FAILED, Sentence(reason.sentence.zh, str(error)))
         return Judged(_report(reason, (check,), _digest([text]), expectation.now, expectation.now))
     subject = _digest([item for _, item in presented])
-    examined = await asyncio.to_thread(_examine_all, presented, query, expectation, trusted)
+    examined = await asyncio.to_thread(_examine_all, presented, query, expectation, trusted.issuers)
+    missing = [address for one in examined for address in one.addresses]
+    if fetched := await trusted.lists.fetch(missing):
+        issuers = [item.with_lists(fetched) for item in trusted.issuers]
+        examined = await asyncio.to_thread(_examine_all, presented, query, expectation, issuers)
     with_status, oldest = await _look_up(examined, expectation.now, trusted)
     return _conclude(with_status, query, subject, expectation.now, oldest)
 
@@ -92,23 +96,21 @@ def _presentations(vp_token: object, query: Query) -> list[tuple[str, str]]:
 
 
 def _examine_all(
-    presented: list[tuple[str, str]], query: Query, expectation: Expectation, trusted: Trusted
+    presented: list[tuple[str, str]], query: Query, expectation: Expectation, issuers: Sequence[TrustedIssuer]
 ) -> list[Examined]:
     asked = {item.id: item for item in query.credentials}
-    return [
-        examine(item, asked[name], query.credentials, expectation, trusted.issuers, trusted.material)
-        for name, item in presented
-    ]
+    return [examine(item, asked[name], query.credentials, expectation, issuers) for name, item in presented]
 
 
 async def _look_up(examined: list[Examined], now: datetime, trusted: Trusted) -> tuple[list[Examined], datetime]:
-    """Add each credential's status; return the age of the oldest list with it."""
+    """Add each credential's status; return the age of the oldest list with it, those of certificates included."""
     found, oldest = [], now
     for one in examined:
+        oldest = min(oldest, one.as_of or oldest)
         if one.status is None or one.issuer is None:
             found.append(one)
             continue
-        finding = await trusted.statuses.find(one.status, one.issuer, trusted.material, now)
+        finding = await trusted.statuses.find(one.status, one.issuer, now)
         oldest = min(oldest, finding.as_of)
         found.append(replace(one, reason=finding.reason, checks=(*one.checks, finding.check)))
     return found, oldest

@@ -6,7 +6,7 @@ organisation) may ask for. Nothing that is not registered is ever asked of a wal
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -195,7 +195,8 @@ def _issuer(row: Row[Any]) -> TrustedIssuer:
         row.issuer,
         row.organisation_code,
         tuple((row.jwks or {}).get("keys", ())),
-        None if row.anchors_pem is None else read_anchors(row.anchors_pem.encode()),
+        # What the service calls valid was looked up, whether the anchors came with a list or without (decision 0114).
+        None if row.anchors_pem is None else replace(read_anchors(row.anchors_pem.encode()), revocation_required=True),
         row.status_required,
     )
 

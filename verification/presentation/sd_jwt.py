@@ -96,10 +96,12 @@ def unbase64url(text: str) -> bytes:
 
 
 def strict_json(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """Parse JSON in which no member comes twice and every text can be written again; raises MalformedSdJwt."""
+    """Parse JSON in which no member comes twice and everything can be written again; raises MalformedSdJwt."""
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        value = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_unique, parse_int=_whole, parse_constant=_no_constant
+        )
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise MalformedSdJwt("A part is not clean JSON.") from error
     return value
@@ -111,6 +113,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         message = "a member is given twice"
         raise ValueError(message)
     return found
+
+
+def _whole(text: str) -> int:
+    """Read a whole number of at most 64 bits: others round longer ones, each in its own way."""
+    value = int(text)
+    if not -(1 << 63) <= value < 1 << 64:
+        message = "a number is too long"
+        raise ValueError(message)
+    return value
 
 
 def _no_constant(name: str) -> None:

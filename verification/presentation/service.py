@@ -1,6 +1,6 @@
 """Use cases of presentations: ask a wallet, take its answer once, tell whoever asked, forget.
 
-A transaction belongs to the organisation that started it. Two secrets keep it: the wallet's (handle,
+A transaction belongs to the system or the officer that started it. Two secrets keep it: the wallet's (handle,
 nonce, state, a key of its own) and the asker's token, with a response code besides when the wallet leads
 its owner back to the asker's page. An answer is taken by one UPDATE, before it is judged.
 """
@@ -39,9 +39,10 @@ from verification.presentation.request_object import (
 )
 from verification.presentation.sd_jwt import MalformedSdJwt
 from verification.presentation.statuses import CredentialStatuses
+from verification.revocation import RevocationLists
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from foundation.audit import Audit
     from foundation.clock import Clock
@@ -50,7 +51,8 @@ if TYPE_CHECKING:
     from foundation.encryption import FieldCipher
     from foundation.outbound import OutboundClient
     from keys.service import KeyService
-    from verification.presentation.register import PresentationRegister
+    from verification.presentation.dcql import Query
+    from verification.presentation.register import Permission, PresentationRegister
     from verification.presentation.repository import Claimed
     from verification.service import VerificationService
     from verification.trust import TrustSource
@@ -123,7 +125,8 @@ class PresentationService:
         self._directory = directory
         self._keys = keys
         self._trust = trust
-        self._statuses = CredentialStatuses(outbound)
+        self._lists = RevocationLists(outbound)
+        self._statuses = CredentialStatuses(outbound, self._lists)
         self._verification = verification
         self._register = register
         self._issuer = issuer
@@ -140,8 +143,7 @@ class PresentationService:
         """
         query = read_query(request.query)
         await self._check(principal, request)
-        permissions = await self._register.permissions(principal)
-        require_permitted(query, permitted(permissions))
+        permissions = await self._permissions(principal, query)
         asked_types = {vct for item in query.credentials for vct in item.vct_values}
         returns = {uri for item in permissions if item.vct in asked_types for uri in item.return_uris}
         if request.return_uri and request.return_uri not in returns:
@@ -177,6 +179,12 @@ class PresentationService:
             await self._audit.record(connection, principal, event)
         request_uri = f"{self._issuer}/openid4vp/requests/{handle}"
         return Started(one, request_uri, wallet_link(one.client_id, request_uri))
+
+    async def _permissions(self, principal: Principal, query: Query) -> Sequence[Permission]:
+        """Return what the asker may ask for; raises NotPermitted where the query goes beyond."""
+        permissions = await self._register.permissions(principal)
+        require_permitted(query, permitted(permissions))
+        return permissions
 
     async def _check(self, principal: Principal, request: PresentationRequest) -> None:
         if not principal.organisation_code:
@@ -268,7 +276,9 @@ class PresentationService:
 
     async def _judge(self, claimed: Claimed, vp_token: object) -> dict[str, str]:
         one, now = claimed.transaction, self._clock.now()
-        trusted = Trusted(await self._register.issuers(), await self._trust.material(), self._statuses)
+        material = await self._trust.material()
+        issuers = [item.under(material) for item in await self._register.issuers()]
+        trusted = Trusted(issuers, self._statuses, self._lists)
         expectation = Expectation(one.client_id, claimed.secrets.nonce, one.created_at, now)
         judged = await judge_answer(vp_token, read_query(one.query), expectation, trusted)
         verified = await self._verification.conclude(_asker(one), judged.report)
@@ -286,7 +296,7 @@ class PresentationService:
         return {} if code is None else {"redirect_uri": _returning(one.return_uri, code)}
 
     async def status(self, principal: Principal, transaction_id: str) -> Transaction:
-        """Return how far a transaction of the caller's organisation is; raises NotFound."""
+        """Return how far a transaction of the caller is; raises NotFound."""
         async with self._database.read() as connection:
             found = await Transactions(connection, self._cipher).find(transaction_id, owner_of(principal))
         if found is None:
@@ -301,9 +311,11 @@ class PresentationService:
     async def collect(self, principal: Principal, transaction_id: str, response_code: str | None = None) -> Collected:
         """Hand the result out, once; where the wallet led its owner back, to whoever brings the code it was given.
 
-        Raises: NotFound, Conflict when there is nothing to collect (yet, any more, or with this code).
+        Raises: NotFound, Conflict when there is nothing to collect (yet, any more, or with this code),
+        NotPermitted when the permission to ask was withdrawn meanwhile.
         """
-        await self.status(principal, transaction_id)
+        asked = await self.status(principal, transaction_id)
+        await self._permissions(principal, read_query(asked.query))
         async with self._database.transaction() as connection:
             found = await Transactions(connection, self._cipher).collect(
                 transaction_id, owner_of(principal), response_code, self._clock.now()
@@ -332,8 +344,8 @@ class PresentationService:
 
 
 def owner_of(principal: Principal) -> str:
-    """Return whose a transaction is: the client's that asked, or the officers' of an organisation."""
-    asker = principal.client_id if principal.kind is PrincipalKind.CLIENT else "officers"
+    """Return whose a transaction is: the client's, or the officer's, that asked; not their colleagues'."""
+    asker = principal.client_id if principal.kind is PrincipalKind.CLIENT else principal.audit_name
     return f"{principal.organisation_code}/{asker}"
 
 

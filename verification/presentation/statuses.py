@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from foundation.errors import UpstreamUnavailable
 from verification.model import Check, Outcome
-from verification.presentation.credential import CLOCK_SKEW
+from verification.presentation.credential import CLOCK_SKEW, moment
 from verification.presentation.issuers import UntrustedIssuer, check_header, signed_by, status_keys
 from verification.presentation.sd_jwt import Jws, MalformedSdJwt, read_jws, unbase64url
 from verification.status.encoding import JWT_TYPE, BadStatusList, inflate
 from verification.words import Reason, Sentence
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from foundation.outbound import OutboundClient
     from verification.presentation.credential import StatusPlace
     from verification.presentation.issuers import TrustedIssuer
-    from verification.trust import TrustMaterial
+    from verification.revocation import RevocationLists
 
 MAXIMUM_BYTES = 4 * 1024 * 1024
 MAXIMUM_INFLATED = 16 * 1024 * 1024
@@ -63,9 +65,7 @@ class StatusFinding:
     as_of: datetime
 
 
-def read_list(
-    unverified_token: str, uri: str, issuer: TrustedIssuer, material: TrustMaterial, at: datetime
-) -> StatusList:
+def read_list(unverified_token: str, uri: str, issuer: TrustedIssuer, at: datetime) -> StatusList:
     """Read and check a status list token in JWT form, at the address it was fetched from.
 
     Raises: MalformedSdJwt, UntrustedIssuer, BadStatusList.
@@ -74,7 +74,7 @@ def read_list(
     check_header(token, JWT_TYPE)
     if token.claims.get("sub") != uri:
         raise BadStatusList("It is another list.")
-    keys = status_keys(token, issuer, material, at)
+    keys = status_keys(token, issuer, at)
     if not any(signed_by(token, item.key, large=True) for item in keys):
         raise BadStatusList("Its signature does not hold.")
     return _unpacked(token)
@@ -85,26 +85,15 @@ def _unpacked(token: Jws) -> StatusList:
     bits, lst = (listed.get("bits"), listed.get("lst")) if isinstance(listed, dict) else (None, None)
     if type(bits) is not int or bits not in _PLACES or not isinstance(lst, str):
         raise BadStatusList("It holds no list.")
-    issued = _moment(token, "iat")
-    if issued is None:
+    issued, ends = moment(token.claims, "iat"), moment(token.claims, "exp")
+    if issued is not None and ends is None:
+        ends = moment({"exp": token.claims["iat"] + OLDEST.total_seconds()}, "exp")
+    if issued is None or ends is None:
         raise BadStatusList("It does not say of when it is.")
-    ends = _moment(token, "exp") or issued + OLDEST
     ttl = token.claims.get("ttl")
     seconds = ttl if isinstance(ttl, int | float) and not isinstance(ttl, bool) and ttl > 0 else None
     kept = DEFAULT_TTL if seconds is None else timedelta(seconds=min(seconds, LONGEST_TTL.total_seconds()))
     return StatusList(bits, inflate(unbase64url(lst), MAXIMUM_INFLATED), issued, ends, kept)
-
-
-def _moment(token: Jws, name: str) -> datetime | None:
-    value = token.claims.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadStatusList("A moment is not a number.")
-    try:
-        return datetime.fromtimestamp(value, UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        raise BadStatusList("A moment lies beyond the calendar.") from error
 
 
 def judge_status(found: StatusList | None, index: int, now: datetime) -> StatusFinding:
@@ -131,20 +120,18 @@ def _finding(reason: Reason, as_of: datetime) -> StatusFinding:
 class CredentialStatuses:
     """Fetches lists; a few are kept, each no longer than its `ttl`."""
 
-    def __init__(self, outbound: OutboundClient) -> None:
-        """Take the one way out."""
-        self._outbound = outbound
+    def __init__(self, outbound: OutboundClient, lists: RevocationLists) -> None:
+        """Take the one way out, and the lists of certificates that sign lists."""
+        self._outbound, self._lists = outbound, lists
         self._kept: dict[tuple[str, str], tuple[float, StatusList]] = {}
 
-    async def find(
-        self, place: StatusPlace, issuer: TrustedIssuer, material: TrustMaterial, now: datetime
-    ) -> StatusFinding:
+    async def find(self, place: StatusPlace, issuer: TrustedIssuer, now: datetime) -> StatusFinding:
         """Look one credential's status up."""
         key = (issuer.issuer_id, place.uri)
         kept = self._kept.get(key)
         if kept is None or time.monotonic() >= kept[0]:
             self._kept.pop(key, None)
-            fetched = await self._fetch(place.uri, issuer, material, now)
+            fetched = await self._fetch(place.uri, issuer, now)
             if fetched is None:
                 return judge_status(None, place.index, now)
             if len(self._kept) >= MAXIMUM_KEPT:
@@ -152,16 +139,21 @@ class CredentialStatuses:
             kept = self._kept[key] = (time.monotonic() + fetched.ttl.total_seconds(), fetched)
         return judge_status(kept[1], place.index, now)
 
-    async def _fetch(
-        self, uri: str, issuer: TrustedIssuer, material: TrustMaterial, now: datetime
-    ) -> StatusList | None:
+    async def _fetch(self, uri: str, issuer: TrustedIssuer, now: datetime) -> StatusList | None:
         try:
             response = await self._outbound.request(
                 "GET", uri, headers={"accept": f"application/{JWT_TYPE}"}, max_bytes=MAXIMUM_BYTES
             )
             if response.status != _OK:
                 return None
-            # Chains and long lists take their time; the loop goes on meanwhile.
-            return await asyncio.to_thread(read_list, response.body.decode("ascii"), uri, issuer, material, now)
+            return await self._read(response.body.decode("ascii"), uri, issuer, now)
         except (UpstreamUnavailable, MalformedSdJwt, UntrustedIssuer, BadStatusList, UnicodeDecodeError):
             return None
+
+    async def _read(self, unverified_token: str, uri: str, issuer: TrustedIssuer, now: datetime) -> StatusList:
+        """Read a list aside, since it takes its time; with its signer's revocation list where that is missing."""
+        try:
+            return await asyncio.to_thread(read_list, unverified_token, uri, issuer, now)
+        except UntrustedIssuer as error:
+            further = issuer.with_lists(await self._lists.fetch(error.addresses))
+            return await asyncio.to_thread(read_list, unverified_token, uri, further, now)

@@ -1,6 +1,7 @@
 """A window asks a person's wallet: choose what, show the code, wait, see the answer once."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -41,6 +42,11 @@ CLAIMS: Mapping[str, str] = {
     "sex": N_("性别"),
     "nationalities": N_("国籍"),
     "address": N_("地址"),
+    "country": N_("国家"),
+    "region": N_("省（区、市）"),
+    "locality": N_("城市"),
+    "street_address": N_("街道门牌"),
+    "postal_code": N_("邮政编码"),
     "phone_number": N_("手机号"),
     "document_number": N_("证件号码"),
     "credit_code": N_("统一社会信用代码"),
@@ -173,22 +179,27 @@ async def _permissions(request: Request) -> tuple[Permission, ...]:
 
 
 def _claim_words(request: Request, pointers: Iterable[Pointer]) -> list[str]:
-    return [_word(request, ".".join(str(part) for part in pointer if part is not None)) for pointer in pointers]
+    return [_word(request, [str(part) for part in pointer if part is not None]) for pointer in pointers]
 
 
-def _word(request: Request, name: str) -> str:
-    return say(request, CLAIMS[name]) if name in CLAIMS else name
+def _word(request: Request, path: Iterable[str]) -> str:
+    return " · ".join(say(request, CLAIMS[name]) if name in CLAIMS else _visible(name) for name in path)
 
 
-def _rows(request: Request, value: object, name: str = "") -> Iterator[tuple[str, str]]:
+def _visible(text: str) -> str:
+    """Return a stranger's text as it is stored: what would turn round or hide its neighbours shows as its code."""
+    return "".join(f"[U+{ord(char):04X}]" if unicodedata.category(char) in {"Cc", "Cf"} else char for char in text)
+
+
+def _rows(request: Request, value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
     """Yield what was presented as lines: objects and lists by their parts."""
     if isinstance(value, dict):
         for key, part in value.items():
-            yield from _rows(request, part, f"{name}.{key}" if name else key)
+            yield from _rows(request, part, (*path, key))
     elif isinstance(value, list):
         for part in value:
-            yield from _rows(request, part, name)
+            yield from _rows(request, part, path)
     elif isinstance(value, bool):
-        yield _word(request, name), say(request, YES if value else NO)
-    else:
-        yield _word(request, name), str(value)
+        yield _word(request, path), say(request, YES if value else NO)
+    elif value is not None:
+        yield _word(request, path), _visible(str(value))

@@ -10,7 +10,6 @@ from tests.support.wallet import ISSUER, VCT, Credential, Holder, Issuer
 from verification.presentation.credential import Examined, Expectation, examine
 from verification.presentation.dcql import read_query
 from verification.presentation.issuers import TrustedIssuer, TrustKind
-from verification.trust import TrustMaterial
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +27,6 @@ CLAIMS = {
     "birthdate": "1990-03-07",
     "address": {"city": "演示市"},
 }
-NO_ANCHORS = TrustMaterial(())
 
 
 def asking(
@@ -76,4 +74,4 @@ class Party:
     ) -> Examined:
         asked = (query or asking()).credentials
         expectation = Expectation(CLIENT, NONCE, NOW, NOW)
-        return examine(presentation, asked[0], asked, expectation, [trusted or self.trusted()], NO_ANCHORS)
+        return examine(presentation, asked[0], asked, expectation, [trusted or self.trusted()])

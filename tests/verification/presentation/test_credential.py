@@ -140,6 +140,15 @@ ATTACKS: dict[str, tuple[Callable[[Party], object], Reason]] = {
     "signed_before_the_request": (presented(iat=SECONDS - 600), Reason.PRESENTATION_REPLAYED),
     "signed_in_the_future": (presented(iat=SECONDS + 600), Reason.PRESENTATION_REPLAYED),
     "without_a_moment": (presented(iat=None), Reason.PRESENTATION_REPLAYED),
+    "signature_over": (presented(exp=SECONDS), Reason.PRESENTATION_REPLAYED),
+    "signature_not_yet_good": (presented(nbf=SECONDS + 600), Reason.PRESENTATION_REPLAYED),
+    "bound_to_a_key_for_encryption": (
+        lambda party: party.present(
+            party.credential(cnf={"jwk": {**party.holder.key.as_dict(private=False), "use": "enc"}})
+        ),
+        Reason.HOLDER_NOT_PROVEN,
+    ),
+    "number_no_reader_agrees_on": (issued(points=1 << 64), MALFORMED),
     "moment_as_text": (presented(iat="now"), Reason.HOLDER_NOT_PROVEN),
     "signed_by_another_holder": (signed_by_another, Reason.HOLDER_NOT_PROVEN),
     "holder_signature_stripped": (stripped, Reason.HOLDER_NOT_PROVEN),
@@ -247,7 +256,10 @@ def test_a_claim_inside_a_disclosed_object_is_found() -> None:
     assert disclosed.paths == (("address",), ("address", "city"))
 
 
-@pytest.mark.parametrize("repeated", ['{"a":1,"a":2}', '{"a":NaN}', '{"a":"\\ud800"}', "[1", "\xff"])
+@pytest.mark.parametrize(
+    "repeated",
+    ['{"a":1,"a":2}', '{"a":NaN}', '{"a":1e999}', '{"a":-9223372036854775809}', '{"a":"\\ud800"}', "[1", "\xff"],
+)
 def test_json_that_can_be_read_in_two_ways_is_refused(repeated: str) -> None:
     part = b64url(repeated.encode("latin-1"))
     with pytest.raises(MalformedSdJwt):

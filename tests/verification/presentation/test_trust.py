@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from joserfc.jwk import ECKey
 
 from tests.support.wallet import Issuer
@@ -72,12 +73,17 @@ def test_authorities_are_asked_for_by_key_identifier(pki: Pki, material: TrustMa
 def test_a_chain_that_does_not_hold_is_no_issuer(pki: Pki, material: TrustMaterial, leaf: Identity) -> None:
     unsuitable = issue("加密", pki.issuing, signing=False)
     old = issue("过期", pki.issuing, not_before=NOW - timedelta(days=9), not_after=NOW - timedelta(days=2))
+    silent, server = issue("未注明", pki.issuing), issue("网站", pki.issuing, usages=(ExtendedKeyUsageOID.SERVER_AUTH,))
+    stale = tuple(pki.crl(one, at=NOW - timedelta(days=9)) for one in (pki.root, pki.issuing))
     cases = (
         (certified(Pki(), Pki().seal), material, Reason.CREDENTIAL_ISSUER_UNKNOWN),
         (certified(pki, unsuitable), material, Reason.CERTIFICATE_UNSUITABLE),
         (certified(pki, pki.issuing, above=[]), material, Reason.CERTIFICATE_UNSUITABLE),
         (certified(pki, old), material, Reason.CERTIFICATE_EXPIRED),
         (certified(pki, leaf), replace(material, crls_der=()), Reason.REVOCATION_DATA_MISSING),
+        (certified(pki, leaf), replace(material, crls_der=stale), Reason.REVOCATION_DATA_MISSING),
+        (certified(pki, silent), replace(material, crls_der=()), Reason.REVOCATION_DATA_MISSING),
+        (certified(pki, server), material, Reason.CERTIFICATE_UNSUITABLE),
         (certified(pki, leaf), EMPTY, Reason.CREDENTIAL_ISSUER_UNKNOWN),
         (
             certified(pki, leaf),
@@ -89,8 +95,9 @@ def test_a_chain_that_does_not_hold_is_no_issuer(pki: Pki, material: TrustMateri
         assert party.judge(party.present(), trusted=registered(anchors)).reason is reason
 
 
-def test_a_revoked_issuer_is_none() -> None:
-    pki = Pki()
+@pytest.mark.parametrize("declares_crl", [True, False], ids=["named", "not named"])
+def test_a_revoked_issuer_is_none(declares_crl: bool) -> None:  # noqa: FBT001 - parameter of a test
+    pki = Pki(declares_crl=declares_crl)
     pki.revoked.append((pki.seal.certificate, NOW - timedelta(days=3)))
     material = TrustMaterial((pki.root.der,), (pki.issuing.der,), crls_der=pki.crls())
     party = certified(pki, pki.seal)
@@ -116,7 +123,7 @@ def test_damaged_certificates_are_malformed(x5c: object) -> None:
 def test_values_are_read_at_every_width(bits: int) -> None:
     party = Party()
     token = party.issuer.status_list(URI, {0: 1, 5: 1, 9: 0}, iat=SECONDS, bits=bits)
-    found = read_list(token, URI, party.trusted(), EMPTY, NOW)
+    found = read_list(token, URI, party.trusted(), NOW)
     assert [found.at(index) for index in (0, 1, 5, 9, 100_000)] == [1, 0, 1, 0, None]
 
 
@@ -133,7 +140,7 @@ def test_values_are_read_at_every_width(bits: int) -> None:
 def test_a_status_is_valid_revoked_suspended_or_unknown(index: int, reason: Reason | None) -> None:
     party = Party()
     token = party.issuer.status_list(URI, {6: 1, 7: 2, 8: 3}, iat=SECONDS)
-    finding = judge_status(read_list(token, URI, party.trusted(), EMPTY, NOW), index, NOW)
+    finding = judge_status(read_list(token, URI, party.trusted(), NOW), index, NOW)
     assert finding.reason is reason
     assert (finding.check.outcome is Outcome.PASSED) == (reason is None)
 
@@ -151,7 +158,7 @@ def test_a_status_is_valid_revoked_suspended_or_unknown(index: int, reason: Reas
 )
 def test_a_stale_list_never_says_valid(times: dict[str, int], reason: Reason | None) -> None:
     party = Party()
-    found = read_list(party.issuer.status_list(URI, {}, **times), URI, party.trusted(), EMPTY, NOW)
+    found = read_list(party.issuer.status_list(URI, {}, **times), URI, party.trusted(), NOW)
     assert judge_status(found, 5, NOW).reason is reason
     assert judge_status(None, 5, NOW).reason is Reason.DATA_MISSING
 
@@ -160,21 +167,21 @@ def test_a_list_of_another_address_key_or_type_is_refused() -> None:
     party = Party()
     good = party.issuer.status_list(URI, {}, iat=SECONDS)
     with pytest.raises(BadStatusList):
-        read_list(good, URI + "0", party.trusted(), EMPTY, NOW)
+        read_list(good, URI + "0", party.trusted(), NOW)
     with pytest.raises(BadStatusList):
-        read_list(Issuer().status_list(URI, {}, iat=SECONDS), URI, party.trusted(), EMPTY, NOW)
+        read_list(Issuer().status_list(URI, {}, iat=SECONDS), URI, party.trusted(), NOW)
     with pytest.raises(UntrustedIssuer):
-        read_list(good, URI, party.trusted(keys=()), EMPTY, NOW)
+        read_list(good, URI, party.trusted(keys=()), NOW)
     with pytest.raises(BadStatusList):
         read_list(
             party.issuer.status_list(URI, {}, iat=SECONDS, status_list={"bits": 3, "lst": ""}),
             URI,
             party.trusted(),
-            EMPTY,
             NOW,
         )
-    with pytest.raises(MalformedSdJwt):
-        read_list(party.credential().jwt, URI, party.trusted(), EMPTY, NOW)
+    for token in (party.credential().jwt, party.issuer.status_list(URI, {}, iat=253_402_300_000)):
+        with pytest.raises(MalformedSdJwt):
+            read_list(token, URI, party.trusted(), NOW)
 
 
 def _pem(identity: Identity) -> bytes:
