@@ -135,7 +135,7 @@ def judge_sealer(report: Report, issuer_code: str) -> Report:
     Any department may seal any paper, and its seal vouches for the paper's bytes, not for another's licence
     (decision 0049). Further seals beside the issuer's do no harm.
     """
-    if any(issuer_code in _organisation_codes(der) for der in _sound_signers(report)):
+    if sealed_for(report, issuer_code):
         sentence = Sentence("证照由其颁发机构盖章。", "The licence is sealed by its issuer.")
         check = Check("licence.sealed_by_issuer", _STANDARD, Outcome.PASSED, sentence)
         return replace(report, checks=(*report.checks, check))
@@ -150,12 +150,12 @@ def judge_sealer(report: Report, issuer_code: str) -> Report:
         verdict=Verdict.INVALID,
         reason=Reason.LICENCE_SEALED_BY_ANOTHER,
         checks=(*report.checks, check),
-        advice=(*report.advice, _ASK_THE_ISSUER),
+        advice=(*report.advice, ASK_THE_ISSUER),
     )
 
 
 _NOBODY = Sentence("没有可信的印章表明由颁发机构盖章。", "No sound seal shows that the issuer sealed it.")
-_ASK_THE_ISSUER = Sentence(
+ASK_THE_ISSUER = Sentence(
     "请勿凭此文件办理；请持证主体出示颁发机构盖章的证照，或按证照标识核验。",
     "Do not rely on this file; ask for the licence as sealed by its issuer, or verify it by its identifier.",
 )
@@ -185,8 +185,13 @@ def _sealer_unknown(report: Report) -> Report:
         report,
         verdict=Verdict.UNDETERMINED,
         reason=Reason.LICENCE_SEALER_UNKNOWN,
-        advice=(*report.advice, _ASK_THE_ISSUER),
+        advice=(*report.advice, ASK_THE_ISSUER),
     )
+
+
+def sealed_for(report: Report, organisation_code: str) -> bool:
+    """Tell whether a sound seal on a document is an organisation's."""
+    return any(organisation_code in _organisation_codes(der) for der in _sound_signers(report))
 
 
 def _sound_signers(report: Report) -> tuple[bytes, ...]:

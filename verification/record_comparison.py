@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from foundation.errors import NotFound
+from verification.codes import judge_code
 from verification.identifier import Parts, read_identifier
 from verification.model import Check, Outcome, Reason, Verdict
 from verification.offline import judge_document_by_code
@@ -18,18 +19,22 @@ from verification.own_documents import (
     without_state,
 )
 from verification.pages import PageDifference
+from verification.shown_licences import drawn_licence, judge_shown, strange_licences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from foundation.database import Database
     from foundation.directory import Directory
     from verification.cities import Cities
     from verification.model import Report
-    from verification.ports import FreshFaces, LicenceRecords
+    from verification.ports import FreshFaces, LicenceRecord, LicenceRecords
     from verification.sandbox import Sandbox
     from verification.trust import VerificationKey
+
+FACES_COMPARED = 5
+"""Of the licences that a paper names; each is rendered for it."""
 
 
 class RecordComparison:
@@ -62,7 +67,7 @@ class RecordComparison:
         Raises: DocumentOverLimit, SandboxUnavailable.
         """
         if report.attached is None:
-            return report
+            return await self._with_shown(report, at, document)
         parts = read_identifier(report.attached.get("ZZBS", "")).parts
         if parts is None:
             return without_state(report)
@@ -83,6 +88,33 @@ class RecordComparison:
                 report, verdict=Verdict.INVALID, reason=Reason.LICENCE_UNKNOWN, checks=(*report.checks, missing)
             )
         return without_state(report)
+
+    async def _with_shown(self, report: Report, at: datetime | None, document: bytes | None) -> Report:
+        """Ask whether the seal on a paper vouches for the licence that the paper shows or names."""
+        moment = at or report.checked_at
+        if drawn_licence(report) is not None and report.code_text is not None:
+            code = None if self._cities is None else await self._cities.judge_code(report.code_text, at=moment)
+            if code is None:
+                code = await judge_code(report.code_text, self._codes(), self._find(at), at=moment, now=moment)
+            return judge_shown(report, code=code)
+        named = strange_licences(report)[:FACES_COMPARED] if report.verdict is Verdict.VALID else ()
+        faces = [parts for parts in named if document and await self._is_face(parts, document)]
+        return judge_shown(report, faces=faces)
+
+    def _find(self, at: datetime | None) -> Callable[[str], Awaitable[LicenceRecord | None]]:
+        async def find(identifier: str) -> LicenceRecord | None:
+            async with self._database.read() as connection:
+                return await self._licences.find(connection, identifier, at=at)
+
+        return find
+
+    async def _is_face(self, parts: Parts, document: bytes) -> bool:
+        """Tell whether a paper's pages are the face of a licence of ours, whatever was altered on it."""
+        if self._faces is None:
+            return False
+        async with self._database.read() as connection:
+            face = await self._faces.of(connection, parts.text)
+        return face is not None and await self._sandbox.shows_face(document, face.pdf)
 
     async def is_ours(self, parts: Parts) -> bool:
         """Tell whether an identifier names an issuer whose records are held here."""

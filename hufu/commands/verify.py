@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import argparse
 
     from verification.model import Report
+from verification.shown_licences import judge_shown
     from verification.packs import OfflinePack
 
 EXIT_CODES = {Verdict.VALID: 0, Verdict.INVALID: 1, Verdict.UNDETERMINED: 2}
@@ -104,7 +105,7 @@ async def _by_anchors(document: bytes, anchors: Path, at: datetime) -> Report:
     outbound = OutboundClient(("127.0.0.0/8", "::1/128"))
     try:
         judged = await judge_with_fetching(sandbox, document, material, outbound, at=at)
-        return without_state(judge_receipt_paper(judged))
+        return judge_shown(without_state(judge_receipt_paper(judged)))
     finally:
         await sandbox.close()
         await outbound.close()

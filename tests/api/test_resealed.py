@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from typing import TYPE_CHECKING
 
+import pikepdf
+import pypdfium2 as pdfium
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -13,6 +16,7 @@ from hufu.commands import dispatch
 from hufu.surroundings import environment_of
 from tests.api.test_json_routes import issue
 from tests.verification.attacks import stripped
+from verification.packs import read_pack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,15 +40,17 @@ class NoGate:
 
 
 async def sealing_of(city: City, document: bytes) -> Response:
-    """Have a document sealed by a department that did not issue it, as its own system does."""
+    """Have a document sealed by a department that did not issue it; attached data take two steps."""
     auth = city.sealing(FORGER)
     seals = (await city.http.get("/api/v1/seals", auth=auth)).json()["seals"]
-    return await city.http.post(
-        "/api/v1/sealed-documents",
+    prepared = await city.http.post(
+        "/api/v1/prepared-sealings",
         files={"document": ("a.pdf", document)},
         data={"seal_id": seals[0]["seal_id"], "placement": PLACE, "level": "B-T"},
         auth=auth,
     )
+    assert prepared.status_code == 201, prepared.text
+    return await city.http.post(f"{prepared.json()['location']}/confirmation", auth=auth)
 
 
 async def resealed(city: City, document: bytes) -> bytes:
@@ -91,12 +97,71 @@ async def test_it_is_valid_by_no_route_page_or_command(
     (tmp_path / "pem").write_bytes(await anchors(city))
     for name, value in environment_of(city.application.settings).items():
         monkeypatch.setenv(name, value)
-    ways = (("--pack", str(tmp_path / "pack")), ("--anchors", str(tmp_path / "pem")), ())
+    fingerprint = read_pack((tmp_path / "pack").read_bytes()).key_sha256.hex()
+    ways = (("--pack", str(tmp_path / "pack"), "--pack-key", fingerprint), ("--anchors", str(tmp_path / "pem")), ())
     codes: dict[str, list[int]] = {}
     for name, document in (("genuine", genuine), ("forged", forged)):
         (tmp_path / name).write_bytes(document)
         codes[name] = [await asyncio.to_thread(dispatch, ["verify", str(tmp_path / name), *way]) for way in ways]
     assert codes == {"genuine": [0, 0, 0], "forged": [1, 1, 1]}
+
+
+def pictured(document: bytes) -> bytes:
+    """Return a paper that is a picture of a document's first page."""
+    out = io.BytesIO()
+    with pdfium.PdfDocument(document) as opened:
+        opened[0].render(scale=2.5, grayscale=True).to_pil().save(out, "PDF", resolution=180)
+    return out.getvalue()
+
+
+def letter(identifier: str) -> bytes:
+    """Return a page of text that names a licence."""
+    out = io.BytesIO()
+    with pikepdf.new() as pdf:
+        page = pdf.add_blank_page(page_size=(595, 842))
+        font = pikepdf.Dictionary(Type=pikepdf.Name.Font, Subtype=pikepdf.Name.Type1, BaseFont=pikepdf.Name.Helvetica)
+        page.Resources = pikepdf.Dictionary(Font=pikepdf.Dictionary(F=font))
+        lines = ("The licence", identifier[:40], identifier[40:], "was looked up today.")
+        shown = "".join(f"({line}) Tj 0 -16 Td " for line in lines)
+        page.Contents = pdf.make_stream(f"BT /F 11 Tf 60 760 Td {shown}ET".encode())
+        pdf.save(out)
+    return out.getvalue()
+
+
+async def test_a_face_without_its_data_is_a_paper_that_vouches_for_no_licence(city: City, tmp_path: Path) -> None:
+    licence = await issue(city)
+    identifier = licence["identifier"]
+    answer = await city.http.get(f"/api/v1/licences/{identifier}/pdf", headers=await city.headers())
+    genuine = answer.content
+    papers = {
+        "face": stripped(genuine, of_data=True),
+        "face without its code": stripped(genuine, of_data=True, of_code=True),
+        "picture": pictured(genuine),
+        "letter": letter(identifier),
+    }
+    not_vouched = ("UNDETERMINED", "licence_not_vouched_for")
+    named = ("VALID", "licence_only_named")
+    for name, (online, alone) in {
+        "face": (not_vouched, 2),
+        "face without its code": (not_vouched, 0),
+        "picture": (not_vouched, 2),
+        "letter": (named, 0),
+    }.items():
+        forged = await resealed(city, papers[name])
+        answer = await city.http.post("/api/v1/verifications/pdf", files={"document": ("a.pdf", forged)})
+        report = answer.json()["report"]
+        assert (report["verdict"], report["reason"]) == online, (name, report["checks"])
+        assert [seal["indication"] for seal in report["seals"]] == ["TOTAL-PASSED"]
+        assert any(identifier in item["detail"]["zh"] for item in report["checks"]), name
+        (tmp_path / "pem").write_bytes(await anchors(city))
+        (tmp_path / "paper").write_bytes(forged)
+        command = ["verify", str(tmp_path / "paper"), "--anchors", str(tmp_path / "pem")]
+        assert await asyncio.to_thread(dispatch, command) == alone, name
+        await city.application.verification.statuses.publish_changes()
+        (tmp_path / "pack").write_bytes((await city.http.get("/api/v1/offline-pack")).content)
+        fingerprint = read_pack((tmp_path / "pack").read_bytes()).key_sha256.hex()
+        command = ["verify", str(tmp_path / "paper"), "--pack", str(tmp_path / "pack"), "--pack-key", fingerprint]
+        assert await asyncio.to_thread(dispatch, command) == alone, name
 
 
 async def anchors(city: City) -> bytes:

@@ -377,10 +377,18 @@ def transplants(sealed: bytes, pki: Pki) -> Iterator[Sample]:
     yield "cut_short", sealed[: len(sealed) - 40]
 
 
-def stripped(document: bytes) -> bytes:
-    """Return the licence without its seal: face, code and attached data as they were."""
+def stripped(document: bytes, *, of_data: bool = False, of_code: bool = False) -> bytes:
+    """Return the licence without its seal: face, code and attached data as they were, or without these as well."""
     with pikepdf.open(io.BytesIO(document)) as pdf:
         del pdf.Root.AcroForm
+        if of_data:
+            del pdf.Root.AF
+            del pdf.Root.Names
+        for page in pdf.pages if of_code else ():
+            for image in page.get_images().values():
+                image.write(bytes([255]), type_check=False)
+                image.Width = image.Height = 1
+                image.ColorSpace, image.BitsPerComponent = pikepdf.Name.DeviceGray, 8
         for page in pdf.pages:
             if "/Annots" in page:
                 del page.Annots

@@ -35,6 +35,7 @@ REPORT = Report(
     attached={"ZZMC": "证"},
     revocation_urls=("http://ca.invalid/a.crl",),
     code_text="HF1AAAA",
+    named_licences=("1.2.156.3005.2.A",),
 )
 
 

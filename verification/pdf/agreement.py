@@ -145,7 +145,7 @@ def _write_qpdf(value: object, out: list[bytes], *, top: bool = False) -> None: 
         out.append(type(value).__name__.encode())
 
 
-def compare_pictures(document: bytes, pdf: pikepdf.Pdf) -> Disagreement | None:
+def compare_pictures(drawn: pdfium.PdfDocument, pdf: pikepdf.Pdf) -> Disagreement | None:
     """Draw the file, and qpdf's rewriting of it, with pdfium; compare the pictures."""
     out = io.BytesIO()
     pdf.save(
@@ -155,20 +155,19 @@ def compare_pictures(document: bytes, pdf: pikepdf.Pdf) -> Disagreement | None:
         compress_streams=False,
         normalize_content=False,
     )
-    if not same_pictures(document, out.getvalue()):
+    if not same_pictures(drawn, out.getvalue()):
         return Disagreement("pdfium 与 qpdf 显示的页面不同。", "pdfium and qpdf show different pages.")
     return None
 
 
-def same_pictures(first: bytes, second: bytes) -> bool:
-    """Tell whether pdfium draws the same pages from two files, annotations included."""
-    left, right = pdfium.PdfDocument(first), pdfium.PdfDocument(second)
+def same_pictures(drawn: pdfium.PdfDocument, other: bytes) -> bool:
+    """Tell whether pdfium draws the same pages from a file it has opened and from another, annotations included."""
+    right = pdfium.PdfDocument(other)
     try:
-        if len(left) != len(right):
+        if len(drawn) != len(right):
             return False
-        return all(_picture(left, number) == _picture(right, number) for number in _sample(left))
+        return all(_picture(drawn, number) == _picture(right, number) for number in _sample(drawn))
     finally:
-        left.close()
         right.close()
 
 
@@ -192,13 +191,9 @@ def _picture(document: pdfium.PdfDocument, number: int) -> tuple[float, float, b
         page.close()
 
 
-def pdfium_seal_count(document: bytes) -> int:
-    """Return how many signatures pdfium finds; raises pdfium.PdfiumError when it cannot open the file."""
-    opened = pdfium.PdfDocument(document)
-    try:
-        return int(pdfium_c.FPDF_GetSignatureCount(opened.raw))
-    finally:
-        opened.close()
+def pdfium_seal_count(drawn: pdfium.PdfDocument) -> int:
+    """Return how many signatures pdfium finds."""
+    return int(pdfium_c.FPDF_GetSignatureCount(drawn.raw))
 
 
 def qpdf_seal_objects(pdf: pikepdf.Pdf) -> int:

@@ -51,7 +51,7 @@ def changes_after_last_seal(opened: OpenDocument) -> tuple[Finding, ...]:
                 is_long_term_update(opened.reader, revision)
                 for revision in range(last.signed_revision + 1, opened.reader.xrefs.total_revisions)
             )
-            and same_pictures(opened.document[:end], opened.document)
+            and same_pictures(opened.drawn, opened.document[:end])
         )
     except LIBRARY_ERRORS:
         allowed = False

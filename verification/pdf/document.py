@@ -27,6 +27,7 @@ from verification.pdf.attachment import attached_licence, attached_receipt
 from verification.pdf.byte_range import declared_byte_ranges
 from verification.pdf.drawing import differs_by_reader
 from verification.pdf.reader import IndexedReader
+from verification.pdf.shown import shown_code, shown_identifiers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,6 +81,7 @@ class OpenDocument:
     document: bytes
     reader: PdfFileReader
     pdf: pikepdf.Pdf
+    drawn: pdfium.PdfDocument
     seals: tuple[EmbeddedPdfSignature, ...]
     unreadable_seals: tuple[str, ...]
     unlinked_seals: int
@@ -92,7 +94,8 @@ class OpenDocument:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close qpdf's handle; the others hold no resource."""
+        """Close the handles of qpdf and pdfium; pyHanko holds no resource."""
+        self.drawn.close()
         self.pdf.close()
 
     def attached_licence(self) -> Mapping[str, str] | None:
@@ -108,6 +111,17 @@ class OpenDocument:
             return attached_receipt(self.pdf)
         except LIBRARY_ERRORS:
             return None
+
+    def shown_licence(self, *, is_licence: bool) -> tuple[tuple[str, ...], str | None]:
+        """Return the licence identifiers that stand on the first pages, and the code drawn there.
+
+        What is a licence by its data is searched for its code alone.
+        """
+        try:
+            named = () if is_licence else shown_identifiers(self.drawn)
+            return named, shown_code(self.drawn, everywhere=is_licence)
+        except LIBRARY_ERRORS:
+            return (), None
 
     def structure_checks(self) -> tuple[Finding, ...]:
         """Check that every seal anywhere in the file is one that was judged."""
@@ -137,7 +151,7 @@ class OpenDocument:
                 _dynamic_form(self.pdf)
                 or differs_by_reader(self.pdf)
                 or compare_objects(self.reader, self.pdf)
-                or compare_pictures(self.document, self.pdf)
+                or compare_pictures(self.drawn, self.pdf)
             )
         except LIBRARY_ERRORS:
             found = Disagreement("有阅读程序无法读完文件。", "One of the readers cannot read the whole file.")
@@ -162,14 +176,16 @@ def open_document(document: bytes, limits: PdfLimits) -> OpenDocument:
         _check_limits(pdf, limits)
         reader = _open_hanko(document)
         seals, unreadable = _read_seals(reader, limits)
+        drawn = pdfium.PdfDocument(document)
         return OpenDocument(
             document=document,
             reader=reader,
             pdf=pdf,
+            drawn=drawn,
             seals=seals,
             unreadable_seals=unreadable,
             unlinked_seals=qpdf_seal_objects(pdf),
-            pdfium_seals=pdfium_seal_count(document),
+            pdfium_seals=pdfium_seal_count(drawn),
             limits=limits,
         )
     except (UnreadableDocument, DocumentEncrypted, DocumentOverLimit):

@@ -1,15 +1,17 @@
-"""Finds HF1 codes: in a picture, or on the pages of a PDF as pdfium draws them."""
+"""Finds HF1 codes: in a picture, or on a page of a PDF as pdfium draws it."""
 
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
-import pypdfium2 as pdfium
 import zxingcpp
 from PIL import Image, UnidentifiedImageError
 
 from verification.errors import DocumentOverLimit
-from verification.pdf.document import LIBRARY_ERRORS
+
+if TYPE_CHECKING:
+    import pypdfium2 as pdfium
 
 MAXIMUM_PIXELS = 60_000_000
 PAGES_SEARCHED = 3
@@ -31,20 +33,10 @@ def code_in_picture(data: bytes) -> str | None:
         return None
 
 
-def code_on_pages(document: bytes) -> str | None:
-    """Return the text of the first HF1 code on the first pages of a PDF, or None."""
-    try:
-        with pdfium.PdfDocument(document) as opened:
-            for number in range(min(len(opened), PAGES_SEARCHED)):
-                page = opened[number]
-                width, height = page.get_size()
-                scale = min(_SCALE, 3000 / max(width, height, 1))
-                found = _search(page.render(scale=scale, grayscale=True).to_pil())
-                if found is not None:
-                    return found
-    except LIBRARY_ERRORS:
-        return None
-    return None
+def code_on_page(page: pdfium.PdfPage) -> str | None:
+    """Return the text of the first HF1 code on a page of a PDF, or None."""
+    scale = min(_SCALE, 3000 / max(*page.get_size(), 1))
+    return _search(page.render(scale=scale, grayscale=True).to_pil())
 
 
 def _search(picture: Image.Image) -> str | None:

@@ -21,6 +21,8 @@ WIDTH = 620
 MAXIMUM_HEIGHT = 1_800
 COLOURS = 48
 RENDERED_PAGES = 20
+FACE_SHARE = 0.6
+"""The share of a face's lines that make a page the face: a letter about a licence repeats some, a forger alters few."""
 SAME_WITHIN = 48
 """Levels of grey two pictures of one text may differ by where edges are smoothed."""
 
@@ -136,6 +138,28 @@ def _text(document: pdfium.PdfDocument, number: int) -> str:
     text = page.get_textpage()
     try:
         return "".join(text.get_text_range().split())
+    finally:
+        text.close()
+        page.close()
+
+
+def shows_face(document: bytes, face: bytes) -> bool:
+    """Tell whether a page of a document carries most lines of a face, whatever was altered on it; raises NotAPdf."""
+    try:
+        with pdfium.PdfDocument(document) as papers, pdfium.PdfDocument(face) as made:
+            lines = _lines(made)
+            texts = (_text(papers, number) for number in range(min(len(papers), RENDERED_PAGES)))
+            return bool(lines) and any(sum(line in text for line in lines) >= FACE_SHARE * len(lines) for text in texts)
+    except LIBRARY_ERRORS as error:
+        raise NotAPdf("The document cannot be drawn.", field="document") from error
+
+
+def _lines(document: pdfium.PdfDocument) -> set[str]:
+    """Return the lines of a face's first page."""
+    page = document[0]
+    text = page.get_textpage()
+    try:
+        return {"".join(line.split()) for line in text.get_text_range().splitlines() if line.strip()}
     finally:
         text.close()
         page.close()

@@ -39,7 +39,7 @@ class UnreadableAnswer(Exception):
     """A sandbox process answered something that is no report."""
 
 
-PICTURE, PAGES, COMPARISON = "picture", "pages", "comparison"
+PICTURE, PAGES, COMPARISON, FACE = "picture", "pages", "comparison", "face"
 
 
 def encode_task(kind: str, limits: PdfLimits, **given: int | bool) -> bytes:
@@ -127,6 +127,7 @@ def encode_request(material: TrustMaterial, at: datetime, limits: PdfLimits) -> 
             "untrusted": {key.hex(): moment.isoformat() for key, moment in material.untrusted_from.items()},
             "data_as_of": material.data_as_of.isoformat() if material.data_as_of else None,
             "revocation_required": material.revocation_required,
+            "existed": {str(length): moment.isoformat() for length, moment in material.existed.items()},
         }
     ).encode()
 
@@ -143,6 +144,7 @@ def decode_request(header: bytes) -> tuple[TrustMaterial, datetime, PdfLimits]:
         untrusted_from={bytes.fromhex(key): datetime.fromisoformat(at) for key, at in fields["untrusted"].items()},
         data_as_of=datetime.fromisoformat(fields["data_as_of"]) if fields["data_as_of"] else None,
         revocation_required=fields["revocation_required"],
+        existed={int(length): datetime.fromisoformat(moment) for length, moment in fields["existed"].items()},
     )
     return material, datetime.fromisoformat(fields["at"]), PdfLimits(**fields["limits"])
 
@@ -160,6 +162,11 @@ def encode_error(name: str, detail: str) -> bytes:
 def decode_text(answer: bytes) -> str | tuple[str, str] | None:
     """Return the code's text, or the name and detail of an error; raises UnreadableAnswer."""
     return _value(answer, lambda value: None if value is None else str(value))
+
+
+def decode_flag(answer: bytes) -> bool | tuple[str, str]:
+    """Return the answer yes or no, or the name and detail of an error; raises UnreadableAnswer."""
+    return _value(answer, lambda value: value is True)
 
 
 def decode_answer(answer: bytes) -> Report | tuple[str, str]:
@@ -195,6 +202,7 @@ def _report(fields: dict[str, Any]) -> Report:
         seals=tuple(_seal(item) for item in fields["seals"]),
         attached=_texts(fields["attached"]),
         code_text=None if fields["code_text"] is None else str(fields["code_text"]),
+        named_licences=tuple(str(item) for item in fields["named_licences"]),
         receipt_text=None if fields["receipt_text"] is None else str(fields["receipt_text"]),
         revocation_urls=tuple(str(url) for url in fields["revocation_urls"]),
         evidence=tuple(_evidence(item) for item in fields["evidence"]),

@@ -18,11 +18,13 @@ from verification.model import Check, Indication, Outcome, Reason, Report, Sente
 from verification.pages import Previews
 from verification.sandbox.codec import (
     COMPARISON,
+    FACE,
     PAGES,
     PICTURE,
     UnreadableAnswer,
     decode_answer,
     decode_differences,
+    decode_flag,
     decode_previews,
     decode_text,
     encode_request,
@@ -107,6 +109,13 @@ class Sandbox:
         return None if decoded and isinstance(decoded[0], str) else decoded
 
     async def _task(self, header: bytes, document: bytes, decode: Callable[[bytes], T]) -> T:
+    async def shows_face(self, document: bytes, face: bytes) -> bool:
+        """Tell whether a page of a document carries most of a face; no page that cannot be read does.
+
+        Raises: DocumentOverLimit, SandboxUnavailable.
+        """
+        return await self._task(encode_task(FACE, self._limits), join_documents(document, face), decode_flag) is True
+
         """Ask for something other than a verdict; limits come back as errors, the rest as their name and detail."""
         answer = await self._ask(header, document)
         try:

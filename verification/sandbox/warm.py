@@ -10,6 +10,7 @@ import io
 from datetime import UTC, datetime, timedelta
 
 import pikepdf
+import pypdfium2 as pdfium
 from asn1crypto import keys, x509
 from cryptography import x509 as x509_builder
 from cryptography.hazmat.primitives import hashes, serialization
@@ -24,7 +25,7 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from verification.model import Indication
 from verification.pdf.event_loop import run
 from verification.pdf.gate import validate_pdf
-from verification.pdf.pictures import code_in_picture, code_on_pages
+from verification.pdf.pictures import code_in_picture, code_on_page
 from verification.trust import TrustMaterial
 
 
@@ -38,7 +39,8 @@ def warm_up() -> None:
     certificate_der, key_der = _throwaway(now)
     document = run(_seal(certificate_der, key_der))
     _open_pictures()
-    code_on_pages(document)
+    with pdfium.PdfDocument(document) as opened:
+        code_on_page(opened[0])
     trusted = validate_pdf(document, TrustMaterial(roots_der=(certificate_der,)), at=now)
     stranger = validate_pdf(document, TrustMaterial(roots_der=()), at=now)
     if (trusted.indication, stranger.indication) != (Indication.TOTAL_PASSED, Indication.INDETERMINATE):

@@ -17,7 +17,6 @@ import select
 import signal
 import struct
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,10 +24,11 @@ from foundation.confinement import give_up_privileges
 from foundation.errors import TrustServiceError
 from verification.pdf import event_loop
 from verification.pdf.gate import validate_pdf
-from verification.pdf.pictures import code_in_picture, code_on_pages
-from verification.pdf.previews import compare_rendering, draw_previews
+from verification.pdf.pictures import code_in_picture
+from verification.pdf.previews import compare_rendering, draw_previews, shows_face
 from verification.sandbox.codec import (
     COMPARISON,
+    FACE,
     PAGES,
     decode_request,
     decode_task,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from verification.limits import PdfLimits
-    from verification.model import Report
 
 MAXIMUM_ANSWER = 4 * 1024 * 1024
 
@@ -99,7 +98,7 @@ def _task(header: bytes, document: bytes) -> tuple[PdfLimits, Callable[[], bytes
 
         _allow_cpu(limits.cpu_budget(len(document)))
         report = validate_pdf(document, material, at=at, limits=limits, opened_with=extend)
-        return encode_report(_with_code(report, document))
+        return encode_report(report)
 
     return limits, judge
 
@@ -110,12 +109,9 @@ def _other(kind: str, given: dict[str, Any], document: bytes) -> bytes:
         return encode_value(draw_previews(document, given["covered_to"]))
     if kind == COMPARISON:
         return encode_value(compare_rendering(*split_documents(document), exactly=given["exactly"]))
+    if kind == FACE:
+        return encode_value(shows_face(*split_documents(document)))
     return encode_value(code_in_picture(document))
-
-
-def _with_code(report: Report, document: bytes) -> Report:
-    """Look for the code on the face of what carries licence data."""
-    return report if report.attached is None else replace(report, code_text=code_on_pages(document))
 
 
 def _allow_cpu(seconds: float) -> None:

@@ -1,0 +1,100 @@
+"""Papers that show a licence without being one: whose seal would have to vouch for it (decision 0111)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from verification.identifier import Parts, read_identifier
+from verification.model import Check, Outcome, Reason, Report, Sentence, Verdict
+from verification.own_documents import ASK_THE_ISSUER, sealed_for
+from verification.qr import MalformedCode, read_code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_STANDARD = "GB/T 36903; GB/T 36904"
+
+
+def drawn_licence(report: Report) -> Parts | None:
+    """Return the licence that the code on a paper's face names, whoever signed the code."""
+    try:
+        identifier = read_code(report.code_text or "").contents.identifier
+    except MalformedCode:
+        return None
+    return read_identifier(identifier).parts
+
+
+def strange_licences(report: Report) -> tuple[Parts, ...]:
+    """Return the licences a paper names as text whose issuers did not seal it."""
+    named = (read_identifier(text).parts for text in report.named_licences)
+    return tuple(parts for parts in named if parts is not None and not sealed_for(report, parts.issuer_code))
+
+
+def judge_shown(report: Report, *, code: Report | None = None, faces: Iterable[Parts] = ()) -> Report:
+    """Say of a paper that shows a licence, or names one, whether its seal vouches for that licence.
+
+    A sound seal makes the paper genuine, not the licence upon it. What shows a licence whose issuer did not seal it
+    is not confirmed, nor one whose code is not found good; what only names a licence stays what it is, and says so.
+
+    Args:
+        report: on the paper, which carries no licence data.
+        code: the verdict on the code drawn on it, where it could be judged.
+        faces: licences named in it whose faces its pages are.
+    """
+    if report.attached is not None or report.receipt_text is not None:
+        return report
+    drawn = drawn_licence(report)
+    if drawn is not None:
+        vouched = sealed_for(report, drawn.issuer_code) and (code is None or code.verdict is Verdict.VALID)
+        found = _found(report, drawn, () if code is None else code.checks, vouched=vouched)
+        return found if vouched else _not_confirmed(found)
+    strange = strange_licences(report)
+    if not strange:
+        return report
+    shown = next(iter(faces), None)
+    if shown is not None:
+        return _not_confirmed(_found(report, shown, (), vouched=False))
+    return _named(report, strange[0])
+
+
+def _found(report: Report, licence: Parts, further: tuple[Check, ...], *, vouched: bool) -> Report:
+    sentence = (
+        Sentence(
+            f"页面上的证照（{licence.text}）由盖章单位颁发，二维码属实。",
+            f"The licence shown ({licence.text}) is of the organisation that sealed this, and its code holds.",
+        )
+        if vouched
+        else Sentence(
+            f"页面上的证照（{licence.text}）不能凭此文件的印章确认。",
+            f"The seal on this file does not confirm the licence shown ({licence.text}).",
+        )
+    )
+    check = Check("licence.shown", _STANDARD, Outcome.PASSED if vouched else Outcome.UNKNOWN, sentence)
+    return replace(report, checks=(*report.checks, check, *further))
+
+
+def _not_confirmed(report: Report) -> Report:
+    if report.verdict is not Verdict.VALID:
+        return report
+    return replace(
+        report,
+        verdict=Verdict.UNDETERMINED,
+        reason=Reason.LICENCE_NOT_VOUCHED_FOR,
+        advice=(*report.advice, ASK_THE_ISSUER),
+    )
+
+
+def _named(report: Report, licence: Parts) -> Report:
+    sentence = Sentence(
+        f"文件提到证照 {licence.text}；其颁发机构未在此文件盖章，请按标识另行核验该证照。",
+        f"The file names the licence {licence.text}, whose issuer did not seal it: verify it by its identifier.",
+    )
+    check = Check("licence.named", _STANDARD, Outcome.NOT_APPLICABLE, sentence)
+    passed = report.reason is Reason.ALL_CHECKS_PASSED
+    return replace(
+        report,
+        reason=Reason.LICENCE_ONLY_NAMED if passed else report.reason,
+        checks=(*report.checks, check),
+        advice=(*report.advice, sentence),
+    )
