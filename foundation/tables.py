@@ -34,6 +34,7 @@ audit_log = Table(
     Column("transaction_id", BigInteger, nullable=False, server_default=text("pg_current_xact_id()::text::bigint")),
     Index("ix_audit_log_object", "object_type", "object_id"),
     Index("ix_audit_log_actor_recorded", "actor", "recorded_at"),
+    Index("ix_audit_log_sealed", text("(detail ->> 'sealed_sha256')"), postgresql_where=text("action = 'seal.use'")),
 )
 
 districts = Table(

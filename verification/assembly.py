@@ -157,6 +157,7 @@ def assemble_verification(
         cities=trust.cities,
         log=parts.log,
         papers=papers,
+        past=parts.past,
     )
     statuses = StatusPublisher(database, clock, keys.service, licences, base_url=settings.issuer)
     packs = (

@@ -243,7 +243,8 @@ class _Writer:
         for item in evidence.revocation:
             self.revocation[f"R-{item.sha256_hex}"] = item.kind
             _refer(data, "RelatedValidationObject", f"R-{item.sha256_hex}")
-        for revoked in evidence.revoked:
+        # The schema has room for one; the first is the nearest to the signer.
+        for revoked in evidence.revoked[:1]:
             made = _add(data, "RevocationStatusInformation")
             _refer(made, "ValidationObjectId", f"C-{revoked.certificate_sha256_hex}")
             _add(made, "RevocationTime", _moment(revoked.revoked_at))

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from keys.jws import TokenSigner
     from verification.cities import Cities
     from verification.guesses import Guesses
+    from verification.log.past_seals import PastSeals
     from verification.log.service import TransparencyLog
     from verification.pages import Previews
     from verification.ports import LicenceRecord, LicenceRecords, LicenceStanding, ReceiptPapers
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 CLOCK_SKEW = timedelta(minutes=1)
 TERMS_KEPT = 10_000
+REVOKED = frozenset({"REVOKED_NO_POE", "REVOKED_CA_NO_POE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class VerificationService:
         cities: Cities | None = None,
         log: TransparencyLog | None = None,
         papers: ReceiptPapers | None = None,
+        past: PastSeals | None = None,
     ) -> None:
         """Take the collaborators; nothing is opened."""
         self._database = database
@@ -99,6 +102,7 @@ class VerificationService:
         self._cities = cities
         self._log = log
         self._papers = papers
+        self._past = past
         self._terms: dict[bytes, Mapping[str, str]] = {}
 
     async def by_identifier(
@@ -226,6 +230,15 @@ class VerificationService:
             report = replace(await self._comparison.compare(judged, at, None if record else document), checked_at=now)
         verified = await self.conclude(principal, replace(report, judged_at=at))
         return replace(verified, previews=await self._previews(document, report) if previews else None)
+
+    async def _examined(self, document: bytes, at: datetime) -> Report:
+        """Judge a document's seals; those under a revoked certificate once more by when the log first held them."""
+        material = await self._trust.material()
+        judged = await self._sandbox.validate(document, material, at=at)
+        if self._past is None or not any(facts.sub_indication in REVOKED for facts in judged.seals):
+            return judged
+        existed = await self._past.existed(document)
+        return await self._sandbox.validate(document, replace(material, existed=existed), at=at) if existed else judged
 
     async def _term_of(self, document: bytes, sha256: bytes) -> Mapping[str, str]:
         """Return the term of a purpose-bound copy of ours, read once: the same digest has the same term."""

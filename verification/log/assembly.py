@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from foundation.settings import BadSettings
 from verification.log.notes import BadNote, NoteKey
+from verification.log.past_seals import PastSeals
 from verification.log.places import ReceiptPlaces
 from verification.log.service import TransparencyLog
 from verification.log.witness import Witness
@@ -28,6 +29,7 @@ class LogParts:
     witnesses: Witnesses
     witness: Witness
     places: ReceiptPlaces
+    past: PastSeals
 
 
 def assemble_log(
@@ -42,9 +44,11 @@ def assemble_log(
         raise BadSettings(message) from error
     name = settings.issuer.partition("://")[2]
     log = TransparencyLog(database, clock, keys.service, origin=f"{name}/log")
+    trusted = tuple(address.key for address in addresses)
     return LogParts(
         log,
         Witnesses(database, log, outbound, addresses),
         Witness(database, clock, keys.service, name=f"{name}/witness", logs=watched),
-        ReceiptPlaces(log, keys.service, tuple(address.key for address in addresses)),
+        ReceiptPlaces(log, keys.service, trusted),
+        PastSeals(database, log, trusted),
     )

@@ -150,6 +150,16 @@ class LogRepository:
         ).one_or_none()
         return None if row is None else StoredCheckpoint(row.tree_size, bytes(row.root_hash), row.note)
 
+    async def first_witnessed(self, leaf_index: int) -> StoredCheckpoint | None:
+        """Return the smallest cosigned checkpoint of a tree with this leaf, with its cosignatures."""
+        sizes = select(func.min(log_cosignatures.c.tree_size)).where(log_cosignatures.c.tree_size > leaf_index)
+        chosen = log_checkpoints.c.tree_size == sizes.scalar_subquery()
+        row = (await self.connection.execute(select(log_checkpoints).where(chosen))).one_or_none()
+        if row is None:
+            return None
+        lines = [one.line for one in await self.cosignatures(row.tree_size)]
+        return StoredCheckpoint(row.tree_size, bytes(row.root_hash), row.note + "".join(lines))
+
     async def cosignatures(self, size: int) -> list[Cosignature]:
         """Return the cosignatures of the checkpoint of this size, by witness."""
         chosen = log_cosignatures.c.tree_size == size

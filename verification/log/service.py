@@ -178,6 +178,10 @@ class TransparencyLog:
         hashes = await self._with_tiles(lambda tiles: inclusion_proof(tiles, index, latest.size))
         return InclusionProof(index, latest.size, hashes, latest.note)
 
+    async def path_of(self, leaf_index: int, tree_size: int) -> tuple[bytes, ...]:
+        """Return the hashes that lead from a leaf to the root of a tree of this size; raises BadProof, NotFound."""
+        return await self._with_tiles(lambda tiles: inclusion_proof(tiles, leaf_index, tree_size))
+
     async def consistency(self, old_size: int, new_size: int) -> tuple[bytes, ...]:
         """Prove that the tree of one size is the beginning of another; raises InvalidInput."""
         async with self._database.read() as connection:

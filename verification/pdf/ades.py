@@ -7,7 +7,7 @@ fetched here. What comes back is checked a second time by `verification.pdf.rech
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from asn1crypto import x509
@@ -140,9 +140,20 @@ class AdesJudge:
             ),
         )
 
-    def seal(self, seal: EmbeddedPdfSignature, *, later_timestamps: bool) -> Judged:
-        """Run the procedure that fits a seal signature."""
-        return run(self._seal(seal, later_timestamps=later_timestamps))
+    def seal(self, seal: EmbeddedPdfSignature, *, later_timestamps: bool, existed_at: datetime | None = None) -> Judged:
+        """Run the procedure that fits a seal signature.
+
+        Args:
+            seal: as pyHanko read it.
+            later_timestamps: whether document timestamps follow.
+            existed_at: when the log proves it to have existed; asked where its own times do not suffice.
+        """
+        judged = run(self._seal(seal, later_timestamps=later_timestamps))
+        if existed_at is None or judged.indication is Indication.TOTAL_FAILED:
+            return judged
+        if judged.passed:
+            return judged if judged.proven_at is not None else replace(judged, proven_at=existed_at, by_log=True)
+        return run(self._at_logged_time(seal, judged, existed_at))
 
     def document_timestamp(self, seal: EmbeddedPdfSignature, *, later_timestamps: bool) -> Judged:
         """Run the timestamp procedure (clause 5.4) for a document timestamp."""
@@ -209,6 +220,15 @@ class AdesJudge:
 
     async def _long_term(self, seal: EmbeddedPdfSignature, first: Judged) -> Judged:
         seal.compute_integrity_info(DEFAULT_DIFF_POLICY)  # type: ignore[no-untyped-call] # pyHanko is partly typed
+    async def _at_logged_time(self, seal: EmbeddedPdfSignature, first: Judged, existed_at: datetime) -> Judged:
+        """Judge a seal as of a moment that is proven for it from outside (EN 319 102-1, 5.6)."""
+        result: Result = await ades.ades_basic_validation(
+            seal.signed_data, self._retroactive, timing_info=_timing(existed_at), raw_digest=seal.compute_digest()
+        )
+        if result.ades_subindic is not AdESPassed.OK:
+            return first
+        return Judged(Indication.TOTAL_PASSED, "", "EN 319 102-1, 5.6", existed_at, _path(result), by_log=True)
+
         result = await ades.ades_lta_validation(
             seal, PdfSignatureValidationSpec(self._spec), timing_info=_timing(self._at)
         )

@@ -235,10 +235,12 @@ class _Examination:
         checks.append(_check("seal.ades", Outcome.PASSED, sentence, seal, standard=f"ETSI {judged.procedure}"))
         self._second_opinion(judged, message, checks, seal, timestamp=timestamp)
         return replace(
+        if judged.by_log:
+            checks.append(_check("seal.in_the_log", Outcome.PASSED, _LOGGED, seal, standard="C2SP tlog-cosignature"))
             facts,
             indication=Indication.TOTAL_PASSED,
             sealed_at=judged.proven_at or facts.sealed_at,
-            time_source="timestamp" if judged.proven_at else facts.time_source,
+            time_source="log" if judged.by_log else "timestamp" if judged.proven_at else facts.time_source,
         )
 
     def _later_timestamps(self, number: int) -> bool:
@@ -301,6 +303,10 @@ class _Examination:
 
 _UNREADABLE = Sentence("签章结构无法读取。", "The structure of the seal cannot be read.")
 
+_LOGGED = Sentence(
+    "该签章在透明日志中有记录，且在密钥失去信任之前已由见证方签署确认。",
+    "The log holds this seal under a checkpoint that a witness cosigned before the key lost its standing.",
+)
 
 def _list_urls(judged: Judged) -> tuple[str, ...]:
     """Return where lists for a path are published; the path reached an anchor, so its addresses count."""
