@@ -22,12 +22,12 @@ from verification.packs import BadPack, read_pack
 from verification.receipt_papers import judge_receipt_paper
 from verification.revocation import judge_with_fetching
 from verification.sandbox import Sandbox
+from verification.shown_licences import judge_shown
 
 if TYPE_CHECKING:
     import argparse
 
     from verification.model import Report
-from verification.shown_licences import judge_shown
     from verification.packs import OfflinePack
 
 EXIT_CODES = {Verdict.VALID: 0, Verdict.INVALID: 1, Verdict.UNDETERMINED: 2}

@@ -83,7 +83,8 @@ class Judged:
     """What pyHanko's procedure concludes about one seal or timestamp.
 
     `proven_at` is the earliest time a valid timestamp proves the signature to have
-    existed; `path` leads from the anchor to the signer, empty when there is none.
+    existed, or with `by_log` the transparency log does; `path` leads from the anchor to the signer, empty when
+    there is none.
     """
 
     indication: Indication
@@ -92,6 +93,7 @@ class Judged:
     proven_at: datetime | None
     path: tuple[x509.Certificate, ...]
     timestamp_path: tuple[x509.Certificate, ...] = ()
+    by_log: bool = False
 
     @property
     def passed(self) -> bool:
@@ -218,8 +220,6 @@ class AdesJudge:
             )
         return _judged(result, procedure, stamp.proven_at, stamp.path)
 
-    async def _long_term(self, seal: EmbeddedPdfSignature, first: Judged) -> Judged:
-        seal.compute_integrity_info(DEFAULT_DIFF_POLICY)  # type: ignore[no-untyped-call] # pyHanko is partly typed
     async def _at_logged_time(self, seal: EmbeddedPdfSignature, first: Judged, existed_at: datetime) -> Judged:
         """Judge a seal as of a moment that is proven for it from outside (EN 319 102-1, 5.6)."""
         result: Result = await ades.ades_basic_validation(
@@ -229,6 +229,8 @@ class AdesJudge:
             return first
         return Judged(Indication.TOTAL_PASSED, "", "EN 319 102-1, 5.6", existed_at, _path(result), by_log=True)
 
+    async def _long_term(self, seal: EmbeddedPdfSignature, first: Judged) -> Judged:
+        seal.compute_integrity_info(DEFAULT_DIFF_POLICY)  # type: ignore[no-untyped-call] # pyHanko is partly typed
         result = await ades.ades_lta_validation(
             seal, PdfSignatureValidationSpec(self._spec), timing_info=_timing(self._at)
         )

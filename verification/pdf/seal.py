@@ -128,7 +128,7 @@ class _Examination:
             facts = _facts_of(facts, message, stamp, seal)
             facts = replace(facts, level=self._level(seal, message, later=self._later_timestamps(number)))
             self._certification(seal, number, checks)
-            found.judged = self._ades(seal, number, facts)
+            found.judged = self._ades(seal, number, facts, coverage)
             facts = self._trust(seal, found.judged, message, facts, checks)
         except _Failed as failure:
             checks.append(_check(failure.name, _outcome(failure.indication), failure.sentence, seal))
@@ -205,11 +205,13 @@ class _Examination:
         sentence = Sentence("签章之后的修改未超出其允许的范围。", "What followed this seal is within what it permits.")
         checks.append(_check("seal.later_changes", Outcome.PASSED, sentence, seal))
 
-    def _ades(self, seal: EmbeddedPdfSignature, number: int, facts: SealFacts) -> Judged:
+    def _ades(self, seal: EmbeddedPdfSignature, number: int, facts: SealFacts, coverage: Coverage) -> Judged:
         later = self._later_timestamps(number)
         if facts.kind == "document_timestamp":
             return self.ades.document_timestamp(seal, later_timestamps=later)
-        return self.ades.seal(seal, later_timestamps=later)
+        # Whatever longer revision is proven, the shorter one within it is as old at least.
+        known = [moment for length, moment in self.material.existed.items() if length >= coverage.end]
+        return self.ades.seal(seal, later_timestamps=later, existed_at=min(known, default=None))
 
     def _trust(
         self,
@@ -233,10 +235,10 @@ class _Examination:
             )
         sentence = Sentence("AdES 验证通过。", f"The AdES procedure passes ({judged.procedure}).")
         checks.append(_check("seal.ades", Outcome.PASSED, sentence, seal, standard=f"ETSI {judged.procedure}"))
-        self._second_opinion(judged, message, checks, seal, timestamp=timestamp)
-        return replace(
         if judged.by_log:
             checks.append(_check("seal.in_the_log", Outcome.PASSED, _LOGGED, seal, standard="C2SP tlog-cosignature"))
+        self._second_opinion(judged, message, checks, seal, timestamp=timestamp)
+        return replace(
             facts,
             indication=Indication.TOTAL_PASSED,
             sealed_at=judged.proven_at or facts.sealed_at,
@@ -301,12 +303,12 @@ class _Examination:
             raise _Failed(name, objection.sub_indication, Sentence(objection.zh, objection.en), indeterminate=True)
 
 
-_UNREADABLE = Sentence("签章结构无法读取。", "The structure of the seal cannot be read.")
-
 _LOGGED = Sentence(
     "该签章在透明日志中有记录，且在密钥失去信任之前已由见证方签署确认。",
     "The log holds this seal under a checkpoint that a witness cosigned before the key lost its standing.",
 )
+_UNREADABLE = Sentence("签章结构无法读取。", "The structure of the seal cannot be read.")
+
 
 def _list_urls(judged: Judged) -> tuple[str, ...]:
     """Return where lists for a path are published; the path reached an anchor, so its addresses count."""

@@ -108,7 +108,6 @@ class Sandbox:
         decoded = await self._task(task, join_documents(document, rendered), decode_differences)
         return None if decoded and isinstance(decoded[0], str) else decoded
 
-    async def _task(self, header: bytes, document: bytes, decode: Callable[[bytes], T]) -> T:
     async def shows_face(self, document: bytes, face: bytes) -> bool:
         """Tell whether a page of a document carries most of a face; no page that cannot be read does.
 
@@ -116,6 +115,7 @@ class Sandbox:
         """
         return await self._task(encode_task(FACE, self._limits), join_documents(document, face), decode_flag) is True
 
+    async def _task(self, header: bytes, document: bytes, decode: Callable[[bytes], T]) -> T:
         """Ask for something other than a verdict; limits come back as errors, the rest as their name and detail."""
         answer = await self._ask(header, document)
         try:
