@@ -53,8 +53,12 @@ def test_a_slug_means_one_status_and_title() -> None:
     assert all(problem.title and problem.title_en for problem in PROBLEMS.values())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def app() -> FastAPI:
+    return application()
+
+
+def application() -> FastAPI:
     made = build()
     made.state.services = SimpleNamespace(settings=Settings(), database=Broken(), cache=Broken())
     return made
@@ -147,8 +151,8 @@ async def test_under_https_cookies_are_host_bound_and_transport_is_strict() -> N
     assert "Domain" not in cookie
 
 
-async def test_metrics_are_answered_on_a_port_of_their_own(app: FastAPI) -> None:
-    port = free_port()
+async def test_metrics_are_answered_on_a_port_of_their_own() -> None:
+    app, port = application(), free_port()
     async with client(app) as http, scraped(app.state.metrics.registry, "127.0.0.1", port):
         await http.get("/healthz")
         assert (await http.get("/metrics")).status_code == 404
