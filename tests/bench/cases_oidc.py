@@ -87,7 +87,7 @@ WORK: tuple[tuple[str, Prepare, int], ...] = (
     ("client credentials", _client_credentials, 8),
     ("code flow", _code_flow, 4),
     ("refresh", _refresh, 8),
-    ("introspect", _introspect, 8),
+    ("introspect", _introspect, 32),
     ("userinfo", _userinfo, 8),
 )
 CASES = tuple(

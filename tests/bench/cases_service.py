@@ -100,7 +100,7 @@ async def verify_pdf(bench: Bench) -> AsyncIterator[Operation]:
 CASES = (
     Case(FLOOR, healthz, concurrency=8),
     Case("service: client credentials", grant, against=FLOOR, concurrency=8),
-    Case("service: verify by identifier", verify, against=FLOOR, concurrency=8),
+    Case("service: verify by identifier", verify, against=FLOOR, concurrency=32),
     Case("service: issue a licence", issue, against=FLOOR, concurrency=4),
     Case("service: verify a PDF", verify_pdf, against=FLOOR, concurrency=4),
 )

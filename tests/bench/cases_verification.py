@@ -231,8 +231,8 @@ async def log_rows(bench: Bench) -> AsyncIterator[Operation]:
 
 
 CASES = (
-    Case("verification: by identifier", by_identifier, concurrency=8),
-    Case("verification: code online", by_code, concurrency=8),
+    Case("verification: by identifier", by_identifier, concurrency=32),
+    Case("verification: code online", by_code, concurrency=32),
     Case("verification: code offline", by_code_offline),
     Case("verification: pdfsig, B-T", partial(pdfsig, long_term=False)),
     Case("verification: pdfsig, B-LTA", partial(pdfsig, long_term=True)),
