@@ -37,6 +37,16 @@ CHECK_THE_BEARER = Sentence(
     "Check that the bearer is the holder named: a good code says nothing about who holds it up.",
 )
 
+SIGNED = Check(
+    "code.signature", STANDARD, Outcome.PASSED, Sentence("二维码签名正确。", "The signature of the code holds.")
+)
+LINK_KNOWN = Check(
+    "code.link",
+    LINK_STANDARD,
+    Outcome.PASSED,
+    Sentence("二维码指向已知的核验服务。", "The code leads to a service known here."),
+)
+
 
 class CodeRejected(Exception):
     """A code is not believed; carries the reason and the check that failed."""
@@ -66,8 +76,7 @@ def open_code(unverified_text: str, keys: tuple[VerificationKey, ...]) -> tuple[
     if signer.not_trusted_from is not None and code.contents.issued_at >= signer.not_trusted_from:
         reason = Reason.KEY_COMPROMISED
         raise CodeRejected(reason, Check("code.key", STANDARD, Outcome.FAILED, reason.sentence))
-    sentence = Sentence("二维码签名正确。", "The signature of the code holds.")
-    return code, Check("code.signature", STANDARD, Outcome.PASSED, sentence)
+    return code, SIGNED
 
 
 def judge_link(report: Report, unverified_text: str, pages: Iterable[str]) -> Report:
@@ -86,8 +95,7 @@ def judge_link(report: Report, unverified_text: str, pages: Iterable[str]) -> Re
     if not link or not mark or not known:
         return report
     if _origin(link) in known:
-        sentence = Sentence("二维码指向已知的核验服务。", "The code leads to a service known here.")
-        return replace(report, checks=(*report.checks, Check("code.link", LINK_STANDARD, Outcome.PASSED, sentence)))
+        return replace(report, checks=(*report.checks, LINK_KNOWN))
     check = Check("code.link", LINK_STANDARD, Outcome.FAILED, _ELSEWHERE)
     passed = report.reason is Reason.ALL_CHECKS_PASSED
     return replace(

@@ -11,7 +11,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from verification.codes import CHECK_THE_BEARER, CodeRejected, judge_link, open_code, reject
+from verification.codes import (
+    CHECK_THE_BEARER,
+    LINK_KNOWN,
+    SIGNED,
+    STANDARD,
+    CodeRejected,
+    judge_link,
+    open_code,
+    reject,
+)
 from verification.licences import civil_day
 from verification.model import (
     Check,
@@ -35,10 +44,30 @@ if TYPE_CHECKING:
     from verification.qr import CodeContents
 
 _STATUS_STANDARD = "Token Status List; RFC 8392"
+_PACK_STANDARD = "RFC 7515"
 _STALE = Check("pack.fresh", _STATUS_STANDARD, Outcome.UNKNOWN, Reason.DATA_STALE.sentence)
 _FRESH = Check(
     "pack.fresh", _STATUS_STANDARD, Outcome.PASSED, Sentence("离线包在有效期内。", "The offline pack is current.")
 )
+_IN_FORCE = Check(
+    "licence.status",
+    _STATUS_STANDARD,
+    Outcome.PASSED,
+    Sentence("状态列表中该证照有效。", "The status list says the licence is in force."),
+)
+_IN_PERIOD = Check(
+    "licence.dates",
+    "GB/T 36903",
+    Outcome.PASSED,
+    Sentence("在有效期内。", "The date lies within the period of validity."),
+)
+PASSED_CHECKS = (SIGNED, _FRESH, _IN_FORCE, _IN_PERIOD, LINK_KNOWN)
+CHECK_STANDARDS = {
+    "code.form": STANDARD,
+    "code.key": STANDARD,
+    **{check.name: check.standard for check in PASSED_CHECKS},
+}
+"""Every check made of a code offline, with its standard; the offline page prints them."""
 _UNDETERMINED = frozenset({Reason.DATA_STALE, Reason.DATA_MISSING})
 _BY_VALUE = {
     0: Reason.ALL_CHECKS_PASSED,
@@ -86,6 +115,36 @@ def _judge_contents(unverified_text: str, pack: OfflinePack, at: datetime) -> Re
         licence=_facts(contents, pack, reason),
         advice=(CHECK_THE_BEARER,),
         code=CodeFacts(contents.holder_names, contents.holder_code_tail, contents.is_copy),
+    )
+
+
+def judge_pack_signer(report: Report, pack: OfflinePack, *, pinned: bool) -> Report:
+    """Say whose key signed the pack; unless that key was pinned nothing is valid on its word (decision 0120).
+
+    Args:
+        report: the verdict by the pack.
+        pack: the pack, whose signature holds under the key it carries.
+        pinned: whether the verifier named that key beforehand.
+    """
+    key = pack.key_sha256.hex()
+    if pinned:
+        sentence = Sentence("离线包由指定的密钥签名。", "The offline pack is signed by the key that was named.")
+        return replace(report, checks=(*report.checks, Check("pack.signer", _PACK_STANDARD, Outcome.PASSED, sentence)))
+    sentence = Sentence(
+        f"离线包自称来自 {pack.service_id}，签名密钥的指纹是 {key}，没有人核对过。",
+        f"The offline pack says it is {pack.service_id}'s; the fingerprint of its key, {key}, was checked by nobody.",
+    )
+    how = Sentence(
+        f"请向该市核对指纹；一致的，加上 --pack-key {key} 再验。",
+        f"Ask that city for its fingerprint; if it is the same, verify again with --pack-key {key}.",
+    )
+    doubted = report.verdict is Verdict.VALID
+    return replace(
+        report,
+        verdict=Verdict.UNDETERMINED if doubted else report.verdict,
+        reason=Reason.PACK_SIGNER_NOT_PINNED if doubted else report.reason,
+        checks=(*report.checks, Check("pack.signer", _PACK_STANDARD, Outcome.UNKNOWN, sentence)),
+        advice=(*report.advice, how),
     )
 
 
@@ -159,8 +218,7 @@ def _status(contents: CodeContents, pack: OfflinePack) -> tuple[Reason, Check]:
     if reason is Reason.DATA_MISSING:
         return reason, Check("licence.status", _STATUS_STANDARD, Outcome.UNKNOWN, reason.sentence)
     if reason is Reason.ALL_CHECKS_PASSED:
-        sentence = Sentence("状态列表中该证照有效。", "The status list says the licence is in force.")
-        return reason, Check("licence.status", _STATUS_STANDARD, Outcome.PASSED, sentence)
+        return reason, _IN_FORCE
     return reason, Check("licence.status", _STATUS_STANDARD, Outcome.FAILED, reason.sentence)
 
 
@@ -174,8 +232,7 @@ def _dates(contents: CodeContents, at: datetime) -> tuple[Reason, Check]:
     elif today < contents.valid_from:
         reason = Reason.LICENCE_NOT_YET_VALID
     if reason is Reason.ALL_CHECKS_PASSED:
-        sentence = Sentence("在有效期内。", "The date lies within the period of validity.")
-        return reason, Check("licence.dates", "GB/T 36903", Outcome.PASSED, sentence)
+        return reason, _IN_PERIOD
     return reason, Check("licence.dates", "GB/T 36903", Outcome.FAILED, reason.sentence)
 
 

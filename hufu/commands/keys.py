@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import hashlib
 import json
 import os
 import sys
@@ -159,13 +160,19 @@ def _facts(info: KeyInfo) -> dict[str, object]:
         "owner": info.owner,
         "state": str(info.state),
         "algorithm": info.algorithm,
+        "public_key_sha256": _fingerprint(info),
         "certificate_expires_at": expires,
         "not_trusted_from": info.not_trusted_from.isoformat() if info.not_trusted_from else None,
     }
 
 
-def _say(info: KeyInfo) -> None:
-    print(f"{info.key_id}  {info.purpose}  {info.owner or '-'}  {info.algorithm}  {info.state}")
+def _say(info: KeyInfo, *more: str) -> None:
+    print(f"{info.key_id}  {info.purpose}  {info.owner or '-'}  {info.algorithm}  {info.state}", *more, sep="  ")
+
+
+def _fingerprint(info: KeyInfo) -> str:
+    """Return the SHA-256 of a public key, which others pin."""
+    return hashlib.sha256(info.public_key_der).hexdigest()
 
 
 async def _list(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -175,7 +182,7 @@ async def _list(settings: Settings, arguments: argparse.Namespace) -> None:
                 if arguments.json:
                     print(json.dumps(_facts(info), ensure_ascii=False))
                 else:
-                    _say(info)
+                    _say(info, _fingerprint(info))
 
 
 async def _create(settings: Settings, arguments: argparse.Namespace) -> None:

@@ -13,10 +13,15 @@ from foundation.errors import TrustServiceError
 from foundation.outbound import OutboundClient
 from foundation.principal import SYSTEM
 from verification.anchors import read_anchors
-from verification.errors import DocumentEncrypted, DocumentOverLimit, NoSealFound, NotAPdf
+from verification.errors import DocumentEncrypted, DocumentOverLimit, NoCodeFound, NoSealFound, NotAPdf
 from verification.etsi_report import etsi_report
 from verification.model import Outcome, Verdict
-from verification.offline import judge_code_offline, judge_document_offline, judge_receipt_offline
+from verification.offline import (
+    judge_code_offline,
+    judge_document_offline,
+    judge_pack_signer,
+    judge_receipt_offline,
+)
 from verification.own_documents import without_state
 from verification.packs import BadPack, read_pack
 from verification.receipt_papers import judge_receipt_paper
@@ -26,6 +31,7 @@ from verification.shown_licences import judge_shown
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from verification.model import Report
     from verification.packs import OfflinePack
@@ -33,8 +39,8 @@ if TYPE_CHECKING:
 EXIT_CODES = {Verdict.VALID: 0, Verdict.INVALID: 1, Verdict.UNDETERMINED: 2}
 EXIT_NOT_EXAMINABLE = 3
 EXIT_USAGE = 64
-NOT_EXAMINABLE = (NotAPdf, DocumentEncrypted, NoSealFound, DocumentOverLimit)
-_PICTURES = (b"\x89PNG", b"\xff\xd8\xff")
+NOT_EXAMINABLE = (NotAPdf, DocumentEncrypted, NoSealFound, NoCodeFound, DocumentOverLimit)
+PICTURES = (b"\x89PNG", b"\xff\xd8\xff")
 _MARKS = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.UNKNOWN: "?", Outcome.NOT_APPLICABLE: "·"}
 
 
@@ -44,7 +50,11 @@ class WrongUsage(Exception):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Take what `run` reads."""
-    parser.add_argument("file", metavar="FILE", help="a PDF, or a text with a code (HF1…) or a receipt; - reads stdin")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help="a PDF, a picture of a code, or a text with a code (HF1…) or a receipt; - reads stdin",
+    )
     parser.add_argument(
         "--anchors",
         metavar="PEM",
@@ -55,7 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pack", metavar="FILE", type=Path, help="judge by this offline pack alone, without any network"
     )
     parser.add_argument(
-        "--pack-key", metavar="SHA256", help="fingerprint (hexadecimal) of the key that must have signed the pack"
+        "--pack-key",
+        metavar="SHA256",
+        help="fingerprint of the key that must have signed the pack; without it nothing is called valid on its word",
     )
     parser.add_argument("--at", metavar="TIME", help="judge as of this moment, such as 2026-11-22T08:00:00+08:00")
     parser.add_argument(
@@ -114,15 +126,21 @@ async def _by_anchors(document: bytes, anchors: Path, at: datetime) -> Report:
 async def _by_pack(document: bytes, arguments: argparse.Namespace, at: datetime) -> Report:
     """Judge without a network: a code as text or picture, a receipt, or a PDF."""
     pack = _open_pack(arguments.pack, arguments.pack_key)
+    report = await _by_opened_pack(document, pack, at)
+    return judge_pack_signer(report, pack, pinned=arguments.pack_key is not None)
+
+
+async def _by_opened_pack(document: bytes, pack: OfflinePack, at: datetime) -> Report:
     text = _text(document)
-    if text is not None and _is_token(text):
-        return judge_receipt_offline(text, pack, at=at)
-    if text is not None and not document.startswith(_PICTURES):
-        return judge_code_offline(text, pack, at=at)
+    if text is not None:
+        return (judge_receipt_offline if _is_token(text) else judge_code_offline)(text, pack, at=at)
     sandbox = Sandbox(workers=1)
     try:
-        if document.startswith(_PICTURES):
-            return judge_code_offline(await sandbox.code_in_picture(document) or "", pack, at=at)
+        if document.startswith(PICTURES):
+            found = await sandbox.code_in_picture(document)
+            if found is None:
+                raise NoCodeFound("There is no code of a licence in the picture: take it again, closer and sharp.")
+            return judge_code_offline(found, pack, at=at)
         report = judge_receipt_paper(await sandbox.validate(document, pack.material, at=at), dict(pack.receipt_jwks))
         return judge_document_offline(report, report.code_text, pack, at=at)
     finally:
@@ -163,6 +181,8 @@ def _by_service(document: bytes, at: datetime | None, *, examine: bool) -> Repor
                 return await service.by_receipt(text)
             if text is not None and "HF1" in text.upper():
                 return (await service.by_qr(SYSTEM, text, at=at)).report
+            if document.startswith(PICTURES):
+                return (await service.by_picture(SYSTEM, document)).report
             return (await service.by_pdf(SYSTEM, document, at=at, examine=examine)).report
 
     with surroundings() as settings:
@@ -210,15 +230,36 @@ def _print_refusal(error: TrustServiceError, *, as_json: bool) -> None:
 
 
 def _print_report(report: Report) -> None:
+    for line in _lines(report):
+        # Names come from strangers' files: nothing in them may steer the terminal.
+        print("".join(character if character.isprintable() else "?" for character in line))
+
+
+def _lines(report: Report) -> Iterator[str]:
     verdict, reason = report.verdict.sentence, report.reason.sentence
-    print(f"{verdict.zh} {report.verdict.value}: {reason.zh} {reason.en}")
+    yield f"{verdict.zh} {report.verdict.value}: {reason.zh} {reason.en}"
     if report.indication is not None:
-        print(f"  {report.indication.value} {report.sub_indication}".rstrip())
-    print(f"  数据截至 Data as of {report.data_as_of.isoformat()}")
+        yield f"  {report.indication.value} {report.sub_indication}".rstrip()
+    yield f"  数据截至 Data as of {report.data_as_of.isoformat()}"
+    yield from _facts(report)
     for seal in report.seals:
         when = "" if seal.sealed_at is None else f", {seal.sealed_at.isoformat()} ({seal.time_source})"
-        print(f"  ● {seal.signer or seal.field_name} {seal.level}{when}")
+        yield f"  ● {seal.signer or seal.field_name} {seal.level}{when}"
     for check in report.checks:
-        print(f"  {_MARKS[check.outcome]} {check.detail.zh} {check.detail.en}")
+        yield f"  {_MARKS[check.outcome]} {check.detail.zh} {check.detail.en} [{check.standard}]"
     for sentence in report.advice:
-        print(f"  ! {sentence.zh} {sentence.en}")
+        yield f"  ! {sentence.zh} {sentence.en}"
+
+
+def _facts(report: Report) -> Iterator[str]:
+    """Say which licence and whose: a good code proves nothing of whoever holds it up."""
+    if report.licence is not None:
+        facts = report.licence
+        yield f"  证照 Licence: {facts.type_name}, {facts.identifier}"
+        yield f"  签发机构 Issuer: {facts.issuer_name}"
+        yield f"  有效期 Valid: {facts.valid_from or ''} — {facts.valid_to or '长期 no end'}"
+    if report.code is not None:
+        yield f"  码中持证主体 Holder in the code: {'、'.join(report.code.holder_names)}"
+        yield f"  证件号码末四位 Last four of the number: {report.code.holder_code_tail}"
+    for item in report.comparisons:
+        yield f"  {'✓ 一致 same' if item.same else '✗ 不一致 differs'}: {item.field}"

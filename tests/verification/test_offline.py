@@ -43,6 +43,7 @@ from verification.status.encoding import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+FINGERPRINT = hashlib.sha256(PUBLIC).hexdigest()
 STATES = {
     "pending": 3,
     "valid": 0,
@@ -78,14 +79,21 @@ def b64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def pack_file(files: dict[str, bytes] | None = None, *, issued_at: datetime = NOW, typ: str = TYPE) -> bytes:
+def pack_file(
+    files: dict[str, bytes] | None = None,
+    *,
+    issued_at: datetime = NOW,
+    typ: str = TYPE,
+    code_keys: list[dict[str, Any]] | None = None,
+) -> bytes:
+    """Return a signed pack; a file without content is left out."""
     key = {"key_id": KEY_ID.hex(), "der": base64.b64encode(PUBLIC).decode(), "not_trusted_from": None}
     trust: dict[str, Any] = {
         "roots": [],
         "intermediates": [],
         "crls": [],
         "revocation_as_of": issued_at.isoformat(),
-        "code_keys": [key],
+        "code_keys": [key] if code_keys is None else code_keys,
         "status_list_keys": [key],
         "receipt_jwks": {"keys": []},
     }
@@ -95,6 +103,7 @@ def pack_file(files: dict[str, bytes] | None = None, *, issued_at: datetime = NO
         "status/1.cwt": status_token({}, issued_at=issued_at),
         **(files or {}),
     }
+    content = {name: data for name, data in content.items() if data}
     claims = manifest_claims(
         content,
         service_id="CN-5000",
@@ -211,10 +220,10 @@ def tampered(text: str, kind: str) -> str:
 
 
 OTHER_KEY = ec.generate_private_key(ec.SECP256R1())
-DAYS = [date(2025, 1, 1), date(2026, 3, 2), date(2026, 3, 3), date(2030, 12, 31)]
+DAYS = [date(2025, 1, 1), date(2026, 3, 2), date(2026, 3, 3)]
 ENDS: list[date | None] = [None, date(2026, 3, 1), date(2026, 3, 2), date(2030, 12, 31)]
 TAMPERING = ["none", "character", "cut", "key"]
-AGES = [timedelta(0), timedelta(hours=23, minutes=59), timedelta(hours=24), timedelta(days=30), -timedelta(hours=1)]
+AGES = [timedelta(0), timedelta(hours=23, minutes=59), timedelta(hours=24), -timedelta(hours=1)]
 KEYS = ["trusted", "compromised_before", "compromised_after", "unknown"]
 LISTS = ["there", "missing"]
 
@@ -320,15 +329,58 @@ def test_the_command_reads_texts_and_pictures(tmp_path: Path, capsys: pytest.Cap
     Image.fromarray(barcode.to_image(scale=4)).save(picture)
     blank = tmp_path / "blank.png"
     Image.new("L", (200, 200), 255).save(blank)
-    at = ("--at", NOW.isoformat(), "--json")
-    for path, code in ((text, 0), (picture, 0), (blank, 1)):
-        assert dispatch(["verify", str(path), "--pack", str(pack_path), *at]) == code
+    by_pack = ("--pack", str(pack_path), "--pack-key", FINGERPRINT, "--json")
+    at = ("--at", NOW.isoformat())
+    for path in (text, picture):
+        assert dispatch(["verify", str(path), *by_pack, *at]) == 0
         capsys.readouterr()
-    assert dispatch(["verify", str(text), "--pack", str(pack_path), "--at", "2027-01-01T00:00:00Z", "--json"]) == 2
+    assert dispatch(["verify", str(blank), *by_pack, *at]) == 3
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["verdict"], answer["error"]) == (None, "NoCodeFound")
+    assert dispatch(["verify", str(text), *by_pack, "--at", "2027-01-01T00:00:00Z"]) == 2
     assert json.loads(capsys.readouterr().out)["reason"] == "data_stale"
     assert dispatch(["verify", str(text), "--pack", str(pack_path), "--pack-key", "00" * 32, *at]) == 64
     pack_path.write_bytes(b"junk")
-    assert dispatch(["verify", str(text), "--pack", str(pack_path), *at]) == 64
+    assert dispatch(["verify", str(text), *by_pack, *at]) == 64
+
+
+def test_nothing_is_valid_on_the_word_of_a_pack_that_anybody_may_have_signed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pack_path, text = tmp_path / "city.hufupack", tmp_path / "code.txt"
+    pack_path.write_bytes(pack_file())
+    text.write_text(code_text(CLAIMS))
+    command = ["verify", str(text), "--pack", str(pack_path), "--at", NOW.isoformat()]
+    assert dispatch(command) == 2
+    said = capsys.readouterr().out
+    assert said.startswith("无法确认 UNDETERMINED")
+    assert f"自称来自 CN-5000，签名密钥的指纹是 {FINGERPRINT}" in said
+    assert dispatch([*command, "--pack-key", said.rpartition("--pack-key ")[2].strip(" .\n")]) == 0
+    pack_path.write_bytes(pack_file({"status/1.cwt": status_token({INDEX: 1})}))
+    assert dispatch(command) == 1, "what a pack says against a licence is heeded, whoever signed it"
+
+
+def test_the_command_says_which_licence_and_whose(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pack_path, text = tmp_path / "city.hufupack", tmp_path / "code.txt"
+    pack_path.write_bytes(pack_file())
+    licence = CLAIMS[-65537]
+    command = ["verify", str(text), "--pack", str(pack_path), "--pack-key", FINGERPRINT, "--at", NOW.isoformat()]
+    text.write_text(code_text(CLAIMS))
+    assert dispatch(command) == 0
+    said = capsys.readouterr().out
+    for fact in (
+        licence[1],
+        *licence[3],
+        licence[4],
+        licence[9],
+        "RFC 9052; RFC 8392",
+        "Token Status List",
+        "GB/T 36903",
+    ):
+        assert fact in said, fact
+    text.write_text(code_text(CLAIMS | {-65537: licence | {3: ["张\x1b[2J三"]}}))
+    assert dispatch(command) == 0
+    assert "\x1b" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("share", "megabytes"), [(0.01, 2.3), (0.025, 4.7)])

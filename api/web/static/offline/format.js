@@ -2,7 +2,8 @@
 export class Malformed extends Error {}
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-const MAX_DEPTH = 16;
+const MAX_DEPTH = 8;
+const SIMPLE = new Map([[20, false], [21, true], [22, null]]);
 
 export function base32(text) {
   const bytes = new Uint8Array(Math.floor((text.length * 5) / 8));
@@ -40,7 +41,6 @@ export class Tagged {
 class Reader {
   constructor(bytes) {
     this.bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.at = 0;
   }
 
@@ -50,51 +50,54 @@ class Reader {
     return this.bytes.subarray(this.at - count, this.at);
   }
 
-  argument(low) {
+  // Shortest lengths only: two encodings of one content would be two texts under one signature.
+  argument(low, simple) {
     if (low < 24) return low;
     const size = { 24: 1, 25: 2, 26: 4, 27: 8 }[low];
-    if (!size) throw new Malformed("indefinite length");
-    this.take(size);
-    const at = this.at - size;
-    if (size === 1) return this.view.getUint8(at);
-    if (size === 2) return this.view.getUint16(at);
-    if (size === 4) return this.view.getUint32(at);
-    const value = this.view.getBigUint64(at);
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new Malformed("number too large");
-    return Number(value);
+    if (!size || simple) throw new Malformed("a length not used here");
+    const value = this.take(size).reduce((sum, byte) => sum * 256 + byte, 0);
+    if (value < 24 || (size > 1 && value < 2 ** (4 * size))) throw new Malformed("not the shortest form");
+    return value;
   }
 
   item(depth) {
-    if (depth > MAX_DEPTH) throw new Malformed("nested too deeply");
+    if (depth === 0) throw new Malformed("nested too deeply");
     const [head] = this.take(1);
-    const count = this.argument(head & 31);
-    switch (head >> 5) {
+    const kind = head >> 5, count = this.argument(head & 31, kind === 7);
+    switch (kind) {
       case 0: return count;
       case 1: return -1 - count;
       case 2: return this.take(count);
-      case 3: return new TextDecoder("utf-8", { fatal: true }).decode(this.take(count));
+      case 3: return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(this.take(count));
       case 4: {
-        if (count > this.bytes.length) throw new Malformed("cut off");
-        return Array.from({ length: count }, () => this.item(depth + 1));
+        if (count > this.bytes.length - this.at) throw new Malformed("cut off");
+        return Array.from({ length: count }, () => this.item(depth - 1));
       }
-      case 5: {
-        const found = new Map();
-        for (let left = count; left > 0; left--) {
-          const key = this.item(depth + 1);
-          if (found.has(key)) throw new Malformed("a member twice");
-          found.set(key, this.item(depth + 1));
-        }
-        return found;
+      case 5: return this.map(count, depth);
+      case 6: return new Tagged(count, this.item(depth - 1));
+      default: {
+        if (!SIMPLE.has(count)) throw new Malformed("a value not used here");
+        return SIMPLE.get(count);
       }
-      case 6: return new Tagged(count, this.item(depth + 1));
-      default: throw new Malformed("a kind no token has");
     }
+  }
+
+  map(count, depth) {
+    const found = new Map();
+    let previous = "";
+    for (let left = count; left > 0; left--) {
+      const start = this.at, key = this.item(depth - 1), written = hex(this.bytes.subarray(start, this.at));
+      if (!["number", "string"].includes(typeof key) || written <= previous) throw new Malformed("keys not in order");
+      previous = written;
+      found.set(key, this.item(depth - 1));
+    }
+    return found;
   }
 }
 
 export function cbor(bytes) {
   const reader = new Reader(bytes);
-  const value = reader.item(0);
+  const value = reader.item(MAX_DEPTH);
   if (reader.at !== bytes.length) throw new Malformed("loose ends");
   return value;
 }

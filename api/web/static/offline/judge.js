@@ -4,29 +4,42 @@ import { Malformed, Tagged, base32, base64, cbor, cborBytes, concatenate, hex, i
 const COSE_SIGN1 = 18, ES256 = -7, LICENCE = -65537;
 const MAX_TEXT = 4000, MAX_CONTENT = 8192, MAX_PACK = 64 * 1024 * 1024;
 const MAX_BASE32_SLACK = [1, 3, 6];
+const LAST_SECOND = 253402300799, FIRST_DAY = -719162, LAST_DAY = 2932896; // of the years 1 to 9999
 const DAY = 86_400_000, CHINA = 8 * 3_600_000;
 const SIGNATURE1 = concatenate([Uint8Array.of(0x84, 0x6a), new TextEncoder().encode("Signature1")]);
 const LINK = /^(https?):\/\/([^/?#\\\s]+)(?:[/?][^#\\\s]*)?$/, USUAL_PORT = { http: /:80$/, https: /:443$/ };
 const BY_VALUE = ["all_checks_passed", "licence_not_in_force", "licence_suspended", "licence_pending"];
 
+const imported = new Map();
+
 async function holds(spki, signature, signed) {
-  const key = await crypto.subtle.importKey("spki", spki, { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"]);
-  return crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, signature, signed);
+  if (!imported.has(spki)) imported.set(spki, await crypto.subtle.importKey("spki", base64(spki), { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"]));
+  return crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, imported.get(spki), signature, signed);
+}
+
+const isBytes = (value, size) => value instanceof Uint8Array && value.length === size;
+const within = (value, first, last) => Number.isInteger(value) && value >= first && value <= last;
+
+// Some readers of zlib pass over what follows a stream: then it is whole without its last byte, too.
+async function inflateAlone(bytes, most) {
+  const content = await inflate(bytes, most);
+  if (await inflate(bytes.subarray(0, -1), most).then(() => true, () => false)) throw new Malformed("loose ends");
+  return content;
 }
 
 function takeApart(value) {
   if (!(value instanceof Tagged) || value.tag !== COSE_SIGN1 || value.value.length !== 4) throw new Malformed("no COSE_Sign1");
-  const [protectedBytes, , payload, signature] = value.value;
+  const [protectedBytes, unprotected, payload, signature] = value.value;
   const header = cbor(protectedBytes);
-  if (header.get(1) !== ES256 || signature.length !== 64) throw new Malformed("another kind of token");
+  if (header.get(1) !== ES256 || !isBytes(signature, 64) || unprotected.size !== 0) throw new Malformed("another kind of token");
   const signed = concatenate([SIGNATURE1, cborBytes(protectedBytes), cborBytes(new Uint8Array()), cborBytes(payload)]);
-  return { keyId: hex(header.get(4)), claims: cbor(payload), signature, signed };
+  return { keyId: hex(header.get(4)), headers: header.size, claims: cbor(payload), signature, signed };
 }
 
 async function readList(bytes, trust) {
   const { keyId, claims, signature, signed } = takeApart(cbor(bytes));
   const key = trust.status_list_keys.find((item) => item.key_id === keyId);
-  if (!key || !(await holds(base64(key.der), signature, signed))) throw new Malformed("a status list is not signed");
+  if (!key || !(await holds(key.der, signature, signed))) throw new Malformed("a status list is not signed");
   const list = claims.get(65533);
   if (list.get("bits") !== 2) throw new Malformed("another kind of list");
   const number = Number(claims.get(2).split("/").pop());
@@ -40,7 +53,7 @@ export async function openPack(bytes) {
   const text = new TextDecoder();
   const [head, claims] = [header, payload].map((part) => JSON.parse(text.decode(base64(part))));
   const signed = new TextEncoder().encode(`${header}.${payload}`);
-  if (head.typ !== "hufu-pack+jwt" || head.alg !== "ES256" || !(await holds(base64(claims.key), base64(signature), signed))) {
+  if (head.typ !== "hufu-pack+jwt" || head.alg !== "ES256" || !(await holds(claims.key, base64(signature), signed))) {
     throw new Malformed("the pack is not signed");
   }
   const digests = Object.entries(claims.files);
@@ -67,29 +80,36 @@ export async function openPack(bytes) {
 }
 
 async function readCode(unverified) {
-  const text = unverified.replaceAll(/\s/g, "").slice(0, MAX_TEXT + 1).split("#").pop().toUpperCase();
-  if (text.length > MAX_TEXT || !text.startsWith("HF1")) throw new Malformed("no code");
+  const whole = unverified.replaceAll(/\s/g, "");
+  const text = whole.split("#").pop().toUpperCase();
+  if (whole.length > MAX_TEXT || !text.startsWith("HF1")) throw new Malformed("no code");
   const encoded = text.slice(3);
   if (!encoded || MAX_BASE32_SLACK.includes(encoded.length % 8)) throw new Malformed("cut off");
-  const code = takeApart(cbor(await inflate(base32(encoded), MAX_CONTENT)));
+  const code = takeApart(cbor(await inflateAlone(base32(encoded), MAX_CONTENT)));
+  if (code.headers !== 2 || code.keyId.length !== 16) throw new Malformed("another kind of token");
   const licence = code.claims.get(LICENCE);
   const wanted = { identifier: 1, typeName: 2, names: 3, tail: 4, from: 5, to: 6, list: 7, index: 8, issuer: 9, copy: 10 };
   const facts = Object.fromEntries(Object.entries(wanted).map(([name, key]) => [name, licence.get(key)]));
-  const texts = [facts.identifier, facts.typeName, facts.tail, facts.issuer, ...facts.names];
-  const numbers = [facts.from, facts.list, facts.index, code.claims.get(6)];
-  if (texts.some((item) => typeof item !== "string") || numbers.some((item) => !Number.isInteger(item))) throw new Malformed("a field is missing");
-  return { ...code, facts, service: code.claims.get(1), issuedAt: code.claims.get(6) * 1000, expiresAt: code.claims.get(4) * 1000 };
+  facts.names = [...facts.names];
+  const [service, issuedAt, expiresAt] = [1, 6, 4].map((key) => code.claims.get(key));
+  const texts = [service, facts.identifier, facts.typeName, facts.tail, facts.issuer, ...facts.names];
+  const moments = expiresAt === undefined ? [issuedAt] : [issuedAt, expiresAt];
+  const days = facts.to === undefined ? [facts.from] : [facts.from, facts.to];
+  const right = texts.every((item) => typeof item === "string") && moments.every((item) => within(item, 0, LAST_SECOND))
+    && days.every((item) => within(item, FIRST_DAY, LAST_DAY)) && [facts.list, facts.index].every((item) => within(item, 0, Infinity));
+  if (!right) throw new Malformed("a field is missing");
+  return { ...code, facts, service, issuedAt: issuedAt * 1000, expiresAt: expiresAt * 1000 };
 }
 
 function statusOf(facts, pack) {
   const packed = pack.lists.get(facts.list);
-  const byte = packed?.[facts.index >> 2];
-  return byte === undefined ? "data_missing" : BY_VALUE[(byte >> (2 * (facts.index & 3))) & 3];
+  const byte = packed?.[Math.floor(facts.index / 4)];
+  return byte === undefined ? "data_missing" : BY_VALUE[(byte >> (2 * (facts.index % 4))) & 3];
 }
 
 function datesOf(code, now) {
   const today = Math.floor((now + CHINA) / DAY);
-  const over = code.facts.copy === 1 && Number.isFinite(code.expiresAt) && now >= code.expiresAt;
+  const over = (code.facts.copy === 1 || code.facts.copy === true) && Number.isFinite(code.expiresAt) && now >= code.expiresAt;
   if ((code.facts.to !== undefined && today > code.facts.to) || over) return "licence_expired";
   return today < code.facts.from ? "licence_not_yet_valid" : "all_checks_passed";
 }
@@ -100,34 +120,57 @@ function origin(link) {
   return found ? `${found[1]}://${found[2].replace(USUAL_PORT[found[1]], "")}` : "";
 }
 
-function leadsElsewhere(text, page) {
-  const link = text.trim().split("#").slice(0, -1).join("#");
-  return Boolean(link && page) && origin(link) !== origin(page);
-}
+// The link before a code, empty where there is none to judge.
+const linkOf = (text, page) => (page ? text.trim().split("#").slice(0, -1).join("#") : "");
 
 function verdictOf(reason) {
   if (["all_checks_passed", "code_leads_elsewhere"].includes(reason)) return "VALID";
   return ["data_stale", "data_missing", "code_issuer_unknown"].includes(reason) ? "UNDETERMINED" : "INVALID";
 }
 
-export async function judge(text, pack, now) {
-  const answer = (reason, facts = null) => ({ verdict: verdictOf(reason), reason, facts, dataAsOf: pack.dataAsOf });
+const PASSED = "all_checks_passed";
+
+// One thing that was looked at, named as in the service's own reports; a reason says why it did not pass.
+function check(name, reason = PASSED, unknown = false) {
+  const outcome = reason === PASSED ? "passed" : unknown ? "unknown" : "failed";
+  return { name, outcome, reason };
+}
+
+async function open(text, pack) {
   let code;
   try {
     code = await readCode(text);
   } catch {
-    return answer("code_malformed");
+    return { refused: check("code.form", "code_malformed") };
   }
   const key = pack.codeKeys.find((item) => item.key_id === code.keyId);
-  if (!key || code.service !== pack.service) return answer("code_issuer_unknown");
-  if (!(await holds(base64(key.der), code.signature, code.signed))) return answer("code_forged");
-  if (key.not_trusted_from && code.issuedAt >= Date.parse(key.not_trusted_from)) return answer("key_compromised");
+  if (!key || code.service !== pack.service) return { refused: check("code.key", "code_issuer_unknown", true) };
+  if (!(await holds(key.der, code.signature, code.signed))) return { refused: check("code.signature", "code_forged") };
+  const compromised = key.not_trusted_from && code.issuedAt >= Date.parse(key.not_trusted_from);
+  return compromised ? { refused: check("code.key", "key_compromised") } : { code };
+}
+
+function weigh(code, pack, now) {
   const current = pack.issuedAt <= now && now < pack.expiresAt;
-  const dates = datesOf(code, now);
-  let reason = statusOf(code.facts, pack);
+  const dates = datesOf(code, now), status = statusOf(code.facts, pack);
+  const checks = [
+    check("code.signature"), check("pack.fresh", current ? PASSED : "data_stale", true),
+    check("licence.status", status, status === "data_missing"), check("licence.dates", dates),
+  ];
   // What has ended stays ended however old the pack is; only "valid" needs fresh data.
-  if (dates === "licence_expired" || (reason === "all_checks_passed" && dates !== "all_checks_passed")) reason = dates;
-  if (!current && ["all_checks_passed", "licence_suspended", "licence_pending"].includes(reason)) reason = "data_stale";
-  if (reason === "all_checks_passed" && leadsElsewhere(text, pack.verifyPage)) reason = "code_leads_elsewhere";
-  return answer(reason, code.facts);
+  const reason = dates === "licence_expired" || (status === PASSED && dates !== PASSED) ? dates : status;
+  const changeable = [PASSED, "licence_suspended", "licence_pending"].includes(reason);
+  return { reason: !current && changeable ? "data_stale" : reason, checks };
+}
+
+export async function judge(text, pack, now) {
+  const { code, refused } = await open(text, pack);
+  let { reason, checks } = refused ? { reason: refused.reason, checks: [refused] } : weigh(code, pack, now);
+  const link = linkOf(text, pack.verifyPage);
+  if (link) {
+    const known = origin(link) === origin(pack.verifyPage);
+    checks = [...checks, check("code.link", known ? PASSED : "code_leads_elsewhere")];
+    if (!known && reason === PASSED) reason = "code_leads_elsewhere";
+  }
+  return { verdict: verdictOf(reason), reason, checks, facts: code ? code.facts : null, dataAsOf: pack.dataAsOf };
 }
