@@ -33,6 +33,7 @@ COMMANDS = {
     "clients": "list and register department systems",
     "presentations": "trust credential issuers and let systems ask wallets",
     "accounts": "import accounts of existing systems",
+    "officers": "list posts, appoint officers to further ones, end one",
     "licences": "import licences issued elsewhere",
     "verify": "judge a sealed PDF or a code",
     "log": "audit the transparency log",
