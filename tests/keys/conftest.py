@@ -9,8 +9,9 @@ import pytest
 
 from foundation.principal import Channel, Principal, PrincipalKind
 from keys.assembly import Keys, assemble
-from keys.ceremony import CeremonyRecord, initialise
+from keys.ceremony import CeremonyRecord
 from tests.keys.support import StoredIntentions
+from tests.support.ground import OPERATOR, hold_ceremony
 from tests.support.softhsm import with_provider
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def no_session_is_left_open() -> Iterator[None]:
 
 @pytest.fixture
 def operator() -> Principal:
-    return Principal(PrincipalKind.OPERATOR, "opr_first", channel=Channel.SYSTEM)
+    return OPERATOR
 
 
 @pytest.fixture
@@ -53,10 +54,9 @@ def second_operator() -> Principal:
 
 
 @pytest.fixture
-async def ceremony(
-    settings: Settings, database: Database, clock: FixedClock, cipher: FieldCipher, operator: Principal
-) -> CeremonyRecord:
-    return await initialise(settings, database, clock, cipher, (operator,), token_algorithms=("ES256", "EdDSA"))
+async def ceremony(settings: Settings, database: Database, clock: FixedClock, cipher: FieldCipher) -> CeremonyRecord:
+    record = await hold_ceremony("keys", settings, database, clock, cipher, token_algorithms=("ES256", "EdDSA"))
+    return CeremonyRecord(record, settings.data_directory / "keystore" / "root-key.json")
 
 
 @pytest.fixture

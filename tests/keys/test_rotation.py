@@ -204,7 +204,9 @@ async def test_a_rotation_that_was_interrupted_goes_on_where_it_stopped(
     async with database.read() as connection:
         query = select(audit_log.c.action).where(audit_log.c.object_id == following.key_id)
         assert sorted((await connection.execute(query)).scalars()) == ["keys.activate", "keys.create"]
-        certified = select(audit_log.c.detail).where(audit_log.c.action == "keys.certify")
+        certified = (
+            select(audit_log.c.detail).where(audit_log.c.action == "keys.certify").order_by(audit_log.c.audit_id)
+        )
         details = [detail for detail in (await connection.execute(certified)).scalars() if "persons-2" in str(detail)]
     assert [detail["profile"] for detail in details] == ["issuing", "ocsp"]
 

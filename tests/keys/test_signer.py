@@ -26,7 +26,6 @@ from foundation.clock import SystemClock
 from foundation.errors import InvalidInput
 from keys.assembly import Keys, assemble, assemble_signer
 from keys.ca import Issuer, RevocationReason
-from keys.ceremony import initialise
 from keys.errors import (
     IntentionMissing,
     KeyNotUsable,
@@ -45,6 +44,7 @@ from keys.tables import keys as keys_table
 from signing.intentions import SealIntentions
 from tests.keys.support import CREDIT_CODE, digest_of, make_seal
 from tests.keys.test_use import check
+from tests.support.ground import hold_ceremony
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -120,8 +120,8 @@ async def signer_process(settings: Settings) -> AsyncIterator[asyncio.subprocess
 
 
 @pytest.fixture
-async def opened(separate: Settings, database: Database, cipher: FieldCipher, operator: Principal) -> None:
-    await initialise(separate, database, SystemClock(), cipher, (operator,))
+async def opened(separate: Settings, database: Database, cipher: FieldCipher) -> None:
+    await hold_ceremony("signer", separate, database, SystemClock(), cipher)
 
 
 @pytest.fixture

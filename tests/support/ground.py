@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from foundation.directory import Directory
+from foundation.principal import Channel, Principal, PrincipalKind
 from keys.assembly import assemble
+from keys.ceremony import initialise
 from signing.assembly import Signing, assemble_signing
 from signing.intentions import SealIntentions
 from signing.workshop import Workshop
 from tests.support.gate import full_gate
+from tests.support.prepared import prepared
 from verification.self_check import FastSelfCheck
 
 if TYPE_CHECKING:
@@ -25,6 +28,27 @@ if TYPE_CHECKING:
     from foundation.settings import Settings
     from keys.assembly import Keys
     from signing.ports import SealOfficers, SecondFactors
+
+
+OPERATOR = Principal(PrincipalKind.OPERATOR, "opr_first", channel=Channel.SYSTEM)
+
+
+async def hold_ceremony(
+    name: str,
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    cipher: FieldCipher,
+    *,
+    token_algorithms: tuple[str, ...] = ("ES256",),
+) -> dict[str, Any]:
+    """Give an empty database the keys of the ceremony first held in this process under the name; return its record."""
+
+    async def begin() -> dict[str, Any]:
+        made = await initialise(settings, database, clock, cipher, (OPERATOR,), token_algorithms=token_algorithms)
+        return made.record
+
+    return await prepared(f"{name} {settings.key_provider} {settings.pki_base}", settings, begin)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ from foundation.database import Database
 from foundation.directory import Directory
 from foundation.encryption import FieldCipher
 from foundation.notices import Notices
-from foundation.principal import Channel, Principal, PrincipalKind
 from foundation.settings import Settings
 from hufu.commands.serve import settle
 from idp.oauth.clients import ClientService
@@ -33,8 +32,7 @@ from idp.oauth.session_end import GrantsEndWithSession
 from idp.oauth.subjects import AccountSubjects
 from idp.people.assembly import assemble as assemble_people
 from keys.assembly import assemble as assemble_keys
-from keys.ceremony import initialise
-from tests.support.prepared import prepared
+from tests.support import ground
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,8 +40,6 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from foundation.clock import Clock
-
-OPERATOR = Principal(PrincipalKind.OPERATOR, "opr_first", channel=Channel.SYSTEM)
 
 
 def cipher_of(settings: Settings) -> FieldCipher:
@@ -53,13 +49,9 @@ def cipher_of(settings: Settings) -> FieldCipher:
 
 
 async def hold_ceremony(settings: Settings, database: Database, clock: Clock) -> None:
-    """Give an empty database the keys of a ceremony, the one that was held first in this process."""
+    """Give an empty database keys for every algorithm of tokens."""
     algorithms = ("ES256", "RS256", "EdDSA")
-
-    async def begin() -> None:
-        await initialise(settings, database, clock, cipher_of(settings), (OPERATOR,), token_algorithms=algorithms)
-
-    await prepared(f"token keys {settings.pki_base}", settings, begin)
+    await ground.hold_ceremony("tokens", settings, database, clock, cipher_of(settings), token_algorithms=algorithms)
 
 
 _free: list[FastAPI] = []

@@ -17,9 +17,10 @@ from tests.idp.oauth.fapi_support import FapiClient
 from tests.idp.oauth.journeys import SIGNED, CodeFlow, FapiFlow, KeyCopy, LogoutFlow, OwnName
 from tests.idp.oauth.logout_receiver import LogoutReceiver
 from tests.idp.oauth.processes import api_processes
-from tests.idp.oauth.serving import OPERATOR, cipher_of, hold_ceremony, served
+from tests.idp.oauth.serving import cipher_of, hold_ceremony, served
 from tests.idp.oauth.support import Walk, department, registration
 from tests.idp.oauth.volley import volley
+from tests.support.ground import OPERATOR
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
