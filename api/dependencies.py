@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
 
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation of a dependency
 
@@ -12,9 +11,6 @@ from api.access import ACCESS, Way
 from api.context import services_of, source_of
 from foundation.errors import NotAuthenticated, NotPermitted, ServiceUnavailable, TooManyRequests
 from foundation.principal import ANONYMOUS, Principal
-
-if TYPE_CHECKING:
-    from api.access import Access
 
 LOGGER = logging.getLogger("hufu.api")
 WINDOW_SECONDS = 60
@@ -28,7 +24,7 @@ async def guard(request: Request) -> None:
         return
     request.state.principal = ANONYMOUS
     if access.per_minute:
-        await limit_source(request, access)
+        await limit_source(request, access.per_minute)
 
 
 def principal_of(request: Request) -> Principal:
@@ -63,18 +59,18 @@ async def bearer_principal(request: Request, scope: str, act: str = "") -> Princ
     return principal
 
 
-async def limit_source(request: Request, access: Access) -> None:
-    """Count one request of this source on this route; raises TooManyRequests.
+async def limit_source(request: Request, per_minute: int, what: str = "") -> None:
+    """Count one request of this source on this route, or one of what it brings; raises TooManyRequests.
 
     NOTE: verification must go on while Redis is away, so the count then falls back to
     this process alone.
     """
-    name = f"public:{request.scope['route'].path}:{source_of(request)}"
+    name = f"public:{request.scope['route'].path}{what}:{source_of(request)}"
     try:
         count = await services_of(request).cache.count(name, window_seconds=WINDOW_SECONDS)
     except ServiceUnavailable:
         count = _LOCAL.count(name)
-    if count > access.per_minute:
+    if count > per_minute:
         raise TooManyRequests("Too many requests from this address; wait a minute.", retry_after_seconds=WINDOW_SECONDS)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from asn1crypto import x509 as asn1_x509
 
 from verification.codes import CodeRejected, open_code
+from verification.field_names import drawn_name
 from verification.identifier import read_identifier
 from verification.licences import civil_day, facts_of, judge_state, verdict_of
 from verification.model import Check, Comparison, Indication, Outcome, Reason, Report, Sentence, Subject, Verdict
@@ -247,8 +248,8 @@ def judge_rendering(report: Report, differences: tuple[PageDifference, ...] | No
         )
         check = Check("licence.agrees_with_rendering", _STANDARD, Outcome.PASSED, sentence)
         return replace(report, checks=(*report.checks, check))
-    where = "、".join(_WHAT[item.what].zh.format(page=item.page) for item in differences)
-    place = ", ".join(_WHAT[item.what].en.format(page=item.page) for item in differences)
+    named = [drawn_name(item.what, item.page) for item in differences]
+    where, place = "、".join(name.zh for name in named), ", ".join(name.en for name in named)
     sentence = Sentence(
         f"证面与按登记数据重新制作的不同：{where}。", f"The face differs from a fresh rendering: {place}."
     )
@@ -261,11 +262,3 @@ def judge_rendering(report: Report, differences: tuple[PageDifference, ...] | No
         checks=(*report.checks, check),
         comparisons=(*report.comparisons, *found),
     )
-
-
-_WHAT = {
-    "code": Sentence("加注件的二维码", "the code of a purpose-bound copy"),
-    "pages": Sentence("页数", "number of pages"),
-    "text": Sentence("第{page}页文字", "text of page {page}"),
-    "picture": Sentence("第{page}页图样", "looks of page {page}"),
-}

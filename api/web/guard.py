@@ -29,7 +29,7 @@ async def page_guard(request: Request) -> AsyncIterator[None]:
                 await keep_typed_if_ours(request)
             raise
     elif access.per_minute:
-        await limit_source(request, access)
+        await limit_source(request, access.per_minute)
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from starlette.datastructures import UploadFile
 
 from api.context import services_of
+from api.dependencies import limit_source
 from api.web import sessions
 from api.web.arriving import home_of, visitor_of
 from api.web.csrf import public_form, text_of
@@ -16,8 +17,9 @@ from api.web.messages import FIELD_RULES, told
 from api.web.rendering import CIVIL_TIME, day, page, say, see_other
 from foundation.errors import TrustServiceError
 from verification.etsi_report import etsi_report
+from verification.field_names import field_name
 from verification.licences import REASON_OF_STATE
-from verification.model import Report, Verdict
+from verification.model import Reason, Report, Sentence, Verdict
 from verification.pages import PagePair
 from verification.service import Verified
 
@@ -28,6 +30,12 @@ ADVICE = {
     Verdict.INVALID: N_("请不要接受。请持证人出示新证，或向签发机构核实。"),
     Verdict.UNDETERMINED: N_("请不要当作有效。请稍后再验，或向签发机构核实。"),
 }
+PAPER_ADVICE = N_("请看清盖章的是哪个单位。这份文件不是电子证照，证明不了谁持有什么证。")
+PAPER_REASON = Sentence(
+    "印章有效，盖章之后文件没有改动。", "The seals hold, and the file has not been changed since it was sealed."
+)
+PDFS_PER_MINUTE = 12
+"""A photo or a receipt costs as little as a typed code and counts as one; a PDF costs more."""
 MAX_TEXT = 8000
 PICTURES = (b"\x89PNG", b"\xff\xd8\xff")
 MAX_RECEIPT = 64_000
@@ -101,6 +109,7 @@ async def by_pdf(request: Request) -> Response:
         )
     if data.startswith(PICTURES):
         return await _judged(request, "qr", {}, service.by_picture(visitor_of(request), data), field="document")
+    await limit_source(request, PDFS_PER_MINUTE, "pdf")
     return await _judged(request, "pdf", {}, service.by_pdf(visitor_of(request), data, examine=True, previews=True))
 
 
@@ -148,6 +157,7 @@ async def _verdict(request: Request, way: str, report: Report, verified: Verifie
     shown = {
         "report": report,
         "why": reason_of(report, language_of(request)),
+        "field_name": field_name,
         "todo": _todo(request, report),
         "receipt": verified.receipt if verified else None,
         "receipt_id": verified.receipt_id if verified else "",
@@ -173,8 +183,20 @@ def data_address(media_type: str, data: bytes) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
+def _is_paper(report: Report) -> bool:
+    """Tell a sealed document that is no licence."""
+    return (
+        report.subject.kind == "pdf"
+        and report.verdict is Verdict.VALID
+        and report.licence is None
+        and report.attached is None
+    )
+
+
 def _todo(request: Request, report: Report) -> str:
-    """Return the one sentence of what to do; a receipt tells of the past and has its own."""
+    """Return the one sentence of what to do; a receipt tells of the past, a paper is no licence: each has its own."""
+    if _is_paper(report):
+        return say(request, PAPER_ADVICE)
     if report.subject.kind == "receipt" and report.advice:
         return report.advice[0].en if language_of(request) == ENGLISH else report.advice[0].zh
     return say(request, ADVICE[report.verdict])
@@ -184,6 +206,8 @@ def reason_of(report: Report, language: str) -> str:
     """Return the one sentence of reason, and since when where the licence's state is the reason."""
     sentence = report.reason.sentence
     text = sentence.en if language == ENGLISH else sentence.zh
+    if _is_paper(report) and report.reason is Reason.ALL_CHECKS_PASSED:
+        return PAPER_REASON.en if language == ENGLISH else PAPER_REASON.zh
     facts = report.licence
     of_state = facts is not None and REASON_OF_STATE.get(facts.state) is report.reason
     if facts and of_state and facts.state_effective_at and report.verdict is Verdict.INVALID:
