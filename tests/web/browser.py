@@ -37,10 +37,10 @@ def chromium_path() -> str:
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
+async def chromium(*more_flags: str) -> AsyncIterator[Browser]:
     """Yield a browser."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
+        browser = await playwright.chromium.launch(executable_path=chromium_path(), args=[*FLAGS, *more_flags])
         try:
             yield browser
         finally:

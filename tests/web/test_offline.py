@@ -16,11 +16,14 @@ from api.web.rendering import STATIC
 from foundation.clock import SystemClock
 from tests.support import node
 from tests.support.real_name_authority import CITIZENS
+from tests.web.browser import Complaints, chromium
 from tests.web.test_citizen import issue_to
 from verification.offline import judge_code_offline
 from verification.packs import read_pack
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from playwright.async_api import BrowserContext, FilePayload, Page
 
     from tests.api.city import City
@@ -41,6 +44,37 @@ def forged(text: str) -> str:
     content = bytearray(zlib.decompress(base64.b32decode(encoded + "=" * (-len(encoded) % 8))))
     content[-1] ^= 1
     return "HF1" + base64.b32encode(zlib.compress(bytes(content), 9)).decode().rstrip("=")
+
+
+def following(payload: str) -> str:
+    """Let bytes follow the compressed content of a code."""
+    encoded = payload.removeprefix("HF1")
+    packed = base64.b32decode(encoded + "=" * (-len(encoded) % 8))
+    return "HF1" + base64.b32encode(packed + b"more").decode().rstrip("=")
+
+
+def picture_of(text: str) -> Image.Image:
+    """Return a picture of a code, a little askew."""
+    barcode = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode)
+    return Image.fromarray(barcode.to_image(scale=5)).convert("L").rotate(4, expand=True, fillcolor="white")
+
+
+async def choose(page: Page, picture: Image.Image) -> None:
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    file: FilePayload = {"name": "code.png", "mimeType": "image/png", "buffer": out.getvalue()}
+    await page.get_by_label("或选一张有二维码的照片").set_input_files(file)
+
+
+def film(path: Path, text: str) -> None:
+    """Write what a camera before a code sees, as uncompressed video."""
+    width, height = 640, 640
+    view = Image.new("L", (width, height), "white")
+    code = picture_of(text)
+    code.thumbnail((width, height))
+    view.paste(code, ((width - code.width) // 2, (height - code.height) // 2))
+    frame = b"FRAME\n" + view.tobytes() + bytes([128]) * (width * height // 2)
+    path.write_bytes(f"YUV4MPEG2 W{width} H{height} F5:1 Ip A1:1 C420jpeg\n".encode() + frame * 2)
 
 
 async def shown(page: Page, text: str) -> tuple[str, str]:
@@ -65,8 +99,6 @@ async def test_verdicts_without_a_network_are_those_of_the_service(context: Brow
     await expect(page.get_by_text("核验数据已就绪。")).to_be_visible()
     assert await page.evaluate("'BarcodeDetector' in window") is False
     await page.evaluate("navigator.serviceWorker.ready")
-    await page.reload()
-    await expect(page.get_by_text("核验数据已就绪。")).to_be_visible()
     pack = read_pack((await city.http.get("/api/v1/offline-pack")).content)
 
     await context.set_offline(offline=True)
@@ -77,6 +109,7 @@ async def test_verdicts_without_a_network_are_those_of_the_service(context: Brow
     payload = good.rpartition("#")[2]
     cases += [
         payload,
+        following(payload),
         *(f"{link}#{payload}" for link in ("https://evil.example/v", "http://a b", "http://localhost:80")),
     ]
     for text in cases:
@@ -84,19 +117,37 @@ async def test_verdicts_without_a_network_are_those_of_the_service(context: Brow
         assert await shown(page, text) == (expected.verdict.value, expected.reason.sentence.zh), text[:80]
     assert (await shown(page, good))[0] == "VALID"
     assert (await shown(page, cases[1]))[0] == "INVALID"
+    # The answer says what was looked at, by which standard, and how old the data are.
+    await expect(page.get_by_text("核验项目（5 项）")).to_be_visible()
+    await expect(page.locator("#checks li")).to_have_count(5)
+    await expect(page.locator("#checks")).to_contain_text("二维码签名正确。RFC 9052; RFC 8392")
+    await expect(page.locator("#checks")).to_contain_text("该证照已被撤回，不再有效。Token Status List; RFC 8392")
+    await expect(page.locator("#result")).to_contain_text("数据截至 2026年")
     # A picture of each, read in the browser: headless Chromium has no reader of its own.
     for text in cases[:3]:
-        barcode = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode)
-        picture = io.BytesIO()
-        Image.fromarray(barcode.to_image(scale=5)).convert("RGB").rotate(4, expand=True, fillcolor="white").save(
-            picture, "PNG"
-        )
         await page.evaluate("document.querySelector('#word').textContent = ''")
-        file: FilePayload = {"name": "code.png", "mimeType": "image/png", "buffer": picture.getvalue()}
-        await page.get_by_label("或选一张有二维码的照片").set_input_files(file)
+        await choose(page, picture_of(text))
         await expect(page.locator("#word")).not_to_be_empty()
         expected = judge_code_offline(text, pack, at=SystemClock().now())
         assert await page.locator("#why").inner_text() == expected.reason.sentence.zh
+    # A picture without a code of ours says nothing of any licence.
+    for nothing in (
+        Image.new("L", (300, 200), "white"),
+        picture_of(good).reduce(9),
+        picture_of("https://pay.example/1"),
+    ):
+        await choose(page, nothing)
+        await expect(page.get_by_text("图片里没有认出证照上的二维码。")).to_be_visible()
+        await expect(page.locator("#verdict")).to_be_hidden()
+        await choose(page, picture_of(good))
+        await expect(page.locator("#verdict")).to_be_visible()
+    await page.close()
+    # What a phone's camera opens: the link that the code is.
+    phone = await context.new_page()
+    for text, word in ((good, "有效"), (cases[1], "无效")):
+        await phone.goto(f"{city.url}/v#{text.rpartition('#')[2]}")
+        await expect(phone.locator("#word")).to_have_text(word)
+        assert "#" not in phone.url
     await context.set_offline(offline=False)
 
 
@@ -108,3 +159,27 @@ async def test_a_stale_pack_never_says_valid(context: BrowserContext, city: City
     await page.goto(f"{city.url}/v/offline")
     await expect(page.get_by_text("本机数据已过期")).to_be_visible()
     assert (await shown(page, await code_of(city, identifier)))[0] == "UNDETERMINED"
+
+
+async def test_the_camera_reads_codes_with_and_without_a_network(city: City, tmp_path: Path) -> None:
+    identifier = await issue_to(city, CITIZENS[0])
+    await city.application.verification.statuses.publish_changes()
+    await node.install(READER)
+    film(tmp_path / "code.y4m", await code_of(city, identifier))
+    devices = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={tmp_path / 'code.y4m'}")
+    async with chromium(*devices) as browser:
+        context = await browser.new_context(locale="zh-CN", permissions=["camera"])
+        complaints = Complaints(context)
+        page = await context.new_page()
+        await page.goto(f"{city.url}/v")
+        await page.get_by_role("button", name="用摄像头扫码").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("有效")
+        await page.goto(f"{city.url}/v/offline")
+        await expect(page.get_by_text("核验数据已就绪。")).to_be_visible()
+        await page.evaluate("navigator.serviceWorker.ready")
+        await context.set_offline(offline=True)
+        await page.get_by_role("button", name="用摄像头扫码").click()
+        await expect(page.locator("#word")).to_have_text("有效")
+        await expect(page.locator("#camera-view")).to_be_hidden()
+        await context.close()
+    assert not complaints.found

@@ -14,6 +14,7 @@ from api.web.arriving import home_of, visitor_of
 from api.web.csrf import public_form, text_of
 from api.web.i18n import ENGLISH, N_, language_of
 from api.web.messages import FIELD_RULES, told
+from api.web.reading import reading_page
 from api.web.rendering import CIVIL_TIME, day, page, say, see_other
 from foundation.errors import TrustServiceError
 from verification.etsi_report import etsi_report
@@ -58,11 +59,11 @@ async def help_page(request: Request) -> Response:
 @router.get("/v")
 async def verify_page(request: Request) -> Response:
     """Show the ways to verify; a code's fragment is read by script and never sent in an address."""
-    return await page(request, "verify.html")
+    return await reading_page(request, "verify.html")
 
 
 async def _again(request: Request, errors: dict[str, str], values: dict[str, str] | None = None) -> Response:
-    return await page(request, "verify.html", {"errors": errors, "values": values or {}}, status=422)
+    return await reading_page(request, "verify.html", {"errors": errors, "values": values or {}}, status=422)
 
 
 @router.post("/v/identifier")

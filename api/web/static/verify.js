@@ -1,4 +1,6 @@
 // The verify page: a code's link, a dropped file, the camera. Without script the forms work alone.
+import { canRead, scan } from "./offline/codes.js";
+
 const qrForm = document.getElementById("qr-form");
 const text = document.getElementById("text");
 
@@ -35,28 +37,14 @@ pdfForm.addEventListener("submit", () => { document.getElementById("pdf-busy").h
 addEventListener("pageshow", () => { document.getElementById("pdf-busy").hidden = true; });
 
 const open = document.getElementById("camera-open");
-const view = document.getElementById("camera-view");
 
-async function scan() {
-  const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-  document.getElementById("camera").hidden = false;
-  view.srcObject = stream;
-  await view.play();
-  const detector = new BarcodeDetector({ formats: ["qr_code"] });
-  const stop = () => { for (const track of stream.getTracks()) track.stop(); document.getElementById("camera").hidden = true; };
-  const look = async () => {
-    const codes = await detector.detect(view);
-    const found = codes.find((code) => code.rawValue.includes("HF1"));
-    if (!found) return requestAnimationFrame(look);
-    stop();
-    text.value = found.rawValue;
-    qrForm.submit();
-    return undefined;
-  };
-  look();
-}
-
-if ("BarcodeDetector" in window && navigator.mediaDevices) {
+if (navigator.mediaDevices && canRead(open.dataset.reader)) {
   open.hidden = false;
-  open.addEventListener("click", () => { scan().catch(() => { open.hidden = true; }); });
+  open.addEventListener("click", async () => {
+    const found = await scan(document.getElementById("camera-view"), open.dataset.reader).catch(() => null);
+    open.hidden = !found;
+    if (!found) return;
+    text.value = found;
+    qrForm.submit();
+  });
 }

@@ -1,4 +1,5 @@
 // The offline page: keeps a pack, reads a code from text, a picture or the camera, shows the verdict.
+import { canRead, codeInFile, scan } from "./codes.js";
 import { judge, openPack } from "./judge.js";
 
 const PACK = "/api/v1/offline-pack", KEPT = "hufu-offline-data";
@@ -8,6 +9,10 @@ let pack = null;
 function day(number, language) {
   if (number === undefined) return element("long-term").textContent;
   return new Date(number * 86_400_000).toLocaleDateString(language, { timeZone: "UTC", dateStyle: "long" });
+}
+
+function moment(time) {
+  return new Date(time).toLocaleString(document.documentElement.lang, { timeZone: "Asia/Shanghai", dateStyle: "long", timeStyle: "short" });
 }
 
 async function load() {
@@ -29,18 +34,34 @@ function showPack() {
   element("pack-none").hidden = Boolean(pack);
   element("pack-stale").hidden = !pack || current;
   element("pack-ready").hidden = !current;
-  if (pack) for (const place of document.querySelectorAll("[data-as-of]")) place.textContent = new Date(pack.dataAsOf).toLocaleString(document.documentElement.lang, { timeZone: "Asia/Shanghai", dateStyle: "long", timeStyle: "short" });
+  if (pack) for (const place of document.querySelectorAll("[data-as-of]")) place.textContent = moment(pack.dataAsOf);
   element("check").disabled = !pack;
 }
 
-function show({ verdict, reason, facts }) {
+function showChecks(checks) {
+  element("check-count").textContent = element("check-count").textContent.replace(/\d+/, checks.length);
+  element("checks").replaceChildren(...checks.map(({ name, outcome, reason }) => {
+    const row = element(`check-${outcome}`).content.cloneNode(true);
+    const known = document.querySelector(`[data-check="${name}"]`);
+    const words = outcome === "passed" ? known : document.querySelector(`[data-reason="${reason}"]`);
+    row.querySelector("[data-detail]").textContent = words.textContent;
+    row.querySelector("small").textContent = known.dataset.standard;
+    return row;
+  }));
+}
+
+function show({ verdict, reason, facts, checks }) {
   const language = document.documentElement.lang;
+  element("no-code").hidden = true;
   element("result").hidden = false;
   element("verdict").className = `verdict ${verdict}`;
   for (const sign of document.querySelectorAll("[data-sign]")) sign.toggleAttribute("hidden", sign.dataset.sign !== verdict);
   element("word").textContent = document.querySelector(`[data-verdict="${verdict}"]`).textContent;
   element("why").textContent = document.querySelector(`[data-reason="${reason}"]`).textContent;
   element("todo").textContent = document.querySelector(`[data-advice="${verdict}"]`).textContent;
+  element("details").open = verdict !== "VALID";
+  element("checked-at").textContent = moment(Date.now());
+  showChecks(checks);
   element("facts").hidden = !facts;
   if (facts) {
     element("type-name").textContent = pack.types[facts.identifier.split(".")[5]] ?? facts.typeName;
@@ -62,56 +83,42 @@ element("code-form").addEventListener("submit", (event) => {
   check(element("text").value);
 });
 
-// What reads codes here: the browser, or a module that was installed beside this page. null: neither.
-async function reader() {
-  if ("BarcodeDetector" in window) {
-    const detector = new BarcodeDetector({ formats: ["qr_code"] });
-    return async (picture) => (await detector.detect(picture)).map((code) => code.rawValue);
-  }
-  const place = element("picture-part").dataset.reader;
-  if (!place) return null;
-  const { prepareZXingModule, readBarcodes } = await import(`${place}es/reader/index.js`);
-  await prepareZXingModule({ overrides: { locateFile: () => `${place}reader/zxing_reader.wasm` }, fireImmediately: true });
-  return async (picture) => (await readBarcodes(picture, { formats: ["QRCode"], tryHarder: true })).map((code) => code.text);
+// A picture without a code says nothing of any licence.
+function noCode() {
+  element("result").hidden = true;
+  element("no-code").hidden = false;
+  element("no-code").scrollIntoView({ block: "center" });
 }
 
-function pixels(source, width, height) {
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(source, 0, 0);
-  return context.getImageData(0, 0, width, height);
+const place = element("picture-part").dataset.reader;
+element("picture-part").hidden = !canRead(place);
+element("camera-open").hidden = !navigator.mediaDevices;
+element("camera-open").addEventListener("click", async () => {
+  const found = await scan(element("camera-view"), place).catch(() => null);
+  element("camera-open").hidden = !found;
+  if (found) check(found);
+});
+element("picture").addEventListener("change", async () => {
+  const [file] = element("picture").files;
+  if (!file) return;
+  const found = await codeInFile(file, place);
+  element("picture").value = "";
+  if (found) check(found);
+  else noCode();
+});
+
+// A code is a link to the verify page: without a network its worker answers with this page.
+function checkFragment() {
+  const fragment = location.hash.slice(1);
+  if (!pack || !fragment.toUpperCase().startsWith("HF1")) return;
+  history.replaceState(null, "", location.pathname);
+  check(fragment);
 }
 
-async function scan(read) {
-  const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-  const view = element("camera-view");
-  element("camera").hidden = false;
-  view.srcObject = stream;
-  await view.play();
-  const look = async () => {
-    const found = (await read(pixels(view, view.videoWidth, view.videoHeight))).find((text) => text.includes("HF1"));
-    if (!found) return void requestAnimationFrame(look);
-    for (const track of stream.getTracks()) track.stop();
-    element("camera").hidden = true;
-    check(found);
-  };
-  look();
-}
-
-const read = await reader().catch(() => null);
-if (read) {
-  element("picture-part").hidden = false;
-  element("camera-open").hidden = !navigator.mediaDevices;
-  element("camera-open").addEventListener("click", () => scan(read).catch(() => { element("camera-open").hidden = true; }));
-  element("picture").addEventListener("change", async () => {
-    const picture = await createImageBitmap(element("picture").files[0]).catch(() => null);
-    const found = picture ? await read(pixels(picture, picture.width, picture.height)) : [];
-    check(found.find((text) => text.includes("HF1")) ?? found[0] ?? "");
-  });
-}
-
-if ("serviceWorker" in navigator) navigator.serviceWorker.register("/v/worker.js", { scope: "/v/" });
+if ("serviceWorker" in navigator) navigator.serviceWorker.register("/v/worker.js", { scope: "/v" });
 pack = await load().catch(() => null);
 showPack();
+checkFragment();
+addEventListener("hashchange", checkFragment);
 addEventListener("online", async () => { pack = (await load().catch(() => null)) ?? pack; showPack(); });
 document.documentElement.dataset.ready = "yes";
