@@ -23,7 +23,7 @@ PACK_SECONDS = 60
     responses=binary(JWT, "Signed list as JWT; as CWT when asked for by Accept.") | problems(404, 422, 503),
 )
 async def status_list(request: Request, number: Annotated[int, Path(ge=0, le=2**31)]) -> Response:
-    """Return a list as last published, cacheable for its time to live."""
+    """Return a list as last published, cacheable for a few seconds."""
     as_cwt = CWT in request.headers.get("accept", "")
     found = await services_of(request).verification_parts.statuses.published(number, as_cwt=as_cwt)
     headers = {

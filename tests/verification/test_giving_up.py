@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pikepdf
 import pypdfium2 as pdfium
 import pytest
@@ -13,7 +15,9 @@ from tests.verification.samples import blank, seal
 from verification.model import Indication, Reason
 from verification.pdf import document, validate_pdf
 from verification.pdf import seal as seals
-from verification.trust import TrustMaterial
+
+if TYPE_CHECKING:
+    from verification.trust import TrustMaterial
 
 # Written out: a list read from the product would shrink with it.
 RAISED = (

@@ -23,7 +23,7 @@ def in_child(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], bytes]],
     """Run something in place of a parser, in a process made for one file."""
 
     def run(act: Callable[[], bytes]) -> bytes:
-        monkeypatch.setattr(worker, "_task", lambda header, document: (LIMITS, act))
+        monkeypatch.setattr(worker, "_task", lambda *_: (LIMITS, act))
         return worker._in_child(b"", b"")
 
     return run
