@@ -176,7 +176,7 @@ class Worker:
         try:
             while not self._stopping.is_set():
                 try:
-                    await self._work(QueueExecutionMode.continuous)
+                    await self._work(QueueExecutionMode.continuous, look_again_seconds=5)
                 except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
                     logger.warning("worker lost the database", extra={"error": type(error).__name__})
                     await self._pause(1)
@@ -186,13 +186,13 @@ class Worker:
 
     async def drain(self) -> None:
         """Work until nothing waits; jobs with a delay are waited for."""
-        await self._work(QueueExecutionMode.drain)
+        await self._work(QueueExecutionMode.drain, look_again_seconds=0.2)
 
     def stop(self) -> None:
         """Ask `run` to end once the running jobs are done."""
         self._stopping.set()
 
-    async def _work(self, mode: QueueExecutionMode) -> None:
+    async def _work(self, mode: QueueExecutionMode, *, look_again_seconds: float) -> None:
         async with asyncpg.create_pool(self._url, min_size=1, max_size=4, timeout=5, command_timeout=30) as pool:
             manager = QueueManager(_queries(AsyncpgPoolDriver(pool)), channel=_NAMES.channel)
             for name, handler in self._handlers.items():
@@ -202,7 +202,7 @@ class Worker:
             watcher = asyncio.create_task(self._forward_stop(manager))
             try:
                 await manager.run(
-                    dequeue_timeout=timedelta(seconds=5),
+                    dequeue_timeout=timedelta(seconds=look_again_seconds),
                     batch_size=self._concurrency // 2,
                     max_concurrent_tasks=self._concurrency,
                     mode=mode,
