@@ -56,23 +56,24 @@ class Sandbox:
     """Runs `validate_pdf` out of process: empty environment, no keys, no database, no network."""
 
     def __init__(self, *, workers: int = 2, limits: PdfLimits = DEFAULT_LIMITS) -> None:
-        """Prepare; processes start with `start()` or at first use."""
+        """Prepare; processes start with `start()`, or each when a document would wait for want of it."""
         self._size = workers
         self._limits = limits
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
         self._starting = asyncio.Lock()
-        self._started = False
+        self._running = 0
 
     async def start(self) -> None:
-        """Start the workers and wait until they have tested themselves; raises SandboxUnavailable."""
+        """Start all workers and wait until they have tested themselves; raises SandboxUnavailable."""
         async with self._starting:
-            if self._started:
-                return
-            workers = [_Worker() for _ in range(self._size)]
-            await asyncio.gather(*(worker.start() for worker in workers))
-            for worker in workers:
-                self._idle.put_nowait(worker)
-            self._started = True
+            await self._run(self._size - self._running)
+
+    async def _run(self, more: int) -> None:
+        workers = [_Worker() for _ in range(more)]
+        await asyncio.gather(*(worker.start() for worker in workers))
+        self._running += more
+        for worker in workers:
+            self._idle.put_nowait(worker)
 
     async def validate(self, document: bytes, material: TrustMaterial, *, at: datetime) -> Report:
         """Judge a PDF in a worker.
@@ -129,8 +130,10 @@ class Sandbox:
     async def _ask(self, header: bytes, document: bytes) -> bytes:
         if len(document) > self._limits.bytes:
             raise DocumentOverLimit(f"The file is larger than {self._limits.bytes} bytes.", field="document")
-        if not self._started:
-            await self.start()
+        if self._idle.empty() and self._running < self._size:
+            async with self._starting:
+                if self._idle.empty() and self._running < self._size:
+                    await self._run(1)
         try:
             async with asyncio.timeout(QUEUE_SECONDS):
                 worker = await self._idle.get()
@@ -150,12 +153,10 @@ class Sandbox:
 
     async def close(self) -> None:
         """Stop the workers; waits for those that are busy."""
-        if not self._started:
-            return
-        for _ in range(self._size):
+        while self._running:
             worker = await self._idle.get()
             await worker.stop()
-        self._started = False
+            self._running -= 1
 
 
 class _Worker:
