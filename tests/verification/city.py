@@ -15,6 +15,7 @@ from hufu.wiring import field_cipher, open_application
 from keys.ceremony import initialise
 from licence_vault.catalogue import publish_seeded_types
 from tests.licence_vault.samples import food_request
+from tests.support.prepared import prepared
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,7 +56,13 @@ class City:
 
 @asynccontextmanager
 async def small_city(settings: Settings) -> AsyncIterator[City]:
-    """Open a city over an empty, migrated database."""
+    """Open a city over an empty, migrated database; its keys, seal and types are those it was first opened with."""
+    await prepared(f"city {settings.service_id} {settings.pki_base}", settings, lambda: _found(settings))
+    async with open_application(settings) as application:
+        yield City(application)
+
+
+async def _found(settings: Settings) -> None:
     database = Database(settings.database_url)
     await initialise(settings, database, SystemClock(), field_cipher(settings), (SYSTEM,))
     await database.close()
@@ -63,4 +70,3 @@ async def small_city(settings: Settings) -> AsyncIterator[City]:
         await seed._directory(application)
         await publish_seeded_types(application.vault.catalogue, SYSTEM)
         await seed._seal(application, demo_city.MARKET_BUREAU, 1, {})
-        yield City(application)

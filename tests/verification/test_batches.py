@@ -89,7 +89,7 @@ async def test_a_table_is_judged_row_by_row_with_receipts_and_then_forgotten(cit
 
 async def test_a_large_batch_is_judged_whole_and_in_order(city: City, settings: Settings) -> None:
     """As many rows as the environment says: `make soak` asks for all that a batch may hold."""
-    count = int(os.environ.get("HUFU_TEST_BATCH_ROWS", "1000"))
+    count = int(os.environ.get("HUFU_TEST_BATCH_ROWS", "600"))
     licence = await city.issue()
     kinds = (
         (BatchRow("identifier", licence.identifier), "VALID"),
