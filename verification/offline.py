@@ -212,7 +212,8 @@ def _verdict(reason: Reason) -> Verdict:
 
 
 def _status(contents: CodeContents, pack: OfflinePack) -> tuple[Reason, Check]:
-    values = pack.statuses.get(contents.status_list)
+    # Another city's list of the same number is another list: a pack holds its own service's alone (decision 0121).
+    values = pack.statuses.get(contents.status_list) if contents.service_id == pack.service_id else None
     value = None if values is None else values.at(contents.status_index)
     reason = Reason.DATA_MISSING if value is None else _BY_VALUE[value]
     if reason is Reason.DATA_MISSING:
@@ -242,7 +243,9 @@ def _facts(contents: CodeContents, pack: OfflinePack, reason: Reason) -> Licence
     return LicenceFacts(
         identifier=contents.identifier,
         type_code=type_code,
-        type_name=pack.types.get(type_code, contents.type_name),
+        type_name=pack.types.get(type_code, contents.type_name)
+        if contents.service_id == pack.service_id
+        else contents.type_name,
         issuer_code=parts[6] if len(parts) > 6 else "",  # noqa: PLR2004 - as above
         issuer_name=contents.issuer_name,
         valid_from=contents.valid_from,

@@ -41,8 +41,9 @@ class BadPack(Exception):
 class OfflinePack:
     """A genuine pack, opened.
 
-    `statuses` are the unpacked lists by number; `data_as_of` is when the oldest part was
-    made, `expires_at` from when nothing may be called valid on its word; `verify_pages` are where codes may lead.
+    `code_keys` are the service's and those of the cities it trusts; `statuses` are its own unpacked lists by
+    number; `data_as_of` is when the oldest part was made, `expires_at` from when nothing may be called valid on its
+    word; `verify_pages` are where codes may lead.
     """
 
     service_id: str
@@ -175,7 +176,9 @@ def _open(claims: Mapping[str, Any], files: Mapping[str, bytes], key_sha256: byt
         types=json.loads(files["catalogue.json"]),
         statuses=statuses,
         # Packs of releases before this claim do not say.
-        verify_pages=(str(claims["verify_page"]),) if "verify_page" in claims else (),
+        verify_pages=(str(claims["verify_page"]), *map(str, trust.get("other_pages", ())))
+        if "verify_page" in claims
+        else (),
     )
 
 
@@ -188,6 +191,6 @@ def _code_key(item: Mapping[str, Any], service_id: str) -> VerificationKey:
     return VerificationKey(
         bytes.fromhex(item["key_id"]),
         base64.b64decode(item["der"], validate=True),
-        service_id,
+        str(item.get("service", service_id)),
         datetime.fromisoformat(since) if since else None,
     )

@@ -261,5 +261,7 @@ def _facts(report: Report) -> Iterator[str]:
     if report.code is not None:
         yield f"  码中持证主体 Holder in the code: {'、'.join(report.code.holder_names)}"
         yield f"  证件号码末四位 Last four of the number: {report.code.holder_code_tail}"
+    for fact in report.stated:
+        yield f"  {fact.label.zh} {fact.label.en}: {fact.value.zh}"
     for item in report.comparisons:
         yield f"  {'✓ 一致 same' if item.same else '✗ 不一致 differs'}: {item.field}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
+from foundation.clock import SystemClock
 from foundation.errors import NotFound
 from foundation.principal import ANONYMOUS, SYSTEM, Principal, PrincipalKind
 from hufu import demo_city, seed
@@ -20,7 +21,9 @@ from signing.tables import seals
 from tests.support.servers import clone
 from tests.verification.attacks import stripped
 from tests.verification.city import BUREAU, City, small_city
-from verification.model import Indication, Reason, Verdict
+from verification.model import Indication, Outcome, Reason, Verdict
+from verification.offline import judge_code_offline
+from verification.packs import read_pack
 from verification.trust_lists import BadTrustList, read_trust_list
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
     from foundation.settings import Settings
     from tests.support.servers import TestServers
+    from verification.model import Report
     from verification.service import VerificationService
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -119,6 +123,21 @@ async def publish(city: City, pages: dict[str, bytes]) -> tuple[str, bytes]:
     return document, hashlib.sha256(info.public_key_der).digest()
 
 
+async def offline(city: City, text: str) -> Report:
+    """Judge a code by a city's pack of this moment."""
+    await city.application.verification.statuses.publish_changes()
+    packs = city.application.verification.packs
+    assert packs is not None
+    return judge_code_offline(text, read_pack(await packs.build()), at=SystemClock().now())
+
+
+async def a_pack_knows_their_codes_and_not_their_states(city: City, text: str) -> None:
+    report = await offline(city, text)
+    assert (report.verdict, report.reason) == (Verdict.UNDETERMINED, Reason.DATA_MISSING)
+    looked_at = {check.name: check.outcome for check in report.checks}
+    assert (looked_at["code.signature"], looked_at["code.link"]) == (Outcome.PASSED, Outcome.PASSED)
+
+
 async def hear_of_a_revoked_issuer(chongqing: City, guangyuan: City, wires: Wires) -> None:
     """What an issuer's key signed is untrusted here at the next update, once it is declared compromised there."""
     service, cities = chongqing.application.services.verification, chongqing.application.verification.cities
@@ -133,7 +152,9 @@ async def hear_of_a_revoked_issuer(chongqing: City, guangyuan: City, wires: Wire
     assert (await service.by_qr(ANONYMOUS, licence.qr_text)).report.verdict is Verdict.VALID, "not told yet"
     await cities.update_all()
     untrusted = (await service.by_qr(ANONYMOUS, licence.qr_text)).report
-    assert (untrusted.verdict, untrusted.reason) == (Verdict.INVALID, Reason.KEY_COMPROMISED)
+    without = await offline(chongqing, licence.qr_text)
+    for report in (untrusted, without):
+        assert (report.verdict, report.reason) == (Verdict.INVALID, Reason.KEY_COMPROMISED)
 
     pdf = (await guangyuan.application.vault.licences.face_pdf(BUREAU, licence.identifier)).pdf
     assert (await service.by_pdf(ANONYMOUS, pdf)).report.indication is Indication.TOTAL_PASSED
@@ -213,6 +234,7 @@ async def test_two_cities_verify_each_other_and_hear_of_each_others_revocations(
     by_pdf = (await service.by_pdf(ANONYMOUS, pdf)).report
     assert by_pdf.verdict is Verdict.VALID
 
+    await a_pack_knows_their_codes_and_not_their_states(chongqing, licence.qr_text)
     await no_other_department_there_makes_it_valid(guangyuan, service, pdf)
     await receipts_given_there_are_believed(guangyuan, service, licence.identifier)
 

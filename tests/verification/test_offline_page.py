@@ -187,6 +187,27 @@ async def test_both_agree_on_odd_codes(both: Both) -> None:
     assert [verdicts[written(message)] for message in messages] == ["VALID"] + ["INVALID"] * (len(messages) - 1)
 
 
+async def test_both_know_a_neighbours_codes_but_not_their_state(both: Both) -> None:
+    """The neighbour's list 1 is not our list 1, in which the place is taken by a revoked licence of ours."""
+    theirs = [key | {"service": "CN-5108"} for key in code_key()]
+    compromised = [key | {"service": "CN-5108"} for key in code_key("compromised_before")]
+    genuine = code_text(CLAIMS | {1: "CN-5108"})
+    expired = code_text(changed(_6=1) | {1: "CN-5108"})
+    revoked = {"status/1.cwt": status_token({INDEX: 1})}
+    for keys, text in (
+        (theirs, genuine),
+        (theirs, genuine.replace("hufu.example", "neighbour.example")),
+        (theirs, code_text(CLAIMS)),
+        (theirs, expired),
+        (theirs, tampered(genuine, "key")),
+        (compromised, genuine),
+    ):
+        both.cases.append((text, both.add_pack(pack_file(revoked, code_keys=keys))))
+    undetermined, invalid = "UNDETERMINED", "INVALID"
+    # What "key" forges is a code in our own name: under a neighbour's key alone its signer is unknown.
+    assert await both.ask() == [undetermined, undetermined, undetermined, invalid, undetermined, invalid]
+
+
 def rebuilt(pack: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:
     """Return a pack with one file changed and everything else as it was."""
     with zipfile.ZipFile(io.BytesIO(pack)) as archive:

@@ -66,7 +66,7 @@ export async function openPack(bytes) {
   const pack = {
     service: claims.iss, issuedAt: claims.iat * 1000, expiresAt: claims.exp * 1000,
     dataAsOf: Math.min(claims.iat * 1000, Date.parse(trust.revocation_as_of)),
-    verifyPage: claims.verify_page, codeKeys: trust.code_keys, types: JSON.parse(text.decode(files.get("catalogue.json"))), lists: new Map(),
+    verifyPages: claims.verify_page ? [claims.verify_page, ...(trust.other_pages ?? [])] : [], codeKeys: trust.code_keys, types: JSON.parse(text.decode(files.get("catalogue.json"))), lists: new Map(),
   };
   for (const [name, data] of files) {
     if (!name.startsWith("status/")) continue;
@@ -101,8 +101,9 @@ async function readCode(unverified) {
   return { ...code, facts, service, issuedAt: issuedAt * 1000, expiresAt: expiresAt * 1000 };
 }
 
-function statusOf(facts, pack) {
-  const packed = pack.lists.get(facts.list);
+// A pack holds its own service's lists alone: another city's list of the same number is another list.
+function statusOf({ facts, service }, pack) {
+  const packed = service === pack.service ? pack.lists.get(facts.list) : undefined;
   const byte = packed?.[Math.floor(facts.index / 4)];
   return byte === undefined ? "data_missing" : BY_VALUE[(byte >> (2 * (facts.index % 4))) & 3];
 }
@@ -121,7 +122,7 @@ function origin(link) {
 }
 
 // The link before a code, empty where there is none to judge.
-const linkOf = (text, page) => (page ? text.trim().split("#").slice(0, -1).join("#") : "");
+const linkOf = (text, pages) => (pages.length ? text.trim().split("#").slice(0, -1).join("#") : "");
 
 function verdictOf(reason) {
   if (["all_checks_passed", "code_leads_elsewhere"].includes(reason)) return "VALID";
@@ -143,8 +144,8 @@ async function open(text, pack) {
   } catch {
     return { refused: check("code.form", "code_malformed") };
   }
-  const key = pack.codeKeys.find((item) => item.key_id === code.keyId);
-  if (!key || code.service !== pack.service) return { refused: check("code.key", "code_issuer_unknown", true) };
+  const key = pack.codeKeys.find((item) => item.key_id === code.keyId && (item.service ?? pack.service) === code.service);
+  if (!key) return { refused: check("code.key", "code_issuer_unknown", true) };
   if (!(await holds(key.der, code.signature, code.signed))) return { refused: check("code.signature", "code_forged") };
   const compromised = key.not_trusted_from && code.issuedAt >= Date.parse(key.not_trusted_from);
   return compromised ? { refused: check("code.key", "key_compromised") } : { code };
@@ -152,7 +153,7 @@ async function open(text, pack) {
 
 function weigh(code, pack, now) {
   const current = pack.issuedAt <= now && now < pack.expiresAt;
-  const dates = datesOf(code, now), status = statusOf(code.facts, pack);
+  const dates = datesOf(code, now), status = statusOf(code, pack);
   const checks = [
     check("code.signature"), check("pack.fresh", current ? PASSED : "data_stale", true),
     check("licence.status", status, status === "data_missing"), check("licence.dates", dates),
@@ -163,14 +164,19 @@ function weigh(code, pack, now) {
   return { reason: !current && changeable ? "data_stale" : reason, checks };
 }
 
+function nameOf({ facts, service }, pack) {
+  const ours = service === pack.service ? pack.types[facts.identifier.split(".")[5]] : undefined;
+  return { ...facts, typeName: ours ?? facts.typeName };
+}
+
 export async function judge(text, pack, now) {
   const { code, refused } = await open(text, pack);
   let { reason, checks } = refused ? { reason: refused.reason, checks: [refused] } : weigh(code, pack, now);
-  const link = linkOf(text, pack.verifyPage);
+  const link = linkOf(text, pack.verifyPages);
   if (link) {
-    const known = origin(link) === origin(pack.verifyPage);
+    const known = pack.verifyPages.map(origin).includes(origin(link));
     checks = [...checks, check("code.link", known ? PASSED : "code_leads_elsewhere")];
     if (!known && reason === PASSED) reason = "code_leads_elsewhere";
   }
-  return { verdict: verdictOf(reason), reason, checks, facts: code ? code.facts : null, dataAsOf: pack.dataAsOf };
+  return { verdict: verdictOf(reason), reason, checks, facts: code ? nameOf(code, pack) : null, dataAsOf: pack.dataAsOf };
 }

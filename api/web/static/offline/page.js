@@ -64,7 +64,7 @@ function show({ verdict, reason, facts, checks }) {
   showChecks(checks);
   element("facts").hidden = !facts;
   if (facts) {
-    element("type-name").textContent = pack.types[facts.identifier.split(".")[5]] ?? facts.typeName;
+    element("type-name").textContent = facts.typeName;
     element("holders").textContent = facts.names.join("、");
     element("tail").textContent = facts.tail;
     element("issuer").textContent = facts.issuer;
