@@ -168,7 +168,7 @@ def assemble_vault(
         copies=copies,
         backfill=backfill,
         statistics=StatisticsService(database, clock, catalogue),
-        reminders=Reminders(database, clock, Notices(cipher, clock), holders),
+        reminders=Reminders(database, clock, cipher, Notices(cipher, clock), holders),
         abandoned=Abandoned(database, clock, audit, cipher),
         records=LicenceRecords(database, cipher, clock, catalogue),
         fresh_faces=FreshFaces(cipher, catalogue, faces),

@@ -18,13 +18,14 @@ from licence_vault.access import (
     works_for,
 )
 from licence_vault.errors import LicenceNotFound
-from licence_vault.holders import CREDIT_CODE, code_type_of, normalise_code
+from licence_vault.holders import code_type_of, normalise_code
 from licence_vault.identifier import parse_identifier
 from licence_vault.model import AccessReceipt, Licence, LicenceDocument, LicenceState, Purpose
 from licence_vault.receipts import Access, Receipts
 from licence_vault.repository import HOLDER_INDEX_CONTEXT, LicenceRepository
 from licence_vault.states import state_at
 from licence_vault.texts import check_text
+from licence_vault.told import accounts_told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -271,13 +272,7 @@ class LicenceReader:
             "matter_code": access.purpose.matter_code,
             "reason": access.purpose.reason,
         }
-        told: dict[str, None] = {}
-        for index in sorted(access.stored.holder_indexes):
-            told |= dict.fromkeys(await self._holders.accounts_of(connection, index))
-        for holder in access.stored.holders:
-            if holder.code_type == CREDIT_CODE:
-                told |= dict.fromkeys(await self._holders.accounts_answering_for(connection, holder.code))
-        for account_id in told:
+        for account_id in await accounts_told(connection, self._holders, access.stored):
             await self._notices.send(connection, account_id, READ_NOTICE, parameters)
 
     async def _list(

@@ -1,4 +1,4 @@
-"""Reminders (到期提醒): holders are told 90, 30 and 7 days before a licence expires.
+"""Reminders (到期提醒): holders, and who answers for an enterprise, hear 90, 30 and 7 days before a licence expires.
 
 A row for each reminder sent makes it one, however often and wherever the job runs. A
 licence that was replaced, ended or suspended reminds nobody.
@@ -15,7 +15,9 @@ from sqlalchemy.dialects.postgresql import insert
 from foundation.clock import civil_date
 from foundation.jobs import PeriodicJob
 from licence_vault.model import LicenceState
-from licence_vault.tables import licence_holders, licence_reminders, licences
+from licence_vault.repository import LicenceRepository
+from licence_vault.tables import licence_reminders, licences
+from licence_vault.told import accounts_told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from foundation.clock import Clock
     from foundation.database import Database
+    from foundation.encryption import FieldCipher
     from foundation.notices import Notices
     from licence_vault.ports import HolderIndexes
 
@@ -37,8 +40,11 @@ INTERVAL = timedelta(hours=1)
 class Reminders:
     """Sends reminders of expiry."""
 
-    def __init__(self, database: Database, clock: Clock, notices: Notices, holders: HolderIndexes) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, cipher: FieldCipher, notices: Notices, holders: HolderIndexes
+    ) -> None:
         self._database = database
+        self._cipher = cipher
         self._clock = clock
         self._notices = notices
         self._holders = holders
@@ -87,10 +93,9 @@ class Reminders:
     ) -> None:
         row = insert(licence_reminders).values(licence_id=licence_id, days=days, sent_at=self._clock.now())
         await connection.execute(row.on_conflict_do_nothing())
-        holders = select(licence_holders.c.holder_index).where(licence_holders.c.licence_id == licence_id)
-        for index in (await connection.execute(holders)).scalars().all():
-            for account_id in await self._holders.accounts_of(connection, index):
-                await self._notices.send(connection, account_id, NOTICE, {**parameters, "days": days})
+        stored = await LicenceRepository(connection, self._cipher).by_id(licence_id)
+        for account_id in await accounts_told(connection, self._holders, stored) if stored is not None else ():
+            await self._notices.send(connection, account_id, NOTICE, {**parameters, "days": days})
 
     def periodic_jobs(self) -> Mapping[str, PeriodicJob]:
         """Return what a worker repeats."""

@@ -10,17 +10,18 @@ import pytest
 
 from foundation.errors import NotPermitted
 from foundation.notices import Notices
-from licence_vault.model import LicenceState, ReasonCode, StateChange
+from licence_vault.model import Holder, LicenceState, ReasonCode, StateChange
 from licence_vault.reminders import NOTICE
 from licence_vault.statistics import SMALLEST_SHOWN
 from tests.licence_vault.conftest import BUREAU, CHEN, OFFICER, OPERATOR, STRANGER
-from tests.licence_vault.samples import FOOD, food_request
+from tests.licence_vault.samples import FOOD, enterprise, food_request
 
 if TYPE_CHECKING:
     from foundation.clock import FixedClock
     from foundation.database import Database
     from foundation.encryption import FieldCipher
     from licence_vault.assembly import Vault
+    from tests.licence_vault.conftest import People
 
 REVOKE = StateChange(LicenceState.REVOKED, ReasonCode.ILLEGAL_ACT, "违法经营", "《食品安全法》第一百二十四条")
 
@@ -85,3 +86,16 @@ async def test_a_licence_seen_late_reminds_at_its_nearest_mark(vault: Vault, clo
     assert await vault.reminders.run() == 1
     clock.advance(timedelta(days=30))
     assert await vault.reminders.run() == 0
+
+
+async def test_who_answers_for_an_enterprise_is_reminded_once(
+    vault: Vault, people: People, database: Database, cipher: FieldCipher, clock: FixedClock
+) -> None:
+    people.answering[enterprise()] = ("acc_boss", "acc_chen")
+    company = Holder("演示餐饮有限公司", "001", enterprise())
+    await vault.licences.issue(BUREAU, food_request("a", holders=(company,), valid_to=date(2026, 3, 20)))
+    assert await vault.reminders.run() == 1
+    for account_id in ("acc_boss", "acc_chen"):
+        async with database.read() as connection:
+            (notice,) = await Notices(cipher, clock).of_account(connection, account_id)
+        assert (notice.kind, notice.parameters["days"]) == (NOTICE, 30)

@@ -50,9 +50,9 @@ async def test_a_slip_appoints_nobody(people: People, join: Join) -> None:
     ):
         with pytest.raises(refusal):
             await play(people, *words)
-    for words in (good, ("list", BUREAU)):
+    for attempted in (good, ("list", BUREAU)):
         with pytest.raises(NotPermitted):
-            await play(people, *words, who=ANONYMOUS)
+            await play(people, *attempted, who=ANONYMOUS)
     with pytest.raises(SystemExit) as caught:
         await play(people, *good, "--until", "tomorrow")
     assert caught.value.code == 64
