@@ -137,11 +137,13 @@ def signature_wrapping(sealed: bytes) -> Iterator[Sample]:
     room = len(contents) - 2 - len(digits)
     inside = b"<" + digits + b">" + b"/X<<>>".ljust(room)
     yield "swa_content_in_padding", sealed[:first] + inside[: len(contents)] + sealed[second:]
-    second_range = b"/ByteRange [0 %d %d %d]" % (first, second, length)
-    yield (
-        "swa_second_byte_range",
-        sealed.replace(b"/Type /Sig", second_range[:0] + b"/Type /Sig", 1) + b"\n" + second_range,
-    )
+    yield "swa_dictionary_again", update(sealed, repeat_signature_dictionary)
+
+
+def repeat_signature_dictionary(writer: IncrementalPdfFileWriter) -> None:
+    """Write the signature's dictionary once more, its value and ranges as they were, behind new content."""
+    replace_page_content(writer)
+    writer.mark_update(writer.root["/AcroForm"]["/Fields"][0].raw_get("/V").reference)
 
 
 # Universal signature forgery ------------------------------------------------

@@ -107,6 +107,22 @@ def update(document: bytes, change: Callable[[IncrementalPdfFileWriter], object]
     return out.getvalue()
 
 
+def good_documents(pki: Pki) -> dict[str, bytes]:
+    """Return a sealed document of each kind, all of them good."""
+    timed = seal(blank(), pki)
+    return {
+        "b_b": seal(blank(), pki, timestamp=False),
+        "b_t": timed,
+        "b_lt": add_dss(timed, pki),
+        "b_lta": add_document_timestamp(add_dss(timed, pki), pki),
+        "cms": seal(blank(), pki, cades=False),
+        "visible": seal(blank(pages=2), pki, visible=True),
+        "two_seals": seal(timed, pki, field="Seal2"),
+        "certified": seal(blank(), pki, certify=MDPPerm.NO_CHANGES),
+        "object_streams": seal(blank(object_streams=True), pki),
+    }
+
+
 def apart(call: Callable[[], T]) -> T:
     """Run synchronous pyHanko code, which starts its own event loop, away from the test's."""
     with ThreadPoolExecutor(1) as pool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -54,6 +56,8 @@ LIBRARY_ERRORS = (
     OSError,
     EOFError,
     RuntimeError,
+    struct.error,
+    zlib.error,
 )
 """What the three libraries raise over broken input, seen under the fuzzer; MemoryError is the sandbox's.
 
