@@ -14,7 +14,8 @@ from tests.verification.test_own_documents import sealed_by
 from tests.verification.test_qr import CLAIMS, NOW, code_text
 from verification.model import Reason, Report, Verdict
 from verification.offline import judge_document_offline
-from verification.pdf.shown import identifiers_in, shown_code, shown_identifiers
+from verification.pdf.pictures import PAGES_SEARCHED
+from verification.pdf.shown import ShownLicence, identifiers_in
 from verification.shown_licences import judge_shown
 
 ISSUER, OTHER = f"NTRCN-{Record().issuer_code}", "NTRCN-11500000009275829L"
@@ -68,5 +69,7 @@ def test_identifiers_are_read_as_they_stand_on_pages() -> None:
     wrong = IDENTIFIER[:-1] + ("A" if IDENTIFIER[-1] != "A" else "B")
     assert identifiers_in(f"{wrong} 1.2.156.3005.2.1") == ()
     with pdfium.PdfDocument(letter(IDENTIFIER)) as document:
-        assert shown_identifiers(document) == (IDENTIFIER,)
-        assert shown_code(document, everywhere=False) is None
+        for number, found in ((0, (IDENTIFIER,)), (PAGES_SEARCHED, ())):
+            shown = ShownLicence(is_licence=False)
+            shown.look(number, document[0])
+            assert (shown.identifiers, shown.code_text) == (found, None)

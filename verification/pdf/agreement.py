@@ -21,9 +21,11 @@ import pypdfium2.raw as pdfium_c
 from pyhanko.pdf_utils import generic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pyhanko.pdf_utils.reader import PdfFileReader
+
+    Look = Callable[[int, pdfium.PdfPage], None]
 
 RENDER_SCALE = 0.4
 RENDERED_PIXELS = 40_000_000
@@ -145,8 +147,11 @@ def _write_qpdf(value: object, out: list[bytes], *, top: bool = False) -> None: 
         out.append(type(value).__name__.encode())
 
 
-def compare_pictures(drawn: pdfium.PdfDocument, pdf: pikepdf.Pdf) -> Disagreement | None:
-    """Draw the file, and qpdf's rewriting of it, with pdfium; compare the pictures."""
+def compare_pictures(drawn: pdfium.PdfDocument, pdf: pikepdf.Pdf, look: Look) -> Disagreement | None:
+    """Draw the file, and qpdf's rewriting of it, with pdfium; compare the pictures.
+
+    `look` is shown every page of the file that is drawn.
+    """
     out = io.BytesIO()
     pdf.save(
         out,
@@ -155,18 +160,18 @@ def compare_pictures(drawn: pdfium.PdfDocument, pdf: pikepdf.Pdf) -> Disagreemen
         compress_streams=False,
         normalize_content=False,
     )
-    if not same_pictures(drawn, out.getvalue()):
+    if not same_pictures(drawn, out.getvalue(), look):
         return Disagreement("pdfium 与 qpdf 显示的页面不同。", "pdfium and qpdf show different pages.")
     return None
 
 
-def same_pictures(drawn: pdfium.PdfDocument, other: bytes) -> bool:
+def same_pictures(drawn: pdfium.PdfDocument, other: bytes, look: Look | None = None) -> bool:
     """Tell whether pdfium draws the same pages from a file it has opened and from another, annotations included."""
     right = pdfium.PdfDocument(other)
     try:
         if len(drawn) != len(right):
             return False
-        return all(_picture(drawn, number) == _picture(right, number) for number in _sample(drawn))
+        return all(_picture(drawn, number, look) == _picture(right, number) for number in _sample(drawn))
     finally:
         right.close()
 
@@ -179,9 +184,11 @@ def _sample(document: pdfium.PdfDocument) -> Iterator[int]:
     yield from range(0, pages, step)
 
 
-def _picture(document: pdfium.PdfDocument, number: int) -> tuple[float, float, bytes]:
+def _picture(document: pdfium.PdfDocument, number: int, look: Look | None = None) -> tuple[float, float, bytes]:
     page = document[number]
     try:
+        if look is not None:
+            look(number, page)
         width, height = page.get_size()
         # A page declared as large as a house is drawn small: only equality matters here.
         scale = min(RENDER_SCALE, 2000 / max(width, height, 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -29,7 +30,7 @@ from verification.pdf.attachment import attached_licence, attached_receipt
 from verification.pdf.byte_range import declared_byte_ranges
 from verification.pdf.drawing import differs_by_reader
 from verification.pdf.reader import IndexedReader
-from verification.pdf.shown import shown_code, shown_identifiers
+from verification.pdf.shown import ShownLicence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,6 +93,7 @@ class OpenDocument:
     pdfium_seals: int
     limits: PdfLimits
     findings: list[Finding] = field(default_factory=list)
+    shown: ShownLicence = field(default_factory=lambda: ShownLicence(is_licence=False))
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -116,17 +118,6 @@ class OpenDocument:
         except LIBRARY_ERRORS:
             return None
 
-    def shown_licence(self, *, is_licence: bool) -> tuple[tuple[str, ...], str | None]:
-        """Return the licence identifiers that stand on the first pages, and the code drawn there.
-
-        What is a licence by its data is searched for its code alone.
-        """
-        try:
-            named = () if is_licence else shown_identifiers(self.drawn)
-            return named, shown_code(self.drawn, everywhere=is_licence)
-        except LIBRARY_ERRORS:
-            return (), None
-
     def structure_checks(self) -> tuple[Finding, ...]:
         """Check that every seal anywhere in the file is one that was judged."""
         judged = len(self.seals)
@@ -149,13 +140,19 @@ class OpenDocument:
             return ((_check("pdf.active_content", Outcome.FAILED, detail), Reason.FORMAT_FAILURE),)
 
     def agreement_checks(self) -> tuple[Finding, ...]:
-        """Check that the readers agree on what the file shows."""
+        """Check that the readers agree on what the file shows, and note what it shows of a licence."""
+        shown = self.shown = ShownLicence(is_licence=self.attached_licence() is not None)
+
+        def look(number: int, page: pdfium.PdfPage) -> None:
+            with suppress(*LIBRARY_ERRORS):
+                shown.look(number, page)
+
         try:
             found = (
                 _dynamic_form(self.pdf)
                 or differs_by_reader(self.pdf)
                 or compare_objects(self.reader, self.pdf)
-                or compare_pictures(self.drawn, self.pdf)
+                or compare_pictures(self.drawn, self.pdf, look)
             )
         except LIBRARY_ERRORS:
             found = Disagreement("有阅读程序无法读完文件。", "One of the readers cannot read the whole file.")

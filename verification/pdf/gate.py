@@ -127,8 +127,6 @@ def _combine(
         elif check.outcome is Outcome.UNKNOWN and indication is Indication.TOTAL_PASSED:
             indication, sub, reason = Indication.INDETERMINATE, "GENERIC", why
     checks = tuple(check for verdict in verdicts for check in verdict.checks) + tuple(check for check, _ in structure)
-    attached = opened.attached_licence()
-    named, code_text = opened.shown_licence(is_licence=attached is not None)
     return Report(
         verdict=indication.verdict,
         reason=reason,
@@ -139,9 +137,9 @@ def _combine(
         indication=indication,
         sub_indication=sub,
         seals=tuple(verdict.facts for verdict in verdicts),
-        attached=attached,
-        code_text=code_text,
-        named_licences=named,
+        attached=opened.attached_licence(),
+        code_text=opened.shown.code_text,
+        named_licences=opened.shown.identifiers,
         receipt_text=opened.attached_receipt(),
         evidence=tuple(verdict.evidence or SealEvidence(verdict.facts.field_name) for verdict in verdicts),
         revocation_urls=tuple(dict.fromkeys(url for verdict in verdicts for url in verdict.revocation_urls)),

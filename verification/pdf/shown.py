@@ -1,7 +1,7 @@
 """What of a licence the pages of a PDF show: its identifier as text, and its code.
 
 Whoever strips a licence of its data and has the rest sealed by somebody else leaves a face that people take for
-the licence. Reading text costs a fraction of a millisecond; pages are drawn and searched for a code only where they
+the licence. Reading text costs a fraction of a millisecond; pages are searched for a code only where they
 hold pictures, or lines enough to draw a code with.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pypdfium2.raw as pdfium_c
@@ -27,16 +28,28 @@ _SEGMENTS = 1_200
 """Lines that draw a small code; tables and stamps have fewer."""
 
 
-def shown_identifiers(document: pdfium.PdfDocument) -> tuple[str, ...]:
-    """Return the identifiers that stand on the first pages as text, each once."""
-    found: dict[str, None] = {}
-    for number in range(min(len(document), PAGES_SEARCHED)):
-        page = document[number]
-        text = page.get_textpage()
-        found |= dict.fromkeys(identifiers_in(text.get_text_range()))
-        text.close()
-        page.close()
-    return tuple(found)[:MAXIMUM_NAMED]
+@dataclass
+class ShownLicence:
+    """What the first pages show, put together while they are drawn for other reasons.
+
+    What is a licence by its data is searched for its code alone, and on every page.
+    """
+
+    is_licence: bool
+    identifiers: tuple[str, ...] = ()
+    code_text: str | None = None
+
+    def look(self, number: int, page: pdfium.PdfPage) -> None:
+        """Read a page; raises as pdfium does on damage."""
+        if number >= PAGES_SEARCHED:
+            return
+        if not self.is_licence:
+            text = page.get_textpage()
+            found = identifiers_in(text.get_text_range())
+            text.close()
+            self.identifiers = tuple(dict.fromkeys((*self.identifiers, *found)))[:MAXIMUM_NAMED]
+        if self.code_text is None and (self.is_licence or _could_show_a_code(page)):
+            self.code_text = code_on_page(page)
 
 
 def identifiers_in(text: str) -> tuple[str, ...]:
@@ -48,22 +61,6 @@ def identifiers_in(text: str) -> tuple[str, ...]:
     )
     readings = (read_identifier(match[0]) for match in _NAMED.finditer(plain.upper()))
     return tuple(reading.parts.text for reading in readings if reading.parts is not None)
-
-
-def shown_code(document: pdfium.PdfDocument, *, everywhere: bool) -> str | None:
-    """Return the text of the first HF1 code on the first pages, or None.
-
-    Args:
-        document: as pdfium opened it.
-        everywhere: search every page, also those without anything to draw a code with.
-    """
-    for number in range(min(len(document), PAGES_SEARCHED)):
-        page = document[number]
-        found = code_on_page(page) if everywhere or _could_show_a_code(page) else None
-        page.close()
-        if found is not None:
-            return found
-    return None
 
 
 def _could_show_a_code(page: pdfium.PdfPage) -> bool:
