@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from foundation.audit import AuditEvent
-from foundation.errors import InvalidInput, NotFound
+from foundation.errors import InvalidInput
 from foundation.ids import new_id
 from signing.errors import FourEyesRequired, SealNotFound, SealStateConflict
 from signing.model import Grant
@@ -87,6 +88,62 @@ class SealGrants:
             await self._record(connection, principal, "seal.grant", grant, matter_codes=sorted(matters))
         return grant
 
+    async def carriable(self, principal: Principal, seal_id: str) -> tuple[Grant, ...]:
+        """Return the grants of the seal this one replaces that the principal could carry over to it."""
+        seal = await self._kept(principal, seal_id)
+        async with self._database.read() as connection:
+            return await self._carriable(SealRepository(connection, self._cipher), principal, seal)
+
+    async def carry_over(self, principal: Principal, seal_id: str) -> tuple[Grant, ...]:
+        """Give everybody the use of a successor who has the use of the seal it replaces, on the same terms.
+
+        Each new grant waits for another person's approval like any other. Nobody carries over his own.
+        Raises: SealNotFound, NotPermitted, SealStateConflict.
+        """
+        seal = await self._kept(principal, seal_id)
+        if seal.state not in LIVE_STATES:
+            raise SealStateConflict(f"The seal is {seal.state}.")
+        async with self._database.transaction() as connection:
+            repository = SealRepository(connection, self._cipher)
+            await repository.lock(seal_id)
+            now, carried = self._clock.now(), []
+            for old in await self._carriable(repository, principal, seal):
+                grant = replace(
+                    old,
+                    grant_id=new_id("sgr"),
+                    seal_id=seal_id,
+                    valid_from=max(old.valid_from, now),
+                    granted_by=principal.audit_name,
+                    approved_at=None,
+                )
+                await repository.add_grant(grant, granted_by=principal.audit_name, granted_at=now)
+                matters = sorted(grant.matter_codes)
+                await self._record(
+                    connection, principal, "seal.grant", grant, matter_codes=matters, carried_from=old.grant_id
+                )
+                carried.append(grant)
+        return tuple(carried)
+
+    async def _carriable(self, repository: SealRepository, principal: Principal, seal: Seal) -> tuple[Grant, ...]:
+        """Return what stands at the predecessor and has no like here: officers in post, nobody's own."""
+        if seal.replaces is None:
+            return ()
+        now = self._clock.now()
+        here = {
+            (grant.officer_id, grant.matter_codes, grant.valid_to)
+            for grant in await repository.grants(seal.seal_id, now)
+        }
+        return tuple(
+            [
+                grant
+                for grant in await repository.grants(seal.replaces, now)
+                if grant.approved_at is not None
+                and (grant.officer_id, grant.matter_codes, grant.valid_to) not in here
+                and not principal.is_one(grant.officer_id)
+                and await self._officers.in_post(grant.officer_id, seal.organisation_code)
+            ]
+        )
+
     async def approve(self, principal: Principal, grant_id: str) -> None:
         """Put somebody else's grant to a third in force.
 
@@ -141,10 +198,7 @@ class SealGrants:
         if len(matter_codes) > MAX_MATTERS:
             raise InvalidInput(f"A grant names up to {MAX_MATTERS} matters.", field="matter_codes")
         for code in sorted(matter_codes):
-            try:
-                await self._directory.matter(code)
-            except NotFound:
-                raise InvalidInput("There is no such matter.", field="matter_codes") from None
+            await self._directory.require_matter(code, field="matter_codes")
 
     async def _record(
         self, connection: AsyncConnection, principal: Principal, action: str, grant: Grant, **detail: object

@@ -143,6 +143,10 @@ class SealRepository:
             )
         )
 
+    async def lock(self, seal_id: str) -> None:
+        """Make others who change what belongs to the seal wait until the transaction ends."""
+        await self._connection.execute(select(seals.c.seal_id).where(seals.c.seal_id == seal_id).with_for_update())
+
     async def grants(self, seal_id: str, now: datetime) -> tuple[Grant, ...]:
         """Return a seal's grants that are neither withdrawn nor over, newest first."""
         statement = select(seal_grants).where(

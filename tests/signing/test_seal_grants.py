@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -156,3 +157,46 @@ async def test_a_grant_that_nobody_approved_in_time_is_over(
     clock.advance(timedelta(days=31))
     with pytest.raises(SealStateConflict):
         await signing.grants.approve(second_operator, grant.grant_id)
+
+
+async def test_a_successor_takes_over_what_stood_and_two_people_do_it(
+    signing: Signing,
+    business: Seal,
+    officer: Principal,
+    keeper: Principal,
+    operator: Principal,
+    second_operator: Principal,
+    clock: FixedClock,
+) -> None:
+    terms = {"matter_codes": [MATTER], **period(clock)}
+    standing = await signing.grants.grant(keeper, business.seal_id, officer.subject_id, **terms)
+    await signing.grants.approve(operator, standing.grant_id)
+    gone = await signing.grants.grant(keeper, business.seal_id, officer.subject_id, **period(clock))
+    await signing.grants.approve(operator, gone.grant_id)
+    await signing.grants.withdraw(operator, gone.grant_id)
+    await signing.grants.grant(keeper, business.seal_id, officer.subject_id, **period(clock))  # approved by nobody
+    clock.advance(timedelta(days=1))
+    successor = await make_active(
+        signing, operator, second_operator, kind=SealKind.BUSINESS, lower_text="审批专用章",
+        replaces=business.seal_id, filing_number="5001000000009",
+    )  # fmt: skip
+    assert await signing.seals.usable_by(officer) == ()
+    assert [grant.grant_id for grant in await signing.grants.carriable(keeper, successor.seal_id)] == [
+        standing.grant_id
+    ]
+    assert (
+        await signing.grants.carriable(replace(keeper, posts=frozenset({officer.subject_id})), successor.seal_id) == ()
+    )
+    with pytest.raises(NotPermitted):
+        await signing.grants.carry_over(officer, successor.seal_id)
+
+    twice = await asyncio.gather(*(signing.grants.carry_over(keeper, successor.seal_id) for _ in range(2)))
+    (carried,) = [grant for each in twice for grant in each]
+    assert (carried.officer_id, carried.matter_codes) == (officer.subject_id, frozenset({MATTER}))
+    assert (carried.valid_from, carried.valid_to) == (clock.now(), standing.valid_to)
+    assert await signing.seals.usable_by(officer) == ()
+    with pytest.raises(FourEyesRequired):
+        await signing.grants.approve(keeper, carried.grant_id)
+    await signing.grants.approve(operator, carried.grant_id)
+    assert [seal.seal_id for seal in await signing.seals.usable_by(officer)] == [successor.seal_id]
+    assert await signing.grants.carriable(keeper, successor.seal_id) == ()

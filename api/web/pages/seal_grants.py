@@ -19,7 +19,7 @@ from api.web.wrong import Wrong, wrong
 from foundation.errors import NotFound, NotPermitted, TrustServiceError
 from foundation.principal import PrincipalKind
 from idp.people.officer import Officer
-from signing.errors import FourEyesRequired
+from signing.errors import FourEyesRequired, SealStateConflict
 from signing.model import Grant, Seal
 from signing.seal_rules import LIVE_STATES, require_reader
 
@@ -50,6 +50,7 @@ async def _grants(
         "seal": seal,
         "keeps": keeps,
         "open_to_grants": keeps and seal.state in LIVE_STATES,
+        "carriable": await services.seal_grants.carriable(principal, seal.seal_id) if keeps else (),
         "officers": await _officers(request, seal) if keeps else (),
         "matters": matters,
         "matter_names": {matter.matter_code: matter.name for matter in matters},
@@ -104,6 +105,19 @@ async def give(request: Request, seal_id: str) -> Response:
         return await _grants(request, seal, wrong(request, error), values)
     except TrustServiceError as error:
         return await _grants(request, seal, wrong(request, error, FIELDS), values)
+    return see_other(f"{base_of(principal)}/{seal_id}/grants")
+
+
+@router.post("/desk/seals/{seal_id}/grants/carried")
+@router.post("/operate/seals/{seal_id}/grants/carried")
+async def carry_over(request: Request, seal_id: str) -> Response:
+    """Give a successor's use to who had its predecessor's; somebody else approves each."""
+    await checked_form(request)
+    services, principal = services_of(request), principal_of(request)
+    try:
+        await services.seal_grants.carry_over(principal, seal_id)
+    except SealStateConflict as error:
+        return await _grants(request, await services.seals.get(seal_id), wrong(request, error))
     return see_other(f"{base_of(principal)}/{seal_id}/grants")
 
 
