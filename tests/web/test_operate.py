@@ -200,8 +200,15 @@ async def test_a_seal_is_replaced_by_a_successor(context: BrowserContext, browse
     await fresh.get_by_role("button", name="启用").click()
     await expect(land.get_by_text("这枚印章接替了备案号")).to_be_visible()
     await expect(land.get_by_text("已注销，不能再用")).to_be_visible()
-    await other.context.close()
     seals = await city.application.signing.seals.of_organisation(demo_city.LAND_BUREAU.credit_code)
     old, new = seals[-2:]
+    await other.goto(f"{city.url}/operate/seals/{new.seal_id}/grants")
+    await expect(other.get_by_text("还没有人可以使用。")).to_be_visible()
+    await expect(other.get_by_text("人员还须有“盖章”权限")).to_be_visible()
+    await other.get_by_role("button", name="沿用，交另一个人批准").click()
+    await expect(other.get_by_role("heading", name="等待另一个人批准")).to_be_visible()
+    await expect(other.get_by_role("button", name="沿用，交另一个人批准")).to_have_count(0)
+    await expect(other.get_by_role("button", name="批准", exact=True)).to_have_count(0)
+    await other.context.close()
     assert (old.state, new.state, new.replaces) == (SealState.CANCELLED, SealState.ACTIVE, old.seal_id)
     assert old.key_id != new.key_id
