@@ -118,9 +118,7 @@ class ReceiptRefused(Exception):
         self.reason = reason
 
 
-def read_receipt(
-    unverified_receipt: str, jwks: Mapping[str, Any], *, proven_at: datetime | None = None
-) -> ReadReceipt:
+def read_receipt(unverified_receipt: str, jwks: Mapping[str, Any], *, proven_at: datetime | None = None) -> ReadReceipt:
     """Check a receipt against receipt keys.
 
     Args:
