@@ -8,6 +8,7 @@ fetched here. What comes back is checked a second time by `verification.pdf.rech
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from asn1crypto import x509
@@ -38,7 +39,7 @@ from verification.model import Indication
 from verification.pdf.event_loop import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from datetime import datetime
 
     from asn1crypto import cms
@@ -107,33 +108,35 @@ class AdesJudge:
     def __init__(self, material: TrustMaterial, knowledge: Knowledge, at: datetime) -> None:
         """Take the anchors, the data at hand and the moment to judge at."""
         self._at = at
-        local = LocalKnowledge(
+        self._local = LocalKnowledge(
             known_ocsps=[part for response in knowledge.ocsps for part in OCSPContainer.load_multi(response)],
             known_crls=[CRLContainer(crl_data=item) for item in knowledge.crls],
             known_certs=list(knowledge.certificates),
         )
-        self._spec = self._build(material, local, CertRevTrustPolicy(_REVOCATION))
-        self._retroactive = self._build(material, local, CertRevTrustPolicy(_REVOCATION, retroactive_revinfo=True))
-        self._unrevoked = self._build(material, local, CertRevTrustPolicy(NO_REVOCATION))
+        self._roots = self._tsa_roots = _trusting(material.roots_der)
+        if material.tsa_roots_der:
+            self._tsa_roots = _trusting(material.tsa_roots_der)
+        self._spec = self._build(CertRevTrustPolicy(_REVOCATION))
 
-    @staticmethod
-    def _build(
-        material: TrustMaterial, local: LocalKnowledge, revocation: CertRevTrustPolicy
-    ) -> SignatureValidationSpec:
-        def policy(roots: Iterable[bytes]) -> CertValidationPolicySpec:
-            return CertValidationPolicySpec(
-                trust_manager=SimpleTrustManager.build(trust_roots=[x509.Certificate.load(der) for der in roots]),
-                revinfo_policy=revocation,
-            )
+    @cached_property
+    def _retroactive(self) -> SignatureValidationSpec:
+        return self._build(CertRevTrustPolicy(_REVOCATION, retroactive_revinfo=True))
 
+    @cached_property
+    def _unrevoked(self) -> SignatureValidationSpec:
+        return self._build(CertRevTrustPolicy(NO_REVOCATION))
+
+    def _build(self, revocation: CertRevTrustPolicy) -> SignatureValidationSpec:
         return SignatureValidationSpec(
-            cert_validation_policy=policy(material.roots_der),
-            ts_cert_validation_policy=policy(material.tsa_roots_der or material.roots_der),
+            cert_validation_policy=CertValidationPolicySpec(trust_manager=self._roots, revinfo_policy=revocation),
+            ts_cert_validation_policy=CertValidationPolicySpec(
+                trust_manager=self._tsa_roots, revinfo_policy=revocation
+            ),
             revinfo_gathering_policy=RevocationInfoGatheringSpec(
                 online_fetching_rule=RevinfoOnlineFetchingRule.LOCAL_ONLY,
                 certificate_fetching_rule=CertificateFetchingRule.NEVER_FETCH,
             ),
-            local_knowledge=local,
+            local_knowledge=self._local,
             key_usage_settings=KeyUsageConstraints(
                 key_usage={"digital_signature", "non_repudiation"},
                 match_all_key_usages=False,
@@ -263,6 +266,10 @@ class AdesJudge:
         # An aged timestamp still counts while a later, valid one renews it: pyHanko walks that chain
         # when it validates any seal before it, so the seal's own long-term procedure decides.
         return _replaced(first, procedure="EN 319 102-1, 5.6", path=first.path)
+
+
+def _trusting(roots_der: tuple[bytes, ...]) -> SimpleTrustManager:
+    return SimpleTrustManager.build(trust_roots=[x509.Certificate.load(der) for der in roots_der])
 
 
 def _timing(moment: datetime) -> ValidationTimingInfo:
