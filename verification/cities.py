@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 UPDATE_EVERY = timedelta(minutes=10)
 KEPT_SECONDS = 10.0
+LONGEST_TTL_SECONDS = 300
+"""A city's status list is read again by then, whatever `ttl` it states."""
 _OK = 200
 logger = logging.getLogger("hufu.verification")
 
@@ -241,5 +243,6 @@ class Cities:
         named = token.facts.subject == url
         if key is None or not named or not holds(key.public_key_der, token.signature, token.signed):
             return None
-        self._statuses[city.service_id, number] = (time.monotonic() + token.facts.ttl_seconds, token)
+        kept_for = min(token.facts.ttl_seconds, LONGEST_TTL_SECONDS)
+        self._statuses[city.service_id, number] = (time.monotonic() + kept_for, token)
         return token
