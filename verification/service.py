@@ -261,7 +261,7 @@ class VerificationService:
         return await self._sandbox.previews(document, covered_to=covered)
 
     async def by_receipt(self, unverified_receipt: str) -> Report:
-        """Check one of our receipts; the report repeats what the receipt says when it is genuine."""
+        """Check a receipt of ours or of a trusted city; the report repeats what the receipt says when it is genuine."""
         now = self._clock.now()
         try:
             return report_on_receipt(read_receipt(unverified_receipt, await self._trust.receipt_keys()), now)
