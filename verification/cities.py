@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from foundation.audit import Audit
     from foundation.clock import Clock
     from foundation.database import Database
@@ -127,6 +129,7 @@ class Cities:
         async with self._database.transaction() as connection:
             chosen = select(trust_lists).where(trust_lists.c.service_id == new.service_id).with_for_update()
             held = (await connection.execute(chosen)).one_or_none()
+            await self._require_own_address(connection, new)
             pinned = pinned_key_sha256 or (None if held is None else bytes(held.pinned_key_sha256))
             if pinned is None:
                 raise BadTrustList("A city's first list needs the fingerprint of its key.", field="pinned_key_sha256")
@@ -152,6 +155,15 @@ class Cities:
             await self._audit.record(connection, principal, event)
         self._kept = (float("-inf"), {})
         return new
+
+    async def _require_own_address(self, connection: AsyncConnection, new: TrustList) -> None:
+        """Refuse a list that claims our address or another city's: receipts name their giver by it."""
+        others = select(trust_lists.c.document).where(
+            trust_lists.c.service_id != new.service_id, trust_lists.c.withdrawn_at.is_(None)
+        )
+        held = map(read_trust_list, (await connection.execute(others)).scalars().all())
+        if new.issuer in {self._issuer, *(item.issuer for item in held)}:
+            raise BadTrustList("The address of the trust list is another service's.", field="document")
 
     async def withdraw(self, principal: Principal, service_id: str) -> None:
         """Stop trusting a city at once; raises NotFound."""

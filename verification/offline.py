@@ -25,6 +25,7 @@ from verification.licences import civil_day
 from verification.model import (
     Check,
     CodeFacts,
+    Indication,
     LicenceFacts,
     Outcome,
     Reason,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 _STATUS_STANDARD = "Token Status List; RFC 8392"
 _PACK_STANDARD = "RFC 7515"
+_NO_ANCHOR = "NO_CERTIFICATE_CHAIN_FOUND"
 _STALE = Check("pack.fresh", _STATUS_STANDARD, Outcome.UNKNOWN, Reason.DATA_STALE.sentence)
 _FRESH = Check(
     "pack.fresh", _STATUS_STANDARD, Outcome.PASSED, Sentence("离线包在有效期内。", "The offline pack is current.")
@@ -138,13 +140,20 @@ def judge_pack_signer(report: Report, pack: OfflinePack, *, pinned: bool) -> Rep
         f"请向该市核对指纹；一致的，加上 --pack-key {key} 再验。",
         f"Ask that city for its fingerprint; if it is the same, verify again with --pack-key {key}.",
     )
-    doubted = report.verdict is Verdict.VALID
+    unknown = Check("pack.signer", _PACK_STANDARD, Outcome.UNKNOWN, sentence)
+    report = replace(report, checks=(*report.checks, unknown), advice=(*report.advice, how))
+    if report.verdict is not Verdict.VALID:
+        return report
     return replace(
         report,
-        verdict=Verdict.UNDETERMINED if doubted else report.verdict,
-        reason=Reason.PACK_SIGNER_NOT_PINNED if doubted else report.reason,
-        checks=(*report.checks, Check("pack.signer", _PACK_STANDARD, Outcome.UNKNOWN, sentence)),
-        advice=(*report.advice, how),
+        verdict=Verdict.UNDETERMINED,
+        reason=Reason.PACK_SIGNER_NOT_PINNED,
+        licence=None if report.licence is None else replace(report.licence, state=""),
+        indication=None if report.indication is None else Indication.INDETERMINATE,
+        sub_indication="" if report.indication is None else _NO_ANCHOR,
+        seals=tuple(
+            replace(one, indication=Indication.INDETERMINATE, sub_indication=_NO_ANCHOR) for one in report.seals
+        ),
     )
 
 

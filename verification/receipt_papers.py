@@ -57,16 +57,23 @@ def breakable(text: str) -> str:
 def judge_receipt_paper(report: Report, jwks: Mapping[str, Any] | None = None) -> Report:
     """Read the receipt a PDF carries, once its seal holds; a report on any other PDF comes back as it is.
 
+    A receipt paper is sealed with the key that signed the receipt (decision 0125). Whatever else has a receipt
+    attached is a paper like any other: its seal vouches for the paper, and the receipt says nothing about it.
+
     Args:
         report: on the seals.
-        jwks: the receipt keys the caller trusts. Without them the key is that of the seal's own
-            certificate, whose path has just been judged: who answers for the seal answers for the receipt.
+        jwks: the receipt keys the caller trusts. Without them it is enough that the path of the seal's
+            certificate has just been judged: who answers for the seal answers for the receipt.
     """
     if report.receipt_text is None or report.verdict is not Verdict.VALID or not report.evidence:
         return report
-    keys = jwks if jwks is not None else _key_of(report.evidence[0].path_der[0], report.receipt_text)
     try:
-        receipt = read_receipt(report.receipt_text, keys, proven_at=_proven_at(report))
+        receipt = read_receipt(report.receipt_text, _key_of(report.evidence[0].path_der[0], report.receipt_text))
+    except ReceiptRefused:
+        return report
+    try:
+        if jwks is not None:
+            receipt = read_receipt(report.receipt_text, jwks, proven_at=_proven_at(report))
     except ReceiptRefused as refused:
         told = report_on_refused(refused, report.checked_at)
         return replace(report, verdict=told.verdict, reason=told.reason, checks=(*report.checks, *told.checks))

@@ -277,7 +277,7 @@ class VerificationService:
             raise NotFound("This service sets no receipts as documents.")
         text = "".join(unverified_receipt.split())
         try:
-            receipt = read_receipt(text, await self._trust.receipt_keys())
+            receipt = read_receipt(text, self._trust.own_receipt_keys())
         except ReceiptRefused as error:
             raise InvalidInput("This is no receipt of this service.", field="receipt") from error
         return await self._papers.make(paper_of(receipt, text))

@@ -42,7 +42,7 @@ def judge_shown(report: Report, *, code: Report | None = None, faces: Iterable[P
         code: the verdict on the code drawn on it, where it could be judged.
         faces: licences named in it whose faces its pages are.
     """
-    if report.attached is not None or report.receipt_text is not None:
+    if report.attached is not None or report.subject.kind == "receipt":
         return report
     drawn = drawn_licence(report)
     if drawn is not None:

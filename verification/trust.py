@@ -53,6 +53,9 @@ class TrustSource(Protocol):
     async def material(self) -> TrustMaterial:
         """Return what PDFs are judged with now."""
 
+    def own_receipt_keys(self) -> dict[str, Any]:
+        """Return every key our own receipts were ever signed with."""
+
     async def receipt_keys(self) -> dict[str, Any]:
         """Return the keys that may sign receipts, as `verification.receipts.read_receipt` takes them."""
 

@@ -111,7 +111,8 @@ def _list(claims: Mapping[str, Any], key_der: bytes) -> TrustList:
         city_name=str(claims["city"]),
         sequence=int(claims["seq"]),
         issued_at=datetime.fromtimestamp(claims["iat"], UTC),
-        expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+        # Nobody is trusted for longer than a list may live, whatever it says.
+        expires_at=min(datetime.fromtimestamp(claims["exp"], UTC), datetime.fromtimestamp(claims["iat"], UTC) + LIFE),
         key_sha256=hashlib.sha256(key_der).digest(),
         address=str(claims["address"]),
         status_base_url=str(claims["status_lists"]),
@@ -121,7 +122,7 @@ def _list(claims: Mapping[str, Any], key_der: bytes) -> TrustList:
             roots_der=_ders(claims["roots"]),
             intermediates_der=_ders(claims["intermediates"]),
             crls_der=_ders(claims["crls"]),
-            data_as_of=datetime.fromisoformat(claims["revocation_as_of"]),
+            data_as_of=_moment(claims["revocation_as_of"]),
         ),
         code_keys=tuple(_key(item, service_id) for item in claims["code_keys"]),
         status_list_keys=tuple(_key(item, service_id) for item in claims["status_list_keys"]),
@@ -180,7 +181,14 @@ def _key(item: Mapping[str, Any], service_id: str) -> VerificationKey:
     der = base64.b64decode(item["der"], validate=True)
     if hashlib.sha256(der).digest()[:8].hex() != item["id"]:
         raise BadTrustList("A key in the trust list does not have its id.", field="document")
-    return VerificationKey(bytes.fromhex(item["id"]), der, service_id, datetime.fromisoformat(since) if since else None)
+    return VerificationKey(bytes.fromhex(item["id"]), der, service_id, _moment(since) if since else None)
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise BadTrustList("A moment in the trust list has no time zone.", field="document")
+    return moment
 
 
 def _receipt_jwks(unverified: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,6 +198,6 @@ def _receipt_jwks(unverified: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(item["kid"], str):
             raise BadTrustList("A key of receipts has no name.", field="document")
         if "not_trusted_from" in item:
-            datetime.fromisoformat(item["not_trusted_from"])
+            _moment(item["not_trusted_from"])
         keys.append(dict(item))
     return {"keys": keys}

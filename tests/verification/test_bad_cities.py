@@ -21,7 +21,7 @@ from tests.verification.test_cities import wires as wires  # noqa: PLC0414 - a f
 from verification.cities import Cities
 from verification.status.encoding import StatusListFacts, cose_sign1, cwt_parts, deflate, pack, signature_structure
 from verification.trust import TrustMaterial, VerificationKey
-from verification.trust_lists import LIST_PATH, TYPE, BadTrustList, TrustList, joined, list_claims
+from verification.trust_lists import LIFE, LIST_PATH, TYPE, BadTrustList, TrustList, joined, list_claims
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -105,6 +105,25 @@ async def test_no_update_brings_an_older_list_or_one_of_another_key(
     assert await after(published(there)) == (8, "新")
     with pytest.raises(BadTrustList, match="older"):
         await cities.import_list(OPERATOR, published(there).decode())
+
+
+async def test_no_city_speaks_for_another_address_or_for_longer_than_a_day(cities: Cities, there: TrustList) -> None:
+    def pinned(trust_list: TrustList) -> tuple[str, bytes]:
+        return published(trust_list, STRANGER).decode(), hashlib.sha256(public(STRANGER)).digest()
+
+    third = replace(there, service_id="CN-5999", address=f"https://third.example{LIST_PATH}")
+    cities._issuer = "https://ours.example"
+    for address in (there.address, f"https://ours.example{LIST_PATH}"):
+        document, pin = pinned(replace(third, address=address))
+        with pytest.raises(BadTrustList, match="another service's"):
+            await cities.import_list(OPERATOR, document, pinned_key_sha256=pin)
+    document, pin = pinned(replace(third, expires_at=there.issued_at + timedelta(days=36_500)))
+    kept = await cities.import_list(OPERATOR, document, pinned_key_sha256=pin)
+    assert kept.expires_at == there.issued_at + LIFE
+    naive = {"kid": "k", "not_trusted_from": "2026-01-01T00:00:00"}
+    document, pin = pinned(replace(third, receipt_jwks={"keys": [naive]}))
+    with pytest.raises(BadTrustList, match="time zone"):
+        await cities.import_list(OPERATOR, document, pinned_key_sha256=pin)
 
 
 async def test_no_status_list_is_believed_that_is_unsigned_or_anothers_or_of_another_address(

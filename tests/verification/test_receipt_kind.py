@@ -15,8 +15,24 @@ KEY = ECKey.generate_key("P-256", {"kid": "receipts"})
 JWKS = {"keys": [KEY.as_dict(private=False)]}
 
 
-def token(**header: str) -> str:
-    claims = {"iss": "https://hufu.example", "iat": 1_790_000_000}
+CLAIMS = {
+    "iss": "https://hufu.example",
+    "jti": "rcp_1",
+    "iat": 1_790_000_000,
+    "asked_by": {"name": "client:x", "organisation": None},
+    "subject": {"kind": "identifier", "sha256": None, "identifier": "1.2"},
+    "verdict": "VALID",
+    "reason": "all_checks_passed",
+    "indication": None,
+    "sub_indication": None,
+    "checked_at": "2026-09-21T14:13:20+00:00",
+    "data_as_of": "2026-09-21T14:13:20+00:00",
+    "audit": {"number": 1, "commitment": "AA"},
+    "checkpoint": None,
+}
+
+
+def token(claims: object = CLAIMS, **header: str) -> str:
     return jws.serialize_compact(
         {"alg": "ES256", "kid": "receipts"} | header, json.dumps(claims).encode(), KEY, ["ES256"]
     )
@@ -28,3 +44,21 @@ def test_another_kind_of_token_signed_by_the_same_key_is_no_receipt() -> None:
         with pytest.raises(ReceiptRefused) as refused:
             read_receipt(token(**header), JWKS)
         assert refused.value.reason is Reason.RECEIPT_FORGED
+
+
+@pytest.mark.parametrize("missing", sorted(set(CLAIMS) - {"asked_by", "audit", "checkpoint"}))
+def test_a_token_that_lacks_what_a_receipt_says_is_none(missing: str) -> None:
+    claims = {name: value for name, value in CLAIMS.items() if name != missing}
+    for unfit in (claims, []):
+        with pytest.raises(ReceiptRefused):
+            read_receipt(token(unfit, typ=TYPE), JWKS)
+
+
+def test_two_givers_may_name_their_keys_alike_and_each_speaks_for_itself() -> None:
+    other = ECKey.generate_key("P-256", {"kid": "receipts"})
+    theirs = other.as_dict(private=False) | {"iss": "https://other.example"}
+    ours = JWKS["keys"][0] | {"iss": "https://hufu.example"}
+    for keys in ([theirs, ours], [ours, theirs]):
+        assert read_receipt(token(typ=TYPE), {"keys": keys}).claims == CLAIMS
+        with pytest.raises(ReceiptRefused):
+            read_receipt(token(CLAIMS | {"iss": "https://other.example"}, typ=TYPE), {"keys": keys})

@@ -14,14 +14,18 @@ from foundation.errors import InvalidInput
 from foundation.principal import ANONYMOUS, SYSTEM
 from keys.jws import b64url
 from keys.model import KeyPurpose
-from tests.verification.attacks import replace_page_content
+from tests.verification.attacks import replace_page_content, stripped
 from tests.verification.city import BUREAU, City, small_city
-from tests.verification.samples import update
+from tests.verification.pki import NOW, Pki
+from tests.verification.samples import seal, update
 from verification.model import Indication, Reason, Verdict
 from verification.offline import judge_receipt_offline
 from verification.packs import read_pack
 from verification.receipt_papers import judge_receipt_paper
 from verification.receipts import read_receipt
+from verification.shown_licences import judge_shown
+from verification.trust import TrustMaterial
+from verification.trust_lists import joined
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -154,3 +158,31 @@ async def test_a_receipt_says_of_what_it_is_how_old_the_data_were_and_where_it_i
     # On paper every long word can be broken.
     words = text_lines(await service.receipt_paper(verified.receipt))
     assert max(len(word) for word in words) <= 60
+
+
+def with_receipt(document: bytes, receipt: str) -> bytes:
+    """Attach a receipt as a receipt paper has it."""
+    with pikepdf.open(io.BytesIO(document)) as pdf:
+        pdf.attachments["receipt.jws"] = pikepdf.AttachedFileSpec(pdf, receipt.encode(), filename="receipt.jws")
+        pdf.Root.AF = pikepdf.Array([pdf.attachments["receipt.jws"].obj])
+        out = io.BytesIO()
+        pdf.save(out)
+        return out.getvalue()
+
+
+async def test_a_receipt_in_anothers_paper_says_nothing_of_the_paper(city: City) -> None:
+    application, service = city.application, city.application.services.verification
+    licence = await city.issue()
+    receipt = (await service.by_identifier(BUREAU, licence.identifier)).receipt
+    face = (await application.vault.licences.face_pdf(BUREAU, licence.identifier)).pdf
+    pki = Pki()
+    forged = seal(with_receipt(stripped(face, of_data=True), receipt), pki)
+    own = await application.verification.trust.material()
+    material = joined(own, [TrustMaterial((pki.root.der,), (pki.issuing.der,), crls_der=pki.crls())])
+    judged = await application.verification.sandbox.validate(forged, material, at=NOW)
+    assert (judged.verdict, judged.receipt_text) == (Verdict.VALID, receipt)
+    for jwks in (None, await application.verification.trust.receipt_keys()):
+        told = judge_receipt_paper(judged, jwks)
+        assert (told.subject.kind, told.stated) == ("pdf", ())
+        shown = judge_shown(told)
+        assert (shown.verdict, shown.reason) == (Verdict.UNDETERMINED, Reason.LICENCE_NOT_VOUCHED_FOR)
