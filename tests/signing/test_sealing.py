@@ -101,7 +101,8 @@ async def test_every_use_is_recorded_for_good(
     assert uses[1].matter_code == MATTER
     async with database.read() as connection:
         row = (await connection.execute(select(seal_uses).where(seal_uses.c.use_number == 1))).one()
-        events = await connection.execute(select(audit_log.c.detail).where(audit_log.c.action == "seal.use"))
+        used = select(audit_log.c.detail).where(audit_log.c.action == "seal.use").order_by(audit_log.c.audit_id)
+        events = await connection.execute(used)
         assert [event.detail["use_number"] for event in events] == [1, 2]
     assert row.placement["kind"] == "rectangle"
     assert (row.key_id, row.second_factor_method) == (seal.key_id, None)
