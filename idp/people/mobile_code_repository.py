@@ -52,9 +52,17 @@ class MobileCodes:
         self._cipher = cipher
 
     async def add(
-        self, purpose: str, mobile: str, code: str, account_id: str | None, now: datetime, until: datetime
+        self,
+        purpose: str,
+        mobile: str,
+        code: str,
+        account_id: str | None,
+        now: datetime,
+        until: datetime,
+        *,
+        opens: bool = True,
     ) -> str:
-        """Insert a code and return its id."""
+        """Insert a code and return its id; one that does not open has had its attempts already."""
         code_id = new_id("otc")
         await self._connection.execute(
             insert(mobile_codes).values(
@@ -63,7 +71,7 @@ class MobileCodes:
                 mobile=self._cipher.encrypt(mobile, MOBILE),
                 code=self._cipher.encrypt(code, CODE),
                 account_id=account_id,
-                attempts=0,
+                attempts=0 if opens else ATTEMPTS,
                 created_at=now,
                 expires_at=until,
             )
@@ -80,8 +88,11 @@ class MobileCodes:
             return None
         return self._cipher.decrypt(row.mobile, MOBILE), self._cipher.decrypt(row.code, CODE), row
 
-    async def attempt(self, code_id: str, purpose: str, now: datetime) -> tuple[str, str, str | None] | None:
-        """Count an attempt before it is judged; return code, mobile and account while attempts are left."""
+    async def attempt(self, code_id: str, purpose: str, now: datetime) -> tuple[str | None, str, str | None] | None:
+        """Count an attempt before it is judged; return code, mobile and account, without the code when none was left.
+
+        The count goes on past the last attempt: a code that never opens takes no less time than one that may.
+        """
         statement = (
             update(mobile_codes)
             .where(
@@ -89,7 +100,6 @@ class MobileCodes:
                 mobile_codes.c.purpose == purpose,
                 mobile_codes.c.used_at.is_(None),
                 mobile_codes.c.expires_at > now,
-                mobile_codes.c.attempts < ATTEMPTS,
             )
             .values(attempts=mobile_codes.c.attempts + 1)
             .returning(mobile_codes)
@@ -97,7 +107,9 @@ class MobileCodes:
         row = (await self._connection.execute(statement)).first()
         if row is None:
             return None
-        return self._cipher.decrypt(row.code, CODE), self._cipher.decrypt(row.mobile, MOBILE), row.account_id
+        code = self._cipher.decrypt(row.code, CODE)
+        mobile = self._cipher.decrypt(row.mobile, MOBILE)
+        return code if row.attempts <= ATTEMPTS else None, mobile, row.account_id
 
     async def use(self, code_id: str, now: datetime) -> bool:
         """Consume a code once."""

@@ -20,7 +20,7 @@ from idp.people.account import masked_mobile, normalise_mobile
 from idp.people.account_repository import Accounts, mobile_index
 from idp.people.errors import CodeRefused
 from idp.people.mobile_code_repository import OWNER_OF_NUMBER, MobileCodes
-from idp.people.session import UNKNOWN_BROWSER, secret_hash
+from idp.people.session import UNKNOWN_BROWSER, Browser, secret_hash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from foundation.principal import Principal
     from foundation.statements import Record
-    from idp.people.session import Arrival, Browser, Session
+    from idp.people.session import Arrival, Session
     from idp.people.sessions import SessionService
     from idp.people.sms import SmsGateway
     from idp.people.tools import Tools
@@ -98,7 +98,7 @@ class MobileCodeService:
             row = await Accounts(connection, self._tools.cipher).sign_in_row(mobile)
             account_id = principal.subject_id if asked in OWN else (row and str(row.account_id))
             repository = MobileCodes(connection, self._tools.cipher)
-            code_id = await repository.add(asked, mobile, code, account_id, now, now + CODE_LIFE)
+            code_id = await repository.add(asked, mobile, code, account_id, now, now + CODE_LIFE, opens=not unwanted)
             await self._jobs.enqueue(connection, DELIVER, {"code_id": code_id, "unwanted": unwanted})
         return code_id
 
@@ -134,7 +134,7 @@ class MobileCodeService:
 
         A number proven by another account before is that account's no more: operators hand numbers on.
         """
-        mobile, account_id = await self.consume(Purpose.VERIFY, code_id, unverified_code)
+        mobile, account_id = await self.consume(Purpose.VERIFY, code_id, unverified_code, principal=principal)
         if account_id != principal.subject_id:
             raise CodeRefused("The code is wrong or too old.", field="code")
         now = self._tools.clock.now()
@@ -151,28 +151,46 @@ class MobileCodeService:
 
     async def sign_in(self, code_id: str, unverified_code: str, arrival: Arrival) -> Session:
         """Open a session by a code; a second factor, where there is one, is still owed. Raises CodeRefused."""
-        mobile, account_id = await self.consume(Purpose.SIGN_IN, code_id, unverified_code)
+        browser = Browser(arrival.device_secret)
+        mobile, account_id = await self.consume(Purpose.SIGN_IN, code_id, unverified_code, browser=browser)
         async with self._tools.database.read() as connection:
             row = await Accounts(connection, self._tools.cipher).sign_in_row(mobile)
         if row is None or account_id is None or row.account_id != account_id:
             raise CodeRefused("The code is wrong or too old.", field="code")
         return await self._sessions.open_by(account_id, ("sms",), arrival)
 
-    async def consume(self, purpose: Purpose, code_id: str, unverified_code: str) -> tuple[str, str | None]:
-        """Use a code up and return its number and account; raises CodeRefused.
+    async def consume(
+        self,
+        purpose: Purpose,
+        code_id: str,
+        unverified_code: str,
+        *,
+        browser: Browser = UNKNOWN_BROWSER,
+        principal: Principal | None = None,
+        claimed_owner: str | None = None,
+    ) -> tuple[str, str | None]:
+        """Use a code up and return its number and account.
 
-        The attempt is committed before the comparison, so that parallel guesses count each.
+        The attempt is committed before the comparison, so that parallel guesses count each, and it is counted for
+        the number over all its codes: by who guesses, for strangers can have code after code sent.
+
+        Raises: CodeRefused, SignInThrottled.
         """
         now = self._tools.clock.now()
         async with self._tools.database.transaction() as connection:
             found = await MobileCodes(connection, self._tools.cipher).attempt(code_id, purpose, now)
-        given = unverified_code.strip().encode()
-        if found is None or not hmac.compare_digest(found[0].encode(), given):
+        if found is None:
             raise CodeRefused("The code is wrong or too old.", field="code")
+        code, mobile, account_id = found
+        owner = _asking_owner(await self._of_number(mobile, browser), principal)
+        places = await self._tools.throttle.guess(mobile, owner=owner, claim=claimed_owner)
+        if code is None or not hmac.compare_digest(code.encode(), unverified_code.strip().encode()):
+            raise CodeRefused("The code is wrong or too old.", field="code")
+        await self._tools.throttle.give_back(places)
         async with self._tools.database.transaction() as connection:
             if not await MobileCodes(connection, self._tools.cipher).use(code_id, now):
                 raise CodeRefused("The code is wrong or too old.", field="code")
-        return found[1], found[2]
+        return mobile, account_id
 
     def job_handlers(self) -> Mapping[str, JobHandler]:
         """Return what a worker runs."""

@@ -189,7 +189,7 @@ class OwnData:
         """Raise SecondFactorRequired or CodeRefused unless the second factor stands behind the closing."""
         factor = await self.closing_factor(principal)
         if factor is ClosingFactor.MESSAGE:
-            _, account_id = await self._codes.consume(Purpose.CLOSE, code_id, unverified_code)
+            _, account_id = await self._codes.consume(Purpose.CLOSE, code_id, unverified_code, principal=principal)
             if account_id != principal.subject_id:
                 raise CodeRefused("The code is wrong or too old.", field="code")
             return

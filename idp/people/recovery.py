@@ -62,14 +62,16 @@ class RecoveryService:
         The code was sent for purpose `recover` to the mobile among the elements. One answer,
         RecoveryRefused, for an unknown account, another person, wrong elements or code.
 
-        Raises: RecoveryRefused, InvalidInput, WeakPassword, RealNameQuotaExhausted, CodeRefused.
+        Raises: RecoveryRefused, InvalidInput, WeakPassword, RealNameQuotaExhausted, CodeRefused, SignInThrottled.
         """
         spec = spec_of(method)
         if spec.method not in _METHODS:
             raise InvalidInput("Recovery takes bank_card or telecom.", field="method")
         elements = spec.read(unverified_elements, civil_date(self._tools.clock.now()))
         hashed = await self._tools.passwords.accept(unverified_new_password, [unverified_username])
-        mobile, _ = await self._codes.consume(Purpose.RECOVER, code_id, unverified_code)
+        mobile, _ = await self._codes.consume(
+            Purpose.RECOVER, code_id, unverified_code, claimed_owner=elements["citizen_id_number"]
+        )
         await self._take(unverified_username, mobile, spec, elements)
         answer = await self._gateway.verify(spec.method, new_id("evd"), elements, repeatable=spec.counted is None)
         name = unverified_username.strip().casefold()

@@ -8,12 +8,14 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from foundation.principal import ANONYMOUS
-from idp.people.errors import MessageJustSent, SignInThrottled
+from idp.people.errors import CodeRefused, MessageJustSent, SignInThrottled
+from idp.people.mobile_code_repository import CODE
 from idp.people.mobile_codes import Purpose
 from idp.people.session import Browser
+from idp.people.tables import mobile_codes
 from idp.people.throttle import Throttle, ThrottlePolicy
 from tests.idp.people.conftest import CHEN_WEI, Join
 from tests.support.real_name_authority import CITIZENS
@@ -157,3 +159,48 @@ async def test_the_owner_on_an_unknown_device_recovers_whatever_strangers_ask_fo
     for net, claimed in ((3, CHEN_WEI.citizen_id_number), (4, CITIZENS[1].citizen_id_number)):
         told = [asyncio.ensure_future(recover(people, claimed, source=f"198.51.{net}.{n}")) for n in range(6)]
         assert await outcomes(*told) == {"str": POLICY.messages_per_claim_hour - 1, "SignInThrottled": 3}
+
+
+async def code_of(people: People, code_id: str) -> str:
+    """Return what is stored as a code: what somebody who may guess for ever comes to."""
+    tools = people.mobile_codes._tools
+    async with tools.database.read() as connection:
+        stored = (await connection.execute(select(mobile_codes.c.code).where(mobile_codes.c.code_id == code_id))).one()
+    return tools.cipher.decrypt(stored.code, CODE)
+
+
+async def test_the_code_of_a_wrong_claim_opens_nothing(people: People) -> None:
+    for n in range(POLICY.messages_per_mobile):
+        await people.mobile_codes.send("recover", MOBILE, source=f"198.51.100.{n}")
+    wrong = CITIZENS[1].citizen_id_number
+    code_id = await recover(people, wrong, source="203.0.113.1")
+    for given in (await code_of(people, code_id), ""):
+        with pytest.raises(CodeRefused, match=r"^The code is wrong or too old\.$"):
+            await people.mobile_codes.consume(Purpose.RECOVER, code_id, given, claimed_owner=wrong)
+
+
+async def test_a_number_has_few_guesses_over_all_its_codes_and_strangers_use_up_their_own(
+    people: People, join: Join
+) -> None:
+    session = await owner(people, join)
+    codes = [await ask(people, f"mark {n}", source=f"198.51.100.{n}", purpose="recover") for n in range(5)]
+
+    async def guesses(claim: str | None, given: str = "wrong") -> Counter[str]:
+        return await outcomes(
+            *(
+                asyncio.ensure_future(people.mobile_codes.consume(Purpose.RECOVER, one, given, claimed_owner=claim))
+                for one in codes
+                for _ in range(4)
+            )
+        )
+
+    places = POLICY.guesses_per_mobile_hour
+    assert await guesses(None) == {"CodeRefused": places, "SignInThrottled": 20 - places}
+    with pytest.raises(SignInThrottled):
+        await people.mobile_codes.consume(Purpose.RECOVER, codes[0], await code_of(people, codes[0]))
+    # Who names the owner has places of his own, and so has the owner's device.
+    right = await code_of(people, codes[1])
+    assert await people.mobile_codes.consume(Purpose.RECOVER, codes[1], right, claimed_owner=CHEN_WEI.citizen_id_number)
+    own = await ask(people, "own", device=session.device_secret)
+    browser = Browser(session.device_secret)
+    assert await people.mobile_codes.consume(Purpose.SIGN_IN, own, await code_of(people, own), browser=browser)
