@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import replace
+import threading
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -16,15 +18,14 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from foundation.outbound import OutboundClient
-from tests.verification.test_cities import OPERATOR, Wires
-from tests.verification.test_cities import wires as wires  # noqa: PLC0414 - a fixture
+from tests.verification.test_cities import OPERATOR
 from verification.cities import Cities
 from verification.status.encoding import StatusListFacts, cose_sign1, cwt_parts, deflate, pack, signature_structure
 from verification.trust import TrustMaterial, VerificationKey
 from verification.trust_lists import LIFE, LIST_PATH, TYPE, BadTrustList, TrustList, joined, list_claims
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from foundation.audit import Audit
     from foundation.clock import FixedClock
@@ -51,10 +52,45 @@ def published(trust_list: TrustList, key: ec.EllipticCurvePrivateKey = KEY) -> b
     return text + b"." + base64.urlsafe_b64encode(signed(key, text)).rstrip(b"=")
 
 
+class Wire(BaseHTTPRequestHandler):
+    """Serves what a city publishes, by path."""
+
+    pages: dict[str, bytes]
+
+    def do_GET(self) -> None:
+        body = self.pages.get(self.path)
+        self.send_response(200 if body is not None else 404)
+        self.end_headers()
+        self.wfile.write(body or b"")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True)
+class CityWire:
+    """A city's address, and what is served there."""
+
+    port: int
+    pages: dict[str, bytes]
+
+
 @pytest.fixture
-def there(wires: Wires, clock: FixedClock) -> TrustList:
+def wire() -> Iterator[CityWire]:
+    pages: dict[str, bytes] = {}
+    server = HTTPServer(("127.0.0.1", 0), type("Page", (Wire,), {"pages": pages}))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield CityWire(server.server_port, pages)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def there(wire: CityWire, clock: FixedClock) -> TrustList:
     """Another city, as its list tells of it."""
-    address, now = f"http://127.0.0.1:{wires.guangyuan.server_port}", clock.now().replace(microsecond=0)
+    address, now = f"http://127.0.0.1:{wire.port}", clock.now().replace(microsecond=0)
     return TrustList(
         service_id="CN-5108",
         city_name="邻市",
@@ -89,10 +125,10 @@ async def cities(database: Database, clock: FixedClock, audit: Audit, there: Tru
 
 
 async def test_no_update_brings_an_older_list_or_one_of_another_key(
-    cities: Cities, there: TrustList, wires: Wires
+    cities: Cities, there: TrustList, wire: CityWire
 ) -> None:
     async def after(document: bytes) -> tuple[int, str]:
-        wires.pages[1][LIST_PATH] = document
+        wire.pages[LIST_PATH] = document
         await cities.update_all()
         cities._kept = (float("-inf"), {})
         held = (await cities.trusted())["CN-5108"]
@@ -127,7 +163,7 @@ async def test_no_city_speaks_for_another_address_or_for_longer_than_a_day(citie
 
 
 async def test_no_status_list_is_believed_that_is_unsigned_or_anothers_or_of_another_address(
-    cities: Cities, there: TrustList, wires: Wires
+    cities: Cities, there: TrustList, wire: CityWire
 ) -> None:
     def status_list(number: int, key: ec.EllipticCurvePrivateKey | None, named: VerificationKey) -> bytes:
         facts = StatusListFacts(
@@ -147,9 +183,9 @@ async def test_no_status_list_is_believed_that_is_unsigned_or_anothers_or_of_ano
         "nothing": b"",
     }
     for name, document in bad.items():
-        wires.pages[1]["/status-lists/1"] = document
+        wire.pages["/status-lists/1"] = document
         assert await cities._status(there, 1) is None, name
-    wires.pages[1]["/status-lists/1"] = status_list(1, KEY, own)
+    wire.pages["/status-lists/1"] = status_list(1, KEY, own)
     assert await cities._status(there, 1) is not None
 
 

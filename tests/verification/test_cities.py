@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 from sqlalchemy import select
 
+from api.app import create_app
 from foundation.clock import SystemClock
 from foundation.errors import NotFound
 from foundation.principal import ANONYMOUS, SYSTEM, Principal, PrincipalKind
@@ -18,16 +19,17 @@ from keys.model import KeyPurpose
 from licence_vault.model import LicenceState, ReasonCode, StateChange
 from signing.model import SealRequest
 from signing.tables import seals
+from tests.api.city import free_port, serve
 from tests.support.servers import clone
 from tests.verification.attacks import stripped
 from tests.verification.city import BUREAU, City, small_city
 from verification.model import Indication, Outcome, Reason, Verdict
 from verification.offline import judge_code_offline
 from verification.packs import read_pack
-from verification.trust_lists import BadTrustList, read_trust_list
+from verification.trust_lists import LIST_PATH, BadTrustList, read_trust_list
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from foundation.settings import Settings
@@ -39,86 +41,48 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 OPERATOR = Principal(PrincipalKind.OPERATOR, "opr_trust")
 
 
-class Wire(BaseHTTPRequestHandler):
-    """Serves what each city publishes, by path."""
-
-    pages: dict[str, bytes]
-
-    def do_GET(self) -> None:
-        body = self.pages.get(self.path)
-        self.send_response(200 if body is not None else 404)
-        self.end_headers()
-        self.wfile.write(body or b"")
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@dataclass(frozen=True)
-class Wires:
-    """Two addresses, one a city."""
-
-    chongqing: HTTPServer
-    guangyuan: HTTPServer
-    pages: tuple[dict[str, bytes], dict[str, bytes]]
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    pages: tuple[dict[str, bytes], dict[str, bytes]] = ({}, {})
-    servers = [HTTPServer(("127.0.0.1", 0), type("Page", (Wire,), {"pages": one})) for one in pages]
-    threads = [threading.Thread(target=server.serve_forever) for server in servers]
-    for thread in threads:
-        thread.start()
-    yield Wires(servers[0], servers[1], pages)
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-    for thread in threads:
-        thread.join()
-
-
-def named(settings: Settings, service_id: str, server: HTTPServer, **changes: object) -> Settings:
+def named(settings: Settings, service_id: str, **changes: object) -> Settings:
     values = {
         "service_id": service_id,
-        "issuer": f"http://127.0.0.1:{server.server_port}",
+        "issuer": f"http://127.0.0.1:{free_port()}",
         "outbound_networks": ("127.0.0.0/8",),
     }
     return settings.model_copy(update=values | changes)
 
 
+@asynccontextmanager
+async def served(settings: Settings) -> AsyncIterator[City]:
+    """Open a city and serve the whole of it at its address."""
+    async with small_city(settings) as city:
+        server, serving = await serve(create_app(city.application.services), urlsplit(settings.issuer).port or 0)
+        yield city
+        server.should_exit = True
+        await serving
+
+
 @pytest.fixture
-async def chongqing(settings: Settings, wires: Wires) -> AsyncIterator[City]:
-    async with small_city(named(settings, "CN-5000", wires.chongqing)) as city:
+async def chongqing(settings: Settings) -> AsyncIterator[City]:
+    async with served(named(settings, "CN-5000")) as city:
         yield city
 
 
 @pytest.fixture
-async def guangyuan(
-    settings: Settings, wires: Wires, servers: TestServers, tmp_path: Path, worker_name: str
-) -> AsyncIterator[City]:
+async def guangyuan(settings: Settings, servers: TestServers, tmp_path: Path, worker_name: str) -> AsyncIterator[City]:
     other = named(
         settings,
         "CN-5108",
-        wires.guangyuan,
         database_url=clone(servers, f"{worker_name}_guangyuan"),
         data_directory=tmp_path / "guangyuan",
     )
-    async with small_city(other) as city:
+    async with served(other) as city:
         yield city
 
 
-async def publish(city: City, pages: dict[str, bytes]) -> tuple[str, bytes]:
-    """Put a city's list and status lists on its wire; return the list and its key's fingerprint."""
-    parts = city.application.verification
-    await parts.statuses.publish_changes()
-    assert parts.cities is not None
-    document = await parts.cities.own_list()
-    pages["/api/v1/trust-list"] = document.encode()
-    async with city.application.services.database.read() as connection:
-        numbers = list(await city.application.vault.records.lists(connection))
-    for number in numbers:
-        pages[f"/status-lists/{number}"] = (await parts.statuses.published(number, as_cwt=True)).body
+async def publish(city: City) -> tuple[str, bytes]:
+    """Publish a city's status lists; return its trust list as served and its key's fingerprint."""
+    await city.application.verification.statuses.publish_changes()
+    async with httpx2.AsyncClient(base_url=city.application.settings.issuer) as http:
+        document = (await http.get(LIST_PATH)).text
     info = await city.application.keys.service.active(KeyPurpose.TRUST_LIST)
     return document, hashlib.sha256(info.public_key_der).digest()
 
@@ -138,17 +102,17 @@ async def a_pack_knows_their_codes_and_not_their_states(city: City, text: str) -
     assert (looked_at["code.signature"], looked_at["code.link"]) == (Outcome.PASSED, Outcome.PASSED)
 
 
-async def hear_of_a_revoked_issuer(chongqing: City, guangyuan: City, wires: Wires) -> None:
+async def hear_of_a_revoked_issuer(chongqing: City, guangyuan: City) -> None:
     """What an issuer's key signed is untrusted here at the next update, once it is declared compromised there."""
     service, cities = chongqing.application.services.verification, chongqing.application.verification.cities
     assert cities is not None
     licence = await guangyuan.issue("case-2")
-    await publish(guangyuan, wires.pages[1])
+    await publish(guangyuan)
     cities._statuses.clear()
     assert (await service.by_qr(ANONYMOUS, licence.qr_text)).report.verdict is Verdict.VALID
     keys = guangyuan.application.keys.service
     await keys.compromise(OPERATOR, (await keys.active(KeyPurpose.QR)).key_id, LONG_AGO)
-    await publish(guangyuan, wires.pages[1])
+    await publish(guangyuan)
     assert (await service.by_qr(ANONYMOUS, licence.qr_text)).report.verdict is Verdict.VALID, "not told yet"
     await cities.update_all()
     untrusted = (await service.by_qr(ANONYMOUS, licence.qr_text)).report
@@ -163,7 +127,7 @@ async def hear_of_a_revoked_issuer(chongqing: City, guangyuan: City, wires: Wire
         seal_key = (await connection.execute(chosen)).scalar_one()
     await keys.compromise(OPERATOR, seal_key, LONG_AGO)
     guangyuan.application.verification.trust.forget()
-    await publish(guangyuan, wires.pages[1])
+    await publish(guangyuan)
     await cities.update_all()
     assert (await service.by_pdf(ANONYMOUS, pdf)).report.verdict is not Verdict.VALID
 
@@ -197,7 +161,7 @@ async def no_other_department_there_makes_it_valid(
 
 
 async def test_two_cities_verify_each_other_and_hear_of_each_others_revocations(
-    chongqing: City, guangyuan: City, wires: Wires
+    chongqing: City, guangyuan: City
 ) -> None:
     here, there = chongqing.application, guangyuan.application
     licence = await guangyuan.issue()
@@ -213,13 +177,13 @@ async def test_two_cities_verify_each_other_and_hear_of_each_others_revocations(
     unknown = await service.by_receipt(foreign)
     assert (unknown.verdict, unknown.reason) == (Verdict.UNDETERMINED, Reason.RECEIPT_ISSUER_UNKNOWN)
 
-    document, pin = await publish(guangyuan, wires.pages[1])
+    document, pin = await publish(guangyuan)
     with pytest.raises(BadTrustList, match="fingerprint"):
         await cities.import_list(OPERATOR, document)
     with pytest.raises(BadTrustList, match="another key"):
         await cities.import_list(OPERATOR, document, pinned_key_sha256=bytes(32))
     await cities.import_list(OPERATOR, document, pinned_key_sha256=pin)
-    own, own_pin = await publish(chongqing, wires.pages[0])
+    own, own_pin = await publish(chongqing)
     with pytest.raises(BadTrustList, match="our own"):
         await cities.import_list(OPERATOR, own, pinned_key_sha256=own_pin)
 
@@ -242,14 +206,14 @@ async def test_two_cities_verify_each_other_and_hear_of_each_others_revocations(
     theirs = there.verification.cities
     assert theirs is not None
     ours = await chongqing.issue()
-    own, own_pin = await publish(chongqing, wires.pages[0])
+    own, own_pin = await publish(chongqing)
     await theirs.import_list(OPERATOR, own, pinned_key_sha256=own_pin)
     assert (await there.services.verification.by_qr(ANONYMOUS, ours.qr_text)).report.verdict is Verdict.VALID
 
     # A licence withdrawn there is invalid here as soon as its list is older than its ttl.
     change = StateChange(LicenceState.REVOKED, ReasonCode.ILLEGAL_ACT, "吊销", "《食品安全法》")
     await guangyuan.change(licence.identifier, change)
-    await publish(guangyuan, wires.pages[1])
+    await publish(guangyuan)
     cities._statuses.clear()
     revoked = (await service.by_qr(ANONYMOUS, licence.qr_text)).report
     assert (revoked.verdict, revoked.reason) == (Verdict.INVALID, Reason.LICENCE_NOT_IN_FORCE)
@@ -258,7 +222,7 @@ async def test_two_cities_verify_each_other_and_hear_of_each_others_revocations(
     await cities.update_all()
     assert (await cities.trusted())["CN-5108"].sequence >= read_trust_list(document).sequence
 
-    await hear_of_a_revoked_issuer(chongqing, guangyuan, wires)
+    await hear_of_a_revoked_issuer(chongqing, guangyuan)
 
     # Withdrawn trust ends at once.
     await cities.withdraw(OPERATOR, "CN-5108")
@@ -268,8 +232,8 @@ async def test_two_cities_verify_each_other_and_hear_of_each_others_revocations(
         await cities.withdraw(OPERATOR, "CN-5108")
 
 
-async def test_no_altered_list_is_read(chongqing: City, wires: Wires) -> None:
-    document, _ = await publish(chongqing, wires.pages[0])
+async def test_no_altered_list_is_read(chongqing: City) -> None:
+    document, _ = await publish(chongqing)
     header, payload, signature = document.split(".")
     for forged in (
         f"{header}.{payload[:-8]}AAAAAAAA.{signature}",
