@@ -8,6 +8,7 @@ import os
 import pickle
 import socket
 import struct
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from foundation.confinement import UNPRIVILEGED_ID
-from signing.answers import UnreadableAnswer, decode, encode_refusal, encode_value
+from signing.answers import MAX_JSON_MARKS, UnreadableAnswer, decode, encode_fault, encode_refusal, encode_value
 from signing.errors import ActiveContent, KeywordNotFound, UnexaminablePdf
 from signing.model import Attachment, Finding
 from signing.preparation import Ready
@@ -75,6 +76,12 @@ def changed(**fields: object) -> bytes:
     return struct.pack(">I", len(text)) + text + frame[4 + length :]
 
 
+def told(**fields: object) -> bytes:
+    """Return a frame of these fields and no more, as a process taken over may make one."""
+    text = json.dumps(fields).encode()
+    return struct.pack(">I", len(text)) + text
+
+
 def test_an_answer_is_what_was_said() -> None:
     assert decode(encode_value(READY), Ready) == READY
     assert decode(encode_value(None), bytes | None) is None
@@ -99,6 +106,14 @@ FRAMES = {
     "negative length": changed(source={"bytes": -9}),
     "true for a number": changed(attachments=[{"name": "a", "media_type": "", "size": True}]),
     "no list": changed(findings={"0": 1}),
+    "a long text": told(refusal="UnexaminablePdf", detail="x" * 1001, field=None),
+    "a long field": told(refusal="UnexaminablePdf", detail="x", field="x" * 1001),
+    "half a character": told(refusal="UnexaminablePdf", detail="\ud800", field=None),
+    "a control character": told(refusal="UnexaminablePdf", detail="a\x1b[2J", field=None),
+    "half a character for a key": changed(findings=[{"\ud800": 1}]),
+    "a long number": changed(attachments=[{"name": "a", "media_type": "", "size": 2**63}]),
+    "a fault of no name": told(fault="Gone\n2026-11-23 root signed in"),
+    "a long fault": told(fault="x" * 15_000),
     "an error of Python's": b"".join((struct.pack(">I", 47), b'{"refusal": "SystemExit", "detail": "", "field":0}')),
 }
 
@@ -108,6 +123,33 @@ def test_what_is_no_answer_is_not_read_as_one(frame: bytes) -> None:
     with pytest.raises(UnreadableAnswer):
         decode(frame, Ready)
     assert not was_stolen()
+
+
+@pytest.mark.parametrize("lists", [49_998, 49_999, 5_500_000])
+def test_an_answer_of_nothing_but_lists_is_not_even_parsed(lists: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[int] = []
+    loads = json.loads
+    monkeypatch.setattr(json, "loads", lambda text: parsed.append(len(text)) or loads(text))
+    text = b'{"value":[' + b"[]," * lists + b"0]}"
+    with pytest.raises(UnreadableAnswer):
+        decode(struct.pack(">I", len(text)) + text, Ready)
+    assert len(parsed) == (lists * 2 + 2 <= MAX_JSON_MARKS)
+
+
+def test_a_document_with_odd_names_is_examined_still() -> None:
+    odd = replace(READY, attachments=(Attachment("a\ud800\n" + "长" * 1500, "application/xml", 6),))
+    (read,) = decode(encode_value(odd), Ready).attachments
+    assert read.name == "a\ufffd\ufffd" + "长" * 997
+    with pytest.raises(UnexaminablePdf):
+        encode_value(("x" * 999,) * 1100)
+
+
+def test_a_mistake_of_a_parsers_is_told_by_the_kind_of_pythons_it_is() -> None:
+    class ParserError(KeyError):
+        pass
+
+    with pytest.raises(RuntimeError, match=r"^examining a document failed: KeyError$"):
+        decode(encode_fault(ParserError("x")), Ready)
 
 
 async def test_a_process_that_answers_with_a_pickle_is_ended_and_nothing_of_it_runs(workshop: Workshop) -> None:

@@ -9,6 +9,7 @@ import pytest
 from verification.limits import DEFAULT_LIMITS
 from verification.model import Check, Indication, Outcome, Reason, Report, SealFacts, Sentence, Subject, Verdict
 from verification.sandbox.codec import (
+    MAXIMUM_ANSWER,
     UnreadableAnswer,
     decode_answer,
     decode_request,
@@ -41,6 +42,8 @@ REPORT = Report(
 
 def test_every_field_that_the_gate_fills_comes_back() -> None:
     assert decode_answer(encode_report(REPORT)) == REPORT
+    crowded = dataclasses.replace(REPORT, further_codes=("HF1BBBB",), shown_cut=True)
+    assert decode_answer(encode_report(crowded)) == crowded
     bare = dataclasses.replace(REPORT, attached=None, code_text=None, seals=(), revocation_urls=())
     assert decode_answer(encode_report(bare)) == bare
 
@@ -59,6 +62,29 @@ def test_anything_else_is_refused(answer: bytes) -> None:
         decode_answer(answer)
     with pytest.raises(UnreadableAnswer):
         decode_text(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b'{"value":"' + b"x" * MAXIMUM_ANSWER + b'"}', id="too long"),
+        pytest.param(b'{"value":[' + b"[]," * 60_000 + b"0]}", id="nothing but lists"),
+        pytest.param(b'{"value":"\\uD800"}', id="half a character"),
+        pytest.param('{"value":"\\ud800"}'.encode("utf-16"), id="half a character in another encoding"),
+        pytest.param(b'{"error":"NotAPdf","detail":"\\udfff"}', id="half a character in an error"),
+        pytest.param(b'{"value":' + b"[" * 90_000 + b"]" * 90_000 + b"}", id="deep"),
+    ],
+)
+def test_an_answer_that_costs_its_reader_is_refused(answer: bytes) -> None:
+    with pytest.raises(UnreadableAnswer):
+        decode_answer(answer)
+    with pytest.raises(UnreadableAnswer):
+        decode_text(answer)
+
+
+def test_texts_beyond_the_first_plane_come_back_and_an_error_tells_only_so_much() -> None:
+    assert decode_text(encode_value("𠮷")) == "𠮷"
+    assert decode_answer(encode_error("x" * 2000, "y" * 2000)) == ("x" * 1000, "y" * 1000)
 
 
 def test_the_json_of_a_report_has_the_members_that_are_promised() -> None:

@@ -39,6 +39,12 @@ class UnreadableAnswer(Exception):
     """A sandbox process answered something that is no report."""
 
 
+MAXIMUM_ANSWER = 4 * 1024 * 1024
+MAXIMUM_MARKS = 100_000
+"""Brackets, braces and commas of an answer."""
+MAXIMUM_TOLD = 1000
+"""Characters of an error's name and sentence."""
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 PICTURE, PAGES, COMPARISON, FACE = "picture", "pages", "comparison", "face"
 
 
@@ -103,13 +109,29 @@ def _box(numbers: list[Any]) -> tuple[int, int, int, int]:
     return left, top, right, bottom
 
 
+def _fields(answer: bytes) -> Any:  # noqa: ANN401 - JSON
+    """Return the JSON of an answer that its reader can afford; raises ValueError.
+
+    A report and a few pictures are long texts in few values; an answer of nothing but empty lists costs thirty times
+    its length. Halves of characters are looked for where they may be: no answer to the asker may hold one.
+    """
+    text = answer.decode() if len(answer) <= MAXIMUM_ANSWER else ""
+    if not text or sum(map(text.count, "[{,")) > MAXIMUM_MARKS:
+        message = "more than an answer holds"
+        raise ValueError(message)
+    fields = json.loads(text)
+    if "\\ud" in text.lower():
+        json.dumps(fields, ensure_ascii=False).encode()
+    return fields
+
+
 def _value(answer: bytes, read: Callable[[Any], T]) -> T | tuple[str, str]:
     try:
-        fields = json.loads(answer)
+        fields = _fields(answer)
         if "error" in fields:
-            return str(fields["error"]), str(fields["detail"])
+            return _told(fields)
         return read(fields["value"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise UnreadableAnswer("The sandbox answered something else.") from error
 
 
@@ -172,12 +194,16 @@ def decode_flag(answer: bytes) -> bool | tuple[str, str]:
 def decode_answer(answer: bytes) -> Report | tuple[str, str]:
     """Return the report, or the name and detail of an error; raises UnreadableAnswer."""
     try:
-        fields = json.loads(answer)
+        fields = _fields(answer)
         if "error" in fields:
-            return str(fields["error"]), str(fields["detail"])
+            return _told(fields)
         return _report(fields["report"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise UnreadableAnswer("The sandbox answered something that is no report.") from error
+
+
+def _told(fields: dict[str, Any]) -> tuple[str, str]:
+    return str(fields["error"])[:MAXIMUM_TOLD], str(fields["detail"])[:MAXIMUM_TOLD]
 
 
 def _report(fields: dict[str, Any]) -> Report:
@@ -202,7 +228,9 @@ def _report(fields: dict[str, Any]) -> Report:
         seals=tuple(_seal(item) for item in fields["seals"]),
         attached=_texts(fields["attached"]),
         code_text=None if fields["code_text"] is None else str(fields["code_text"]),
+        further_codes=tuple(str(item) for item in fields["further_codes"]),
         named_licences=tuple(str(item) for item in fields["named_licences"]),
+        shown_cut=fields["shown_cut"] is True,
         receipt_text=None if fields["receipt_text"] is None else str(fields["receipt_text"]),
         revocation_urls=tuple(str(url) for url in fields["revocation_urls"]),
         evidence=tuple(_evidence(item) for item in fields["evidence"]),

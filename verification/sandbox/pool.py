@@ -19,6 +19,7 @@ from verification.pages import Previews
 from verification.sandbox.codec import (
     COMPARISON,
     FACE,
+    MAXIMUM_ANSWER,
     PAGES,
     PICTURE,
     UnreadableAnswer,
@@ -220,6 +221,9 @@ class _Worker:
         assert self._process is not None  # noqa: S101 - called while the process exists
         assert self._process.stdout is not None  # noqa: S101 - opened as a pipe
         length = struct.unpack(">I", await self._process.stdout.readexactly(4))[0]
+        if length > MAXIMUM_ANSWER:
+            await self.stop()
+            raise SandboxUnavailable("The worker for files broke down.")
         return await self._process.stdout.readexactly(length)
 
     async def stop(self) -> None:

@@ -29,6 +29,7 @@ from verification.pdf.previews import compare_rendering, draw_previews, shows_fa
 from verification.sandbox.codec import (
     COMPARISON,
     FACE,
+    MAXIMUM_ANSWER,
     PAGES,
     decode_request,
     decode_task,
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from verification.limits import PdfLimits
-
-MAXIMUM_ANSWER = 4 * 1024 * 1024
 
 
 def main() -> None:
