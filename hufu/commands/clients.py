@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import json
 from dataclasses import fields
 from pathlib import Path
@@ -14,7 +13,8 @@ from foundation.audit import Audit
 from foundation.clock import SystemClock
 from foundation.database import Database
 from foundation.errors import InvalidInput, NotFound
-from foundation.principal import Channel, Principal, PrincipalKind
+from foundation.principal import PrincipalKind
+from hufu.commands.terminal import operator
 from hufu.surroundings import surroundings
 from idp.oauth.client_metadata import CHANNELS, SIGNING_ALGORITHMS
 from idp.oauth.clients import AuthenticationMethod, ClientRegistration, ClientService, GrantType
@@ -24,6 +24,7 @@ from idp.oauth.model import CLIENT_SCOPES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from foundation.principal import Principal
     from foundation.settings import Settings
     from idp.oauth.clients import Client
     from idp.oauth.department import ClientRequest
@@ -121,14 +122,13 @@ async def _act(settings: Settings, arguments: argparse.Namespace) -> None:
     database, clock = Database(settings.database_url, pool_size=1), SystemClock()
     clients = ClientService(database, clock, Audit(clock))
     departments = DepartmentClients(database, clock, Audit(clock), clients=clients, administrators=OperatorsOnly())
-    operator = Principal(PrincipalKind.OPERATOR, f"shell:{getpass.getuser()}", channel=Channel.SYSTEM)
     try:
         if arguments.act in DECISIONS:
-            await _decide(departments, operator, arguments)
+            await _decide(departments, operator(), arguments)
         elif arguments.act in {"list", "show"}:
             await _show(clients, arguments)
         else:
-            await _keep(clients, operator, arguments)
+            await _keep(clients, operator(), arguments)
     finally:
         await database.close()
 

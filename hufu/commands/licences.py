@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import getpass
 import sys
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from foundation.audit import Audit
 from foundation.clock import SystemClock
 from foundation.database import Database
 from foundation.directory import Directory
-from foundation.principal import Channel, Principal, PrincipalKind
+from hufu.commands.terminal import operator
 from hufu.surroundings import surroundings
 from hufu.wiring import field_cipher
 from licence_vault.backfill import Backfill
@@ -73,10 +72,6 @@ async def _with_database(settings: Settings, arguments: argparse.Namespace, act:
         await database.close()
 
 
-def _operator() -> Principal:
-    return Principal(PrincipalKind.OPERATOR, f"cli-{getpass.getuser()}", channel=Channel.SYSTEM)
-
-
 def _catalogue(database: Database) -> Catalogue:
     clock = SystemClock()
     return Catalogue(database, clock, Audit(clock))
@@ -84,7 +79,7 @@ def _catalogue(database: Database) -> Catalogue:
 
 async def _publish(settings: Settings, database: Database, arguments: argparse.Namespace) -> int:
     del settings
-    count = await publish_seeded_types(_catalogue(database), _operator(), arguments.directory)
+    count = await publish_seeded_types(_catalogue(database), operator(), arguments.directory)
     print(f"{count} types are published as {arguments.directory} has them")
     return 0
 
@@ -109,7 +104,7 @@ async def _import(settings: Settings, database: Database, arguments: argparse.Na
     file_format = arguments.format or arguments.file.suffix.lstrip(".").lower()
     bar = _Bar(_lines(arguments.file, file_format), quiet=arguments.quiet)
     progress = await backfill.run(
-        _operator(),
+        operator(),
         arguments.file,
         file_format=file_format,
         issuer_code=arguments.issuer,

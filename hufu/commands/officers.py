@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from foundation.clock import CIVIL_TIME
-from foundation.principal import Channel, Principal, PrincipalKind
+from hufu.commands.terminal import operator, shown
 from hufu.surroundings import surroundings
 from hufu.wiring import open_application
 from idp.people.parties import Named
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from foundation.principal import Principal
     from foundation.settings import Settings
     from idp.people.officers import OfficerService
 
@@ -43,10 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
-    operator = Principal(PrincipalKind.OPERATOR, getpass.getuser(), channel=Channel.SYSTEM)
     async with open_application(settings) as application:
-        for line in await act(application.people.officers, operator, arguments):
-            print(line)
+        for line in await act(application.people.officers, operator(), arguments):
+            print(shown(line))
     return 0
 
 

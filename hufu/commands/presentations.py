@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from foundation.audit import Audit
 from foundation.clock import SystemClock
 from foundation.database import Database
-from foundation.principal import Channel, Principal, PrincipalKind
+from hufu.commands.terminal import operator, shown
 from hufu.surroundings import surroundings
 from verification.presentation.dcql import read_pointer
 from verification.presentation.register import IssuerEntry, Permission, PresentationRegister
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from foundation.principal import Principal
     from verification.presentation.dcql import Pointer
 
 
@@ -53,10 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _run(database_url: str, arguments: argparse.Namespace) -> int:
     database, clock = Database(database_url, pool_size=1), SystemClock()
-    operator = Principal(PrincipalKind.OPERATOR, getpass.getuser(), channel=Channel.SYSTEM)
     try:
-        for line in await act(PresentationRegister(database, clock, Audit(clock)), operator, arguments):
-            print(line)
+        for line in await act(PresentationRegister(database, clock, Audit(clock)), operator(), arguments):
+            print(shown(line))
     finally:
         await database.close()
     return 0

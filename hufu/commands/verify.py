@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from foundation.errors import TrustServiceError
 from foundation.outbound import OutboundClient
 from foundation.principal import SYSTEM
+from hufu.commands.terminal import shown
 from verification.anchors import read_anchors
 from verification.errors import DocumentEncrypted, DocumentOverLimit, NoCodeFound, NoSealFound, NotAPdf
 from verification.etsi_report import etsi_report
@@ -222,7 +223,7 @@ def _moment(text: str | None) -> datetime | None:
 
 def _print_refusal(error: TrustServiceError, *, as_json: bool) -> None:
     if not as_json:
-        print(f"无法核验 Not examinable: {error.detail}")
+        print(shown(f"无法核验 Not examinable: {error.detail}"))
         return
     answer: dict[str, Any] = dict.fromkeys(("verdict", "reason", "indication", "sub_indication", "data_as_of"))
     answer |= {"checks": [], "error": type(error).__name__, "detail": error.detail}
@@ -231,8 +232,7 @@ def _print_refusal(error: TrustServiceError, *, as_json: bool) -> None:
 
 def _print_report(report: Report) -> None:
     for line in _lines(report):
-        # Names come from strangers' files: nothing in them may steer the terminal.
-        print("".join(character if character.isprintable() else "?" for character in line))
+        print(shown(line))
 
 
 def _lines(report: Report) -> Iterator[str]:
