@@ -24,8 +24,8 @@ from signing.errors import IntentionSpent, SealingFailed, SealNotPinned, SecondF
 from signing.intention_repository import IntentionRepository
 from signing.model import ActiveContentPolicy, Appearance, BaselineLevel, IntentionState, SealRequest
 from signing.placement_json import from_json, to_json
-from signing.seal_rules import SCOPE_SEAL
-from signing.sealing import new_intention, not_usable
+from signing.seal_rules import SCOPE_SEAL, not_usable
+from signing.sealing import new_intention
 from signing.tables import seal_batches, sealed_documents
 
 if TYPE_CHECKING:

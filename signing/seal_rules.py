@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from foundation.errors import InvalidInput, NotPermitted
 from foundation.principal import PrincipalKind
-from signing.errors import FourEyesRequired, GlyphMissing, SealNotFound
+from signing.errors import FourEyesRequired, GlyphMissing, SealNotActive, SealNotFound, SealUseNotGranted
 from signing.model import SealKind, SealState
 from signing.seal_image import MAX_CHARACTERS, missing_characters
 
@@ -84,3 +84,10 @@ def _check_lower_text(application: SealApplication) -> None:
         raise InvalidInput(f"The line beneath the star has 1 to {MAX_LOWER_TEXT} characters.", field="lower_text")
     if text != text.strip() or any(not character.isprintable() for character in text):
         raise InvalidInput("The line beneath the star holds printable characters only.", field="lower_text")
+
+
+def not_usable(seal: Seal) -> Exception:
+    """Return why an intention was not written."""
+    if seal.state is not SealState.ACTIVE:
+        return SealNotActive(f"The seal is {seal.state}.")
+    return SealUseNotGranted("You hold no grant of this seal for this matter now.")

@@ -17,7 +17,6 @@ from signing.errors import (
     IntentionNotFound,
     IntentionSpent,
     SealedDocumentNotFound,
-    SealNotActive,
     SealUseNotGranted,
     SecondFactorRequired,
 )
@@ -29,7 +28,7 @@ from signing.model import BaselineLevel, IntentionState, PreparedSealing, Prepar
 from signing.off_loop import off_loop
 from signing.placement import Remote
 from signing.preparation import Order, make_ready
-from signing.seal_rules import SCOPE_ISSUE, SCOPE_SEAL, require_reader
+from signing.seal_rules import SCOPE_ISSUE, SCOPE_SEAL, not_usable, require_reader
 from signing.signature_field import Prepared
 
 if TYPE_CHECKING:
@@ -397,10 +396,3 @@ def new_intention(
         prepared_blob=prepared_blob,
         second_factor_method=second_factor_method,
     )
-
-
-def not_usable(seal: Seal) -> Exception:
-    """Return why an intention was not written."""
-    if seal.state is not SealState.ACTIVE:
-        return SealNotActive(f"The seal is {seal.state}.")
-    return SealUseNotGranted("You hold no grant of this seal for this matter now.")
