@@ -36,7 +36,7 @@ from verification.model import (
 )
 from verification.own_documents import judge_sealer_by_name
 from verification.receipts import ReceiptRefused, read_receipt, report_on_receipt, report_on_refused
-from verification.shown_licences import drawn_licence, judge_shown
+from verification.shown_licences import drawn_licences, judge_shown
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -169,8 +169,8 @@ def judge_document_offline(report: Report, code_text: str | None, pack: OfflineP
     withdrawn since, so its code, drawn on its face, is looked up in the pack.
     """
     if report.attached is None:
-        drawn = None if drawn_licence(report) is None else judge_code_offline(report.code_text or "", pack, at=at)
-        return judge_shown(report, code=drawn)
+        codes = {text: judge_code_offline(text, pack, at=at) for text in drawn_licences(report)}
+        return judge_shown(report, codes=codes)
     if code_text is None:
         report = judge_sealer_by_name(report)
         missing = Check("licence.status", _STATUS_STANDARD, Outcome.UNKNOWN, Reason.DATA_MISSING.sentence)

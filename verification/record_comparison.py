@@ -19,7 +19,7 @@ from verification.own_documents import (
     without_state,
 )
 from verification.pages import PageDifference
-from verification.shown_licences import drawn_licence, judge_shown, strange_licences
+from verification.shown_licences import drawn_licences, judge_shown, strange_licences
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -92,14 +92,14 @@ class RecordComparison:
     async def _with_shown(self, report: Report, at: datetime | None, document: bytes | None) -> Report:
         """Ask whether the seal on a paper vouches for the licence that the paper shows or names."""
         moment = at or report.checked_at
-        if drawn_licence(report) is not None and report.code_text is not None:
-            code = None if self._cities is None else await self._cities.judge_code(report.code_text, at=moment)
-            if code is None:
-                code = await judge_code(report.code_text, self._codes(), self._find(at), at=moment, now=moment)
-            return judge_shown(report, code=code)
-        named = strange_licences(report)[:FACES_COMPARED] if report.verdict is Verdict.VALID else ()
+        codes = {}
+        for text in drawn_licences(report):
+            code = None if self._cities is None else await self._cities.judge_code(text, at=moment)
+            codes[text] = code or await judge_code(text, self._codes(), self._find(at), at=moment, now=moment)
+        judged = judge_shown(report, codes=codes)
+        named = strange_licences(report)[:FACES_COMPARED] if judged.verdict is Verdict.VALID else ()
         faces = [parts for parts in named if document and await self._is_face(parts, document)]
-        return judge_shown(report, faces=faces)
+        return judge_shown(report, codes=codes, faces=faces) if faces else judged
 
     def _find(self, at: datetime | None) -> Callable[[str], Awaitable[LicenceRecord | None]]:
         async def find(identifier: str) -> LicenceRecord | None:

@@ -11,27 +11,43 @@ from verification.own_documents import ASK_THE_ISSUER, sealed_for
 from verification.qr import MalformedCode, read_code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _STANDARD = "GB/T 36903; GB/T 36904"
+_TOLD = 5
+"""Licences named in one sentence."""
+_TOO_MANY = Check(
+    "licence.shown",
+    _STANDARD,
+    Outcome.UNKNOWN,
+    Sentence(
+        "页面上的证照二维码或标识过多或无法读取，未能逐一核对。",
+        "There are more codes or identifiers of licences on the pages than could be read.",
+    ),
+)
 
 
-def drawn_licence(report: Report) -> Parts | None:
-    """Return the licence that the code on a paper's face names, whoever signed the code."""
-    try:
-        identifier = read_code(report.code_text or "").contents.identifier
-    except MalformedCode:
-        return None
-    return read_identifier(identifier).parts
+def drawn_licences(report: Report) -> dict[str, Parts]:
+    """Return the licences that the codes on a paper's face name, whoever signed them, by the codes' texts."""
+    found = {}
+    for text in (report.code_text or "", *report.further_codes):
+        try:
+            parts = read_identifier(read_code(text).contents.identifier).parts
+        except MalformedCode:
+            continue
+        if parts is not None:
+            found[text] = parts
+    return found
 
 
 def strange_licences(report: Report) -> tuple[Parts, ...]:
     """Return the licences a paper names as text whose issuers did not seal it."""
-    named = (read_identifier(text).parts for text in report.named_licences)
-    return tuple(parts for parts in named if parts is not None and not sealed_for(report, parts.issuer_code))
+    named = [parts for parts in (read_identifier(text).parts for text in report.named_licences) if parts is not None]
+    sealed = {issuer: sealed_for(report, issuer) for issuer in {parts.issuer_code for parts in named}}
+    return tuple(parts for parts in named if not sealed[parts.issuer_code])
 
 
-def judge_shown(report: Report, *, code: Report | None = None, faces: Iterable[Parts] = ()) -> Report:
+def judge_shown(report: Report, *, codes: Mapping[str, Report] | None = None, faces: Iterable[Parts] = ()) -> Report:
     """Say of a paper that shows a licence, or names one, whether its seal vouches for that licence.
 
     A sound seal makes the paper genuine, not the licence upon it. What shows a licence whose issuer did not seal it
@@ -39,23 +55,26 @@ def judge_shown(report: Report, *, code: Report | None = None, faces: Iterable[P
 
     Args:
         report: on the paper, which carries no licence data.
-        code: the verdict on the code drawn on it, where it could be judged.
+        codes: the verdicts on the codes drawn on it by their texts, where they could be judged.
         faces: licences named in it whose faces its pages are.
     """
     if report.attached is not None or report.subject.kind == "receipt":
         return report
-    drawn = drawn_licence(report)
-    if drawn is not None:
-        vouched = sealed_for(report, drawn.issuer_code) and (code is None or code.verdict is Verdict.VALID)
-        found = _found(report, drawn, () if code is None else code.checks, vouched=vouched)
-        return found if vouched else _not_confirmed(found)
+    for text, licence in drawn_licences(report).items():
+        code = None if codes is None else codes[text]
+        vouched = sealed_for(report, licence.issuer_code) and (code is None or code.verdict is Verdict.VALID)
+        report = _found(report, licence, () if code is None else code.checks, vouched=vouched)
+        if not vouched:
+            return _not_confirmed(report)
+    if report.shown_cut:
+        return _not_confirmed(replace(report, checks=(*report.checks, _TOO_MANY)))
     strange = strange_licences(report)
     if not strange:
         return report
     shown = next(iter(faces), None)
     if shown is not None:
         return _not_confirmed(_found(report, shown, (), vouched=False))
-    return _named(report, strange[0])
+    return _named(report, strange)
 
 
 def _found(report: Report, licence: Parts, further: tuple[Check, ...], *, vouched: bool) -> Report:
@@ -85,10 +104,14 @@ def _not_confirmed(report: Report) -> Report:
     )
 
 
-def _named(report: Report, licence: Parts) -> Report:
+def _named(report: Report, licences: tuple[Parts, ...]) -> Report:
+    texts = [licence.text for licence in licences[:_TOLD]]
+    more = len(licences) - len(texts)
     sentence = Sentence(
-        f"文件提到证照 {licence.text}；其颁发机构未在此文件盖章，请按标识另行核验该证照。",
-        f"The file names the licence {licence.text}, whose issuer did not seal it: verify it by its identifier.",
+        f"文件提到证照 {'、'.join(texts)}{f' 等 {len(licences)} 个' if more else ''}；"
+        "其颁发机构未在此文件盖章，请按标识另行核验该证照。",
+        f"The file names the licence {', '.join(texts)}{f' and {more} more' if more else ''}, "
+        "whose issuer did not seal it: verify it by its identifier.",
     )
     check = Check("licence.named", _STANDARD, Outcome.NOT_APPLICABLE, sentence)
     passed = report.reason is Reason.ALL_CHECKS_PASSED

@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+import pikepdf
 import pypdfium2 as pdfium
 import pytest
+import zxingcpp
+from PIL import Image
 
 from tests.api.test_resealed import letter
 from tests.verification.records import IDENTIFIER, Record
 from tests.verification.test_offline import INDEX, opened
 from tests.verification.test_own_documents import sealed_by
 from tests.verification.test_qr import CLAIMS, NOW, code_text
-from verification.model import Reason, Report, Verdict
+from verification.identifier import ALPHABET, read_identifier
+from verification.model import Outcome, Reason, Report, Verdict
 from verification.offline import judge_document_offline
-from verification.pdf.pictures import PAGES_SEARCHED
-from verification.pdf.shown import ShownLicence, identifiers_in
+from verification.pdf.agreement import _sample
+from verification.pdf.drawing_means import may_hold_pictures
+from verification.pdf.pictures import PAGES_SEARCHED, codes_on_page
+from verification.pdf.shown import MAXIMUM_CODES, ShownLicence, identifiers_in
 from verification.shown_licences import judge_shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ISSUER, OTHER = f"NTRCN-{Record().issuer_code}", "NTRCN-11500000009275829L"
 CODE = code_text(CLAIMS)
+N = pikepdf.Name
+D = pikepdf.Dictionary
 
 
-def paper(sealer: str, *, code: str | None = None, named: tuple[str, ...] = ()) -> Report:
-    return replace(sealed_by(sealer), attached=None, code_text=code, named_licences=named)
+def named_as(issuer: str, serial: str) -> str:
+    """Return an identifier like the known one, of another issuer and serial."""
+    body = ".".join((*IDENTIFIER.split(".")[:6], issuer[6:], serial, "001"))
+    return next(f"{body}.{check}" for check in ALPHABET if read_identifier(f"{body}.{check}").parts)
+
+
+FOREIGN = named_as(OTHER, "JY1")
+FOREIGN_CODE = code_text(CLAIMS | {-65537: CLAIMS[-65537] | {1: FOREIGN}})
+
+
+def paper(sealer: str, *, code: str | None = None, named: tuple[str, ...] = (), codes: tuple[str, ...] = ()) -> Report:
+    return replace(sealed_by(sealer), attached=None, code_text=code, named_licences=named, further_codes=codes)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +60,10 @@ def paper(sealer: str, *, code: str | None = None, named: tuple[str, ...] = ()) 
         (paper(OTHER, code="https://a.example/HF1"), 0, Verdict.VALID, Reason.ALL_CHECKS_PASSED),
         (paper(ISSUER, named=(IDENTIFIER,)), 0, Verdict.VALID, Reason.ALL_CHECKS_PASSED),
         (paper(OTHER, named=(IDENTIFIER,)), 0, Verdict.VALID, Reason.LICENCE_ONLY_NAMED),
+        (paper(ISSUER, code=CODE, codes=(FOREIGN_CODE,)), 0, Verdict.UNDETERMINED, Reason.LICENCE_NOT_VOUCHED_FOR),
+        (paper(ISSUER, code=CODE, named=(IDENTIFIER, FOREIGN)), 0, Verdict.VALID, Reason.LICENCE_ONLY_NAMED),
+        (paper(ISSUER, named=(IDENTIFIER,) * 20 + (FOREIGN,)), 0, Verdict.VALID, Reason.LICENCE_ONLY_NAMED),
+        (replace(paper(ISSUER), shown_cut=True), 0, Verdict.UNDETERMINED, Reason.LICENCE_NOT_VOUCHED_FOR),
     ],
     ids=[
         "paper",
@@ -47,6 +74,10 @@ def paper(sealer: str, *, code: str | None = None, named: tuple[str, ...] = ()) 
         "another kind of code",
         "issuer's letter",
         "letter",
+        "another behind its own",
+        "its own, naming another",
+        "another named late",
+        "more than is read",
     ],
 )
 def test_the_seal_of_its_issuer_vouches_for_what_is_shown(
@@ -71,5 +102,101 @@ def test_identifiers_are_read_as_they_stand_on_pages() -> None:
     with pdfium.PdfDocument(letter(IDENTIFIER)) as document:
         for number, found in ((0, (IDENTIFIER,)), (PAGES_SEARCHED, ())):
             shown = ShownLicence(is_licence=False)
-            shown.look(number, document[0])
+            shown.read(number, document[0])
             assert (shown.identifiers, shown.code_text) == (found, None)
+
+
+@pytest.mark.parametrize("blank", list("\u034f\u3164\u2800\ufe0f\ue000\x02\u00ad"), ids=ascii)
+def test_what_nobody_sees_hides_no_identifier(blank: str) -> None:
+    assert identifiers_in(blank.join(IDENTIFIER)) == (IDENTIFIER,)
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [
+        {ord(one): ord(one) + 0xFEE0 for one in (*ALPHABET, ".")},
+        {ord("."): "。"},
+        {ord("."): "·"},
+        {ord("1"): "l"},
+        {ord("0"): "O"},
+        {ord("M"): "М", ord("B"): "В", ord("H"): "Η"},
+    ],
+    ids=["full width", "full stops", "middle dots", "l", "O", "other scripts"],
+)
+def test_lookalikes_hide_no_identifier(forms: dict[int, str]) -> None:
+    named = named_as("NTRCN-11500000MB0143H282", "JY1")
+    assert identifiers_in(f"1.2.156{named.translate(forms)}") == (named,)
+
+
+def test_an_identifier_that_is_none_swallows_none() -> None:
+    body = IDENTIFIER.rpartition(".")[0]
+    assert identifiers_in(f"{body}.{IDENTIFIER}") == (IDENTIFIER,)
+
+
+RECTANGLES = b"0 g 10 10 100 100 re f"
+
+
+def stream(pdf: pikepdf.Pdf, **entries: object) -> pikepdf.Object:
+    return pdf.make_stream(RECTANGLES, **entries)
+
+
+def resources(pdf: pikepdf.Pdf, name: str) -> pikepdf.Object:
+    """Return resources that draw what pdfium does not list."""
+    if name == "pattern":
+        return D(Pattern=D(P=stream(pdf, Type=N.Pattern, PatternType=1)))
+    if name == "glyph":
+        return D(Font=D(F=D(Type=N.Font, Subtype=N.Type3, CharProcs=D(a=stream(pdf)))))
+    if name == "mask":
+        return D(ExtGState=D(G=D(SMask=D(S=N.Luminosity, G=stream(pdf, Subtype=N.Form)))))
+    return D(XObject=D(X=stream(pdf, Subtype=N.Form, Resources=resources(pdf, "pattern"))))
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("pattern", True), ("glyph", True), ("mask", True), ("form", True), ("stamp", True), ("link", False)],
+    ids=str,
+)
+def test_what_pdfium_does_not_list_is_searched(name: str, *, found: bool) -> None:
+    with pikepdf.open(io.BytesIO(letter(IDENTIFIER))) as pdf:
+        if name in {"stamp", "link"}:
+            other = D(Subtype=N(f"/{name.title()}"))
+            if name == "stamp":
+                other.AP = D(N=stream(pdf, Subtype=N.Form))
+            seal = D(Subtype=N.Widget, Parent=D(FT=N.Sig), AP=D(N=stream(pdf, Subtype=N.Form)))
+            pdf.pages[0].Annots = pikepdf.Array([seal, other])
+        else:
+            del pdf.pages[0].obj["/Resources"]
+            pdf.Root.Pages.Resources = resources(pdf, name)
+        with pdfium.PdfDocument(letter(IDENTIFIER)) as drawn:
+            assert may_hold_pictures(pdf.pages[0].obj, drawn[0]) is found
+
+
+def pictured(texts: Iterable[str]) -> bytes:
+    """Return a page with codes."""
+    page = Image.new("L", (1700, 900), 255)
+    for at, text in enumerate(texts):
+        code = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode)
+        page.paste(Image.fromarray(code.to_image(scale=3)), (20 + at * 300, 20))
+    out = io.BytesIO()
+    page.save(out, "PDF", resolution=150)
+    return out.getvalue()
+
+
+def test_no_code_hides_another() -> None:
+    with pdfium.PdfDocument(pictured(("https://a.example/HF1", CODE, FOREIGN_CODE))) as document:
+        found = codes_on_page(document[0])
+        assert set(found.opened) == {CODE, FOREIGN_CODE}
+        shown = ShownLicence(is_licence=False, codes=tuple(map(str, range(MAXIMUM_CODES - 1))))
+        shown.search(document[0])
+        assert (len(shown.codes), shown.cut) == (MAXIMUM_CODES, True)
+
+
+def test_the_first_pages_are_always_looked_at_and_longer_papers_say_so() -> None:
+    document = pdfium.PdfDocument.new()
+    for _ in range(1_300):
+        document.new_page(10, 10)
+    assert list(_sample(document))[:PAGES_SEARCHED] == list(range(PAGES_SEARCHED))
+    document.close()
+    shown = ShownLicence(is_licence=False)
+    assert shown.limits_of(PAGES_SEARCHED) == ()
+    assert [check.outcome for check, _ in shown.limits_of(PAGES_SEARCHED + 1)] == [Outcome.NOT_APPLICABLE]

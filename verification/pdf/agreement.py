@@ -20,6 +20,8 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 from pyhanko.pdf_utils import generic
 
+from verification.pdf.pictures import PAGES_SEARCHED
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -177,11 +179,11 @@ def same_pictures(drawn: pdfium.PdfDocument, other: bytes, look: Look | None = N
 
 
 def _sample(document: pdfium.PdfDocument) -> Iterator[int]:
-    """Yield page numbers, every one while the document is of common length, else evenly spread."""
+    """Yield page numbers, every one while the document is of common length, else the first and evenly spread ones."""
     pages = len(document)
     drawn_each = 595 * 842 * RENDER_SCALE**2
     step = max(1, round(pages * drawn_each / RENDERED_PIXELS))
-    yield from range(0, pages, step)
+    yield from sorted({*range(min(PAGES_SEARCHED, pages)), *range(0, pages, step)})
 
 
 def _picture(document: pdfium.PdfDocument, number: int, look: Look | None = None) -> tuple[float, float, bytes]:

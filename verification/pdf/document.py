@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -29,6 +28,7 @@ from verification.pdf.agreement import (
 from verification.pdf.attachment import attached_licence, attached_receipt
 from verification.pdf.byte_range import declared_byte_ranges
 from verification.pdf.drawing import differs_by_reader
+from verification.pdf.drawing_means import may_hold_pictures
 from verification.pdf.reader import IndexedReader
 from verification.pdf.shown import ShownLicence
 
@@ -144,8 +144,12 @@ class OpenDocument:
         shown = self.shown = ShownLicence(is_licence=self.attached_licence() is not None)
 
         def look(number: int, page: pdfium.PdfPage) -> None:
-            with suppress(*LIBRARY_ERRORS):
-                shown.look(number, page)
+            try:
+                shown.read(number, page)
+                if shown.is_to_search(number) and (shown.is_licence or self._may_hold_pictures(number, page)):
+                    shown.search(page)
+            except LIBRARY_ERRORS:
+                shown.cut = True
 
         try:
             found = (
@@ -160,7 +164,14 @@ class OpenDocument:
         if found is not None:
             return ((_check(name, Outcome.FAILED, Sentence(found.zh, found.en)), Reason.PARSERS_DISAGREE),)
         detail = Sentence("pyHanko、qpdf、pdfium 读取的内容一致。", "pyHanko, qpdf and pdfium read the same content.")
-        return ((_check(name, Outcome.PASSED, detail), Reason.PARSERS_DISAGREE),)
+        return ((_check(name, Outcome.PASSED, detail), Reason.PARSERS_DISAGREE), *shown.limits_of(len(self.drawn)))
+
+    def _may_hold_pictures(self, number: int, page: pdfium.PdfPage) -> bool:
+        """Tell whether a page has to be searched for codes; a page that cannot be told of has to."""
+        try:
+            return may_hold_pictures(self.pdf.pages[number].obj, page)
+        except LIBRARY_ERRORS:
+            return True
 
 
 def _check(name: str, outcome: Outcome, detail: Sentence) -> Check:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import zxingcpp
 from PIL import Image, UnidentifiedImageError
 
 from verification.errors import DocumentOverLimit
+from verification.qr import MalformedCode, read_code
 
 if TYPE_CHECKING:
     import pypdfium2 as pdfium
@@ -17,6 +19,25 @@ MAXIMUM_PIXELS = 60_000_000
 PAGES_SEARCHED = 3
 _SCALE = 200 / 72
 _MARK = "HF1"
+_SYMBOLS = 255
+"""The decoder gives no more of one picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCodes:
+    """What a picture holds: the texts that open as HF1 codes, else the first that only looks like one.
+
+    `cut` says that there may be more codes than the decoder tells.
+    """
+
+    opened: tuple[str, ...]
+    alike: str | None
+    cut: bool
+
+    @property
+    def first(self) -> str | None:
+        """Return the code to judge where one is expected."""
+        return self.opened[0] if self.opened else self.alike
 
 
 def code_in_picture(data: bytes) -> str | None:
@@ -28,19 +49,27 @@ def code_in_picture(data: bytes) -> str | None:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
             if picture.width * picture.height > MAXIMUM_PIXELS:
                 raise DocumentOverLimit("The picture has too many pixels.", field="document")
-            return _search(picture.convert("L"))
+            return _search(picture.convert("L")).first
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
         return None
 
 
-def code_on_page(page: pdfium.PdfPage) -> str | None:
-    """Return the text of the first HF1 code on a page of a PDF, or None."""
+def codes_on_page(page: pdfium.PdfPage) -> FoundCodes:
+    """Find the HF1 codes on a page of a PDF."""
     scale = min(_SCALE, 3000 / max(*page.get_size(), 1))
     return _search(page.render(scale=scale, grayscale=True).to_pil())
 
 
-def _search(picture: Image.Image) -> str | None:
-    for barcode in zxingcpp.read_barcodes(picture, formats=zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)):
-        if _MARK in barcode.text.upper():
-            return str(barcode.text)
-    return None
+def _search(picture: Image.Image) -> FoundCodes:
+    formats = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
+    barcodes = [str(barcode.text) for barcode in zxingcpp.read_barcodes(picture, formats=formats)]
+    alike = [text for text in barcodes if _MARK in text.upper()]
+    return FoundCodes(tuple(filter(_opens, alike)), alike[0] if alike else None, len(barcodes) >= _SYMBOLS)
+
+
+def _opens(text: str) -> bool:
+    try:
+        read_code(text)
+    except MalformedCode:
+        return False
+    return True

@@ -25,7 +25,7 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from verification.model import Indication
 from verification.pdf.event_loop import run
 from verification.pdf.gate import validate_pdf
-from verification.pdf.pictures import code_in_picture, code_on_page
+from verification.pdf.pictures import code_in_picture, codes_on_page
 from verification.trust import TrustMaterial
 
 
@@ -40,7 +40,7 @@ def warm_up() -> None:
     document = run(_seal(certificate_der, key_der))
     _open_pictures()
     with pdfium.PdfDocument(document) as opened:
-        code_on_page(opened[0])
+        codes_on_page(opened[0])
     trusted = validate_pdf(document, TrustMaterial(roots_der=(certificate_der,)), at=now)
     stranger = validate_pdf(document, TrustMaterial(roots_der=()), at=now)
     if (trusted.indication, stranger.indication) != (Indication.TOTAL_PASSED, Indication.INDETERMINATE):
