@@ -94,7 +94,8 @@ async def _arrivals(operation: Operation, per_second: float, seconds: float) -> 
 
     async def one(due: float) -> None:
         nonlocal units
-        units += await operation()
+        done = await operation()
+        units += done
         took.append(time.perf_counter() - due)
 
     chance = random.Random(5)  # noqa: S311 - the same each time is wanted
