@@ -146,7 +146,10 @@ def read_receipt(unverified_receipt: str, jwks: Mapping[str, Any], *, proven_at:
         raise ReceiptRefused
     if "not_trusted_from" in key:
         made_at = datetime.fromtimestamp(claims["iat"], UTC)
-        end = datetime.fromisoformat(key["not_trusted_from"])
+        try:
+            end = datetime.fromisoformat(key["not_trusted_from"]).astimezone(UTC)
+        except (ValueError, TypeError, OverflowError) as error:  # of a pack, whose signer may be anybody
+            raise ReceiptRefused(Reason.KEY_COMPROMISED) from error
         if made_at >= end:
             raise ReceiptRefused(Reason.KEY_COMPROMISED)
         if proven_at is None or proven_at >= end:

@@ -87,6 +87,7 @@ async def test_a_table_is_judged_row_by_row_with_receipts_and_then_forgotten(cit
         assert (kept, (await connection.execute(judged)).scalar_one()) == (0, 4)
 
 
+@pytest.mark.timeout(900)  # ten thousand rows in `make soak`
 async def test_a_large_batch_is_judged_whole_and_in_order(city: City, settings: Settings) -> None:
     """As many rows as the environment says: `make soak` asks for all that a batch may hold."""
     count = int(os.environ.get("HUFU_TEST_BATCH_ROWS", "600"))

@@ -62,3 +62,10 @@ def test_two_givers_may_name_their_keys_alike_and_each_speaks_for_itself() -> No
         assert read_receipt(token(typ=TYPE), {"keys": keys}).claims == CLAIMS
         with pytest.raises(ReceiptRefused):
             read_receipt(token(CLAIMS | {"iss": "https://other.example"}, typ=TYPE), {"keys": keys})
+
+
+@pytest.mark.parametrize("end", ["2020-01-01T00:00:00", "never", None, 5])
+def test_a_key_that_ended_at_no_plain_moment_is_not_trusted(end: object) -> None:
+    with pytest.raises(ReceiptRefused) as refused:
+        read_receipt(token(typ=TYPE), {"keys": [JWKS["keys"][0] | {"not_trusted_from": end}]})
+    assert refused.value.reason is Reason.KEY_COMPROMISED
