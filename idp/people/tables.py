@@ -135,6 +135,7 @@ sign_in_attempts = Table(
     Column("source", LargeBinary, nullable=False),
     Column("device_id", Text),
     Column("new_device", Boolean, nullable=False),
+    Column("session_id", Text),
 )
 
 totp_secrets = Table(
