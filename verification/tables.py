@@ -19,6 +19,16 @@ status_lists = Table(
     Column("cwt", LargeBinary, nullable=False),
 )
 
+neighbour_lists = Table(
+    "verification_neighbour_lists",
+    metadata,
+    Column("service_id", Text, primary_key=True),
+    Column("status_list", Integer, primary_key=True, autoincrement=False),
+    Column("etag", Text, nullable=False),
+    Column("fetched_at", DateTime(timezone=True), nullable=False),
+    Column("cwt", LargeBinary, nullable=False),
+)
+
 log_leaves = Table(
     "transparency_leaves",
     metadata,
