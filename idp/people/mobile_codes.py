@@ -152,7 +152,9 @@ class MobileCodeService:
     async def sign_in(self, code_id: str, unverified_code: str, arrival: Arrival) -> Session:
         """Open a session by a code; a second factor, where there is one, is still owed. Raises CodeRefused."""
         browser = Browser(arrival.device_secret)
-        mobile, account_id = await self.consume(Purpose.SIGN_IN, code_id, unverified_code, browser=browser)
+        mobile, account_id = await self.consume(
+            Purpose.SIGN_IN, code_id, unverified_code, source=arrival.source, browser=browser
+        )
         async with self._tools.database.read() as connection:
             row = await Accounts(connection, self._tools.cipher).sign_in_row(mobile)
         if row is None or account_id is None or row.account_id != account_id:
@@ -165,6 +167,7 @@ class MobileCodeService:
         code_id: str,
         unverified_code: str,
         *,
+        source: str = "",
         browser: Browser = UNKNOWN_BROWSER,
         principal: Principal | None = None,
         claimed_owner: str | None = None,
@@ -172,7 +175,8 @@ class MobileCodeService:
         """Use a code up and return its number and account.
 
         The attempt is committed before the comparison, so that parallel guesses count each, and it is counted for
-        the number over all its codes: by who guesses, for strangers can have code after code sent.
+        the number over all its codes: by who guesses, for strangers can have code after code sent. Whoever is
+        neither signed in nor claims to be the owner is told from others by `source`.
 
         Raises: CodeRefused, SignInThrottled.
         """
@@ -183,7 +187,8 @@ class MobileCodeService:
             raise CodeRefused("The code is wrong or too old.", field="code")
         code, mobile, account_id = found
         owner = _asking_owner(await self._of_number(mobile, browser), principal)
-        places = await self._tools.throttle.guess(mobile, owner=owner, claim=claimed_owner)
+        asker = source if principal is None else principal.subject_id
+        places = await self._tools.throttle.guess(mobile, asker, owner=owner, claim=claimed_owner)
         if code is None or not hmac.compare_digest(code.encode(), unverified_code.strip().encode()):
             raise CodeRefused("The code is wrong or too old.", field="code")
         await self._tools.throttle.give_back(places)

@@ -35,7 +35,8 @@ class ThrottlePolicy:
     an hourly number of its own, and so has who says whose number it is, to recover an account; a claim that is
     wrong gets no message. Never more reach a number in an hour than the three together.
     `guesses_per_mobile_hour`: wrong codes for one number, whichever of its codes they are for. Strangers share
-    them; the number's owner has as many, and so has each claim to be the owner, when it is made to recover an account.
+    them, each address or account a few (`guesses_per_mobile_and_asker`), so that one alone uses up nobody else's;
+    the number's owner has as many, and so has each claim to be the owner, when it is made to recover an account.
     """
 
     per_device: int = 10
@@ -52,6 +53,7 @@ class ThrottlePolicy:
     messages_per_owner_hour: int = 12
     messages_per_claim_hour: int = 4
     messages_per_source: int = 40
+    guesses_per_mobile_and_asker: int = 7
     guesses_per_mobile_hour: int = 15
     window_seconds: int = 900
     message_pause_seconds: int = 50
@@ -152,16 +154,22 @@ class Throttle:
         await self._take(self._key("message", mobile), self._policy.messages_per_mobile)
         await self._take(self._key("message_hour", mobile), self._policy.messages_per_mobile_hour, HOUR)
 
-    async def guess(self, mobile: str, *, owner: str | None, claim: str | None) -> tuple[str, ...]:
-        """Take a place for one code to a number; return the counter to give back if it is right.
+    async def guess(self, mobile: str, asker: str, *, owner: str | None, claim: str | None) -> tuple[str, ...]:
+        """Take a place for one code to a number; return the counters to give back if it is right.
 
         A wrong claim recovers nothing, so places of its own gain a guesser nothing, and strangers' guesses
-        leave the owner his. Raises SignInThrottled.
+        leave the owner his. `asker` is a stranger's address, or the account signed in. Raises SignInThrottled.
         """
+        limits = {}
+        if owner is None and claim is None:
+            # First, so that whoever has none of these left takes none of those that strangers share.
+            limits[self._key("guess_asker", f"{mobile}\0{asker}")] = self._policy.guesses_per_mobile_and_asker
         whose = f"owner\0{owner}" if owner is not None else f"claim\0{claim or ''}"
-        key = self._key("guess", f"{mobile}\0{whose}")
-        await self._take(key, self._policy.guesses_per_mobile_hour, HOUR)
-        return (key,)
+        limits[self._key("guess", f"{mobile}\0{whose}")] = self._policy.guesses_per_mobile_hour
+        beyond = await self._cache.take_places(limits, window_seconds=HOUR)
+        if beyond is not None:
+            await self._refuse(beyond)
+        return tuple(limits)
 
     async def give_back(self, places: tuple[str, ...]) -> None:
         """Return the places of an attempt that proved right."""

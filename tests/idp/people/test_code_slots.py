@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select, text
 
-from foundation.principal import ANONYMOUS
+from foundation.principal import ANONYMOUS, Channel
 from idp.people.errors import CodeRefused, MessageJustSent, SignInThrottled
 from idp.people.mobile_code_repository import CODE
 from idp.people.mobile_codes import Purpose
-from idp.people.session import Browser
+from idp.people.session import Arrival, Browser
 from idp.people.tables import mobile_codes
 from idp.people.throttle import Throttle, ThrottlePolicy
 from tests.idp.people.conftest import CHEN_WEI, Join
@@ -188,8 +188,12 @@ async def test_a_number_has_few_guesses_over_all_its_codes_and_strangers_use_up_
     async def guesses(claim: str | None, given: str = "wrong") -> Counter[str]:
         return await outcomes(
             *(
-                asyncio.ensure_future(people.mobile_codes.consume(Purpose.RECOVER, one, given, claimed_owner=claim))
-                for one in codes
+                asyncio.ensure_future(
+                    people.mobile_codes.consume(
+                        Purpose.RECOVER, one, given, source=f"203.0.113.{n}", claimed_owner=claim
+                    )
+                )
+                for n, one in enumerate(codes)
                 for _ in range(4)
             )
         )
@@ -204,3 +208,21 @@ async def test_a_number_has_few_guesses_over_all_its_codes_and_strangers_use_up_
     own = await ask(people, "own", device=session.device_secret)
     browser = Browser(session.device_secret)
     assert await people.mobile_codes.consume(Purpose.SIGN_IN, own, await code_of(people, own), browser=browser)
+
+
+async def test_a_stranger_at_one_address_uses_up_nobody_elses_guesses(people: People, join: Join) -> None:
+    await owner(people, join)
+    codes = [
+        await ask(people, f"mark {n}", source="198.51.100.7") for n in range(POLICY.messages_per_mobile_and_source)
+    ]
+    there = Arrival("198.51.100.7", Channel.WEB)
+    wrong = [people.mobile_codes.sign_in(one, "wrong", there) for one in codes for _ in range(5)]
+    found = Counter(type(one).__name__ for one in await asyncio.gather(*wrong, return_exceptions=True))
+    places = POLICY.guesses_per_mobile_and_asker
+    assert found == {"CodeRefused": places, "SignInThrottled": 20 - places}
+    # The owner, on a device nobody knows, from elsewhere, with a slip of the finger first.
+    new_phone = Arrival("192.0.2.77", Channel.MOBILE)
+    own = await ask(people, "own", source=new_phone.source)
+    with pytest.raises(CodeRefused):
+        await people.mobile_codes.sign_in(own, "wrong", new_phone)
+    assert (await people.mobile_codes.sign_in(own, await code_of(people, own), new_phone)).amr == ("sms",)
