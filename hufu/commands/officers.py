@@ -10,6 +10,7 @@ from foundation.clock import CIVIL_TIME
 from hufu.commands.terminal import operator, shown
 from hufu.surroundings import surroundings
 from hufu.wiring import open_application
+from idp.people.account import masked_name
 from idp.people.parties import Named
 
 if TYPE_CHECKING:
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
 
     from foundation.principal import Principal
     from foundation.settings import Settings
+    from idp.people.officer import Officer
     from idp.people.officers import OfficerService
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Take what `run` reads."""
     acts = parser.add_subparsers(dest="act", metavar="ACT", required=True)
-    acts.add_parser("list", help="show an organisation's posts").add_argument("organisation", metavar="CODE")
+    listing = acts.add_parser("list", help="show an organisation's posts, names masked")
+    listing.add_argument("organisation", metavar="CODE")
+    listing.add_argument("--names", action="store_true", help="whole names; the audit keeps that they were read")
     appoint = acts.add_parser("appoint", help="give an officer a further post and print its id")
     appoint.add_argument("username")
     appoint.add_argument("--name", required=True, help="the officer's, to be sure whose account it is")
@@ -67,10 +71,15 @@ async def act(officers: OfficerService, operator: Principal, arguments: argparse
             await officers.leave(operator, arguments.officer_id)
             return []
         case _:
+            listed = officers.with_names if arguments.names else officers.of_organisation
             return [
-                "  ".join((one.officer_id, one.name, one.district_code, one.post, _until(one.ends_at)))
-                for one in await officers.of_organisation(operator, arguments.organisation)
+                _line(one, one.name if arguments.names else masked_name(one.name))
+                for one in await listed(operator, arguments.organisation)
             ]
+
+
+def _line(officer: Officer, name: str) -> str:
+    return "  ".join((officer.officer_id, name, officer.district_code, officer.post, _until(officer.ends_at)))
 
 
 def _midnight(day: date | None) -> datetime | None:

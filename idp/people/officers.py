@@ -292,6 +292,14 @@ class OfficerService:
         async with self._tools.database.read() as connection:
             return await Officers(connection, self._tools.cipher).of_organisation(organisation_code)
 
+    async def with_names(self, principal: Principal, organisation_code: str) -> tuple[Officer, ...]:
+        """Return the officers in post to somebody who reads their whole names away from the pages; on record."""
+        found = await self.of_organisation(principal, organisation_code)
+        async with self._tools.database.transaction() as connection:
+            event = AuditEvent("people.officer_names", "organisation", organisation_code, {"officers": len(found)})
+            await self._tools.audit.record(connection, principal, event)
+        return found
+
     async def leave(self, principal: Principal, officer_id: str) -> None:
         """End one post: its authorities, sessions and tokens end in the same transaction, other posts' go on."""
         await self._administers(principal, (await self.get(officer_id)).organisation_code)
