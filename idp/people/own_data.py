@@ -37,7 +37,7 @@ _SOURCE = "sign_in_attempts.source"
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """One place where the account is signed in."""
+    """One place where the account is signed in; an officer's, in which post of which organisation."""
 
     session_id: str
     current: bool
@@ -46,11 +46,16 @@ class OpenSession:
     device_label: str
     signed_in_at: datetime
     last_seen_at: datetime
+    post: str | None
+    organisation_code: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class SignInAttempt:
-    """One line of the sign-in history."""
+    """One line of the sign-in history, with the post an officer's session acted in.
+
+    The method `post` is the change to another post within one sign-in.
+    """
 
     attempted_at: datetime
     method: str
@@ -59,6 +64,8 @@ class SignInAttempt:
     source: str = field(repr=False)
     device_label: str
     new_device: bool
+    post: str | None
+    organisation_code: str | None
 
 
 class ClosingFactor(StrEnum):
@@ -94,6 +101,8 @@ class OwnData:
                 device_label=row.label or "",
                 signed_in_at=row.created_at,
                 last_seen_at=row.last_seen_at,
+                post=row.post,
+                organisation_code=row.organisation_code,
             )
             for row in rows
         )
@@ -113,6 +122,8 @@ class OwnData:
                 source=self._tools.cipher.decrypt(row.source, _SOURCE),
                 device_label=row.label or "",
                 new_device=row.new_device,
+                post=row.post,
+                organisation_code=row.organisation_code,
             )
             for row in rows
         )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from sqlalchemy import Row, Select
+    from sqlalchemy import ColumnElement, Insert, Row, Select, Table
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 PENDING, OPEN = "pending", "open"
@@ -79,6 +79,14 @@ TOUCH = Statement(
     .where(sessions.c.session_id == bindparam("the_session_id"))
     .values(last_seen_at=bindparam("now", type_=DateTime(timezone=True)))
 )
+
+
+def _copy(table: Table, former: ColumnElement[bool], values: Mapping[str, Any], *, left_out: set[str]) -> Insert:
+    """Return the statement that inserts a row like a former one, but for `values` and without what is left out."""
+    copied = [column for column in table.c if column.name not in {*values, *left_out}]
+    given = [literal(value, table.c[name].type).label(name) for name, value in values.items()]
+    source = select(*copied, *given).where(former)
+    return insert(table).from_select([*(column.name for column in copied), *values], source)
 
 
 class Sessions:
@@ -157,17 +165,27 @@ class Sessions:
 
     async def follow(self, session_id: str, values: Mapping[str, Any]) -> None:
         """Insert a session like another one of the same sign-in, but for `values`."""
-        copied = [column for column in sessions.c if column.name not in {*values, "ended_at", "end_reason"}]
-        given = [literal(value, sessions.c[name].type).label(name) for name, value in values.items()]
-        source = select(*copied, *given).where(sessions.c.session_id == session_id)
-        names = [*(column.name for column in copied), *values]
-        await self._connection.execute(insert(sessions).from_select(names, source))
+        former = sessions.c.session_id == session_id
+        await self._connection.execute(_copy(sessions, former, values, left_out={"ended_at", "end_reason"}))
+
+    async def note_change(self, session_id: str, following: str, now: datetime) -> None:
+        """Append the change to another post to the history: where the sign-in was made, in the session that follows."""
+        given = {"attempted_at": now, "method": "post", "new_device": False, "session_id": following}
+        former = sign_in_attempts.c.session_id == session_id
+        await self._connection.execute(_copy(sign_in_attempts, former, given, left_out={"attempt_id"}))
 
     async def living(self, account_ids: Collection[str], now: datetime) -> tuple[Row[Any], ...]:
         """Return the accounts' open sessions with their devices, latest use first."""
         statement = (
-            select(sessions, devices.c.label, devices.c.first_seen_at.label("device_first_seen_at"))
+            select(
+                sessions,
+                devices.c.label,
+                devices.c.first_seen_at.label("device_first_seen_at"),
+                officers.c.post,
+                officers.c.organisation_code,
+            )
             .outerjoin(devices, devices.c.device_id == sessions.c.device_id)
+            .outerjoin(officers, officers.c.officer_id == sessions.c.officer_id)
             .where(
                 sessions.c.account_id.in_(account_ids),
                 sessions.c.state == OPEN,
@@ -188,10 +206,13 @@ class Sessions:
         await self._connection.execute(insert(sign_in_attempts).values(**values))
 
     async def attempts(self, account_ids: Collection[str], limit: int) -> tuple[Row[Any], ...]:
-        """Return the accounts' latest attempts, newest first."""
+        """Return the accounts' latest attempts, newest first, with the post of each session that opened."""
+        opened = and_(sessions.c.session_id == sign_in_attempts.c.session_id, sessions.c.state == OPEN)
         statement = (
-            select(sign_in_attempts, devices.c.label)
-            .outerjoin(devices, and_(devices.c.device_id == sign_in_attempts.c.device_id))
+            select(sign_in_attempts, devices.c.label, officers.c.post, officers.c.organisation_code)
+            .outerjoin(devices, devices.c.device_id == sign_in_attempts.c.device_id)
+            .outerjoin(sessions, opened)
+            .outerjoin(officers, officers.c.officer_id == sessions.c.officer_id)
             .where(sign_in_attempts.c.account_id.in_(account_ids))
             .order_by(sign_in_attempts.c.attempt_id.desc())
             .limit(limit)

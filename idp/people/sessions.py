@@ -151,6 +151,7 @@ class SessionService:
                 taken = await sessions.end(session.session_id, session.account_id, now, "another post")
                 following = new_id("ses")
                 await sessions.follow(session.session_id, {**values, "session_id": following, "created_at": now})
+                await sessions.note_change(session.session_id, following, now)
                 await self._tools.tell(connection, (session.session_id,))
             if session.pending or not taken:
                 raise SignInRefused("The session has ended; sign in again.")

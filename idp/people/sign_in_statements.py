@@ -139,6 +139,7 @@ def _opening() -> Statement:
         "source": bindparam("the_source", type_=LargeBinary),
         "device_id": device.c.device_id,
         "new_device": bindparam("stranger", type_=Boolean),
+        "session_id": bindparam("the_session_id", type_=Text),
     }
     session = insert(sessions).from_select(list(opened), select(*opened.values())).cte("session")
     attempt = insert(sign_in_attempts).from_select(list(noted), select(*noted.values())).cte("attempt")

@@ -49,6 +49,12 @@ async def test_the_post_is_chosen_at_sign_in_and_changed_on_the_page(context: Br
     await expect(page.get_by_role("main")).to_contain_text(demo_city.SERVICE_OFFICE.name)
     await expect(page.get_by_text(demo_city.EAST_APPROVAL.name)).to_have_count(0)
 
+    await page.goto(f"{city.url}/devices")
+    changed, chosen = page.locator("section", has_text="登录记录").last.locator("li").nth(0), page.locator("li").last
+    await expect(changed).to_contain_text("切换岗位")
+    await expect(changed).to_contain_text(f"督查科科员 · {demo_city.SERVICE_OFFICE.name}")
+    await expect(chosen).to_contain_text(f"挂职副科长 · {demo_city.EAST_APPROVAL.name}")
+
 
 async def test_a_document_opened_in_one_post_is_not_there_in_the_other(context: BrowserContext, city: City) -> None:
     page = await context.new_page()

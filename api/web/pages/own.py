@@ -34,7 +34,11 @@ CLOSE_FIELDS = frozenset({"password", "code"})
 async def devices(request: Request) -> Response:
     """Show where the account is signed in, and every attempt to sign in."""
     own, principal = services_of(request).people.own_data, await own_principal(request)
-    shown = {"open_sessions": await own.sessions(principal), "history": await own.history(principal)}
+    open_sessions, history = await own.sessions(principal), await own.history(principal)
+    codes = {one.organisation_code for one in open_sessions} | {one.organisation_code for one in history}
+    directory = services_of(request).directory
+    organisations = {code: (await directory.organisation(code)).name for code in codes if code}
+    shown = {"open_sessions": open_sessions, "history": history, "organisations": organisations}
     return await page(request, "devices.html", shown)
 
 

@@ -301,3 +301,26 @@ def test_a_principal_knows_itself_at_every_post() -> None:
     assert principal.is_one("off_2")
     assert not principal.is_one("off_3")
     assert not principal.is_one(None)
+
+
+async def test_the_history_names_the_post_of_every_session_and_each_change(
+    people: People, join: Join, clock: FixedClock
+) -> None:
+    first, secret = await join.officer()
+    await both_factors(join, secret, clock)
+    second = await further(people)
+    session = await both_factors(join, secret, clock)
+    await join.sign_in("officer.li")  # the second factor never came
+    in_second = await people.sessions.take_post(session, second.officer_id)
+    back = await people.sessions.take_post(in_second, first.officer_id)
+    shown = await people.own_data.history(back.own_principal())
+    here, there = ("窗口", BUREAU), ("挂职科员", OTHER_BUREAU)
+    assert [(one.method, one.post, one.organisation_code) for one in shown] == [
+        ("post", *here),
+        ("password", None, None),
+        ("password", *there),
+        ("password", *here),
+    ]
+    assert (shown[0].source, shown[0].new_device) == (shown[2].source, False)
+    living = await people.own_data.sessions(back.own_principal())
+    assert [(one.current, one.post, one.organisation_code) for one in living] == [(True, *here), (False, *here)]
