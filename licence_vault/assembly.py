@@ -19,6 +19,7 @@ from licence_vault.fresh_faces import FreshFaces
 from licence_vault.issuing import LicenceIssuer
 from licence_vault.late_faces import LateFaces
 from licence_vault.mandated import MandatedReader
+from licence_vault.published import CataloguePublisher
 from licence_vault.qr import QrWriter
 from licence_vault.quota import ReadQuota
 from licence_vault.reading import LicenceReader
@@ -52,6 +53,7 @@ class Vault:
     """Everything the vault offers; `close` ends its rendering processes."""
 
     catalogue: Catalogue
+    published: CataloguePublisher
     licences: LicenceService
     authorised: AuthorisedReader
     mandated: MandatedReader
@@ -159,6 +161,7 @@ def assemble_vault(
     )
     return Vault(
         catalogue=catalogue,
+        published=CataloguePublisher(catalogue, keys, clock, service_id=settings.service_id),
         licences=licences,
         authorised=AuthorisedReader(
             database, clock=clock, audit=audit, cipher=cipher, holders=holders, reader=reader, acts=acts

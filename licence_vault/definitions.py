@@ -91,6 +91,12 @@ class LicenceType:
         """Return the stored form."""
         return asdict(self)
 
+    def published(self) -> dict[str, Any]:
+        """Return what the public catalogue says of the type: all but how the face is drawn."""
+        drawn = {"schema", "template", "seal"}
+        told = {name: value for name, value in asdict(self).items() if name not in drawn}
+        return told | {"face_schema": self.schema}
+
     def digest(self) -> bytes:
         """Return SHA-256 over the definition without its version."""
         definition = self.to_json()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TYPE = "hufu-trust-list+jwt"
 LIST_PATH = "/api/v1/trust-list"
 LIFE = timedelta(hours=24)
+CATALOGUE_PATH = "/api/v1/licence-types"
 MAXIMUM_BYTES = 20 * 1024 * 1024
 
 
@@ -93,6 +94,8 @@ def read_trust_list(unverified_document: str) -> TrustList:
     if len(unverified_document) > MAXIMUM_BYTES:
         raise BadTrustList("The trust list is too large.", field="document")
     try:
+        "status_list_numbers": list(trust_list.status_lists),
+        "catalogue": f"{trust_list.issuer}{CATALOGUE_PATH}",
         header, payload, signature = unverified_document.strip().split(".")
         head, claims = json.loads(_unb64url(header)), json.loads(_unb64url(payload))
         key_der = base64.b64decode(claims["key"], validate=True)

@@ -9,6 +9,8 @@ from api.context import services_of
 from api.dependencies import principal_of
 from api.schemas.common import Identifier, binary, problems
 from api.schemas.licences import (
+    JWT,
+    SIGNED_CATALOGUE,
     ChangeState,
     IssueLicence,
     LicenceAnswer,
@@ -182,11 +184,23 @@ async def statistics(request: Request) -> StatisticsAnswer:
     return StatisticsAnswer.model_validate(await services_of(request).vault.statistics.figures(principal_of(request)))
 
 
-@catalogue_router.get("/api/v1/licence-types", summary="The type catalogue 证照目录", responses=problems(429))
-async def licence_types(request: Request) -> TypeList:
-    """Return the current version of every published type."""
-    found = await services_of(request).catalogue.types()
-    return TypeList(types=[TypeAnswer.of(item) for item in found])
+@catalogue_router.get(
+    "/api/v1/licence-types",
+    summary="The type catalogue 证照目录",
+    response_model=TypeList,
+    responses=SIGNED_CATALOGUE | problems(429, 503),
+)
+async def licence_types(request: Request) -> Response:
+    """Return the current version of every published type; with `Accept: application/jwt`, signed as trust lists are."""
+    services, headers = services_of(request), {"vary": "accept", "cache-control": "public, max-age=60"}
+    if JWT not in request.headers.get("accept", ""):
+        types = [TypeAnswer.model_validate(one.published()) for one in await services.catalogue.types()]
+        return Response(TypeList(types=types).model_dump_json(), media_type="application/json", headers=headers)
+    signed = await services.vault.published.published()
+    headers["etag"] = signed.etag
+    if signed.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(signed.body, media_type=JWT, headers=headers)
 
 
 @catalogue_router.get(
@@ -194,4 +208,4 @@ async def licence_types(request: Request) -> TypeList:
 )
 async def licence_type(request: Request, type_code: TypeCode) -> TypeAnswer:
     """Return a published type with the JSON Schema of its face."""
-    return TypeAnswer.of(await services_of(request).catalogue.get(type_code))
+    return TypeAnswer.model_validate((await services_of(request).catalogue.get(type_code)).published())

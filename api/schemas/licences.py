@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, Field
 
 from api.schemas.common import Answer, CreditCode, Id, Line, MatterCode, Moment, Schema, Short
-from licence_vault.catalogue import LicenceType
 from licence_vault.model import (
     Holder,
     IssueRequest,
@@ -18,6 +17,7 @@ from licence_vault.model import (
     StateChange,
 )
 
+JWT = "application/jwt"
 TYPE_CODE_LENGTH = 21
 EXAMPLE_TYPE = "11100000000013338W011"
 
@@ -187,6 +187,14 @@ class StateList(Answer):
     states: list[StateAnswer]
 
 
+class SharingAnswer(Answer):
+    """A line of a type's sharing list 共享清单."""
+
+    organisation_code: str
+    matters: list[str]
+    fields: list[str]
+
+
 class TypeAnswer(Answer):
     """One published licence type 证照类型."""
 
@@ -194,6 +202,7 @@ class TypeAnswer(Answer):
     version: int
     name: str
     english_name: str
+    category: str
     defining_authority: str
     issuer_level: str
     holder_kind: str
@@ -201,18 +210,22 @@ class TypeAnswer(Answer):
     max_holders: int
     validity: str
     max_years: int | None
+    number_pattern: Annotated[str, Field(description="Regular expression of the printed number; any when empty.")]
     face_schema: Annotated[dict[str, Any], Field(description="JSON Schema 2020-12 of the face data.")]
-
-    @classmethod
-    def of(cls, licence_type: LicenceType) -> "TypeAnswer":
-        """Return the public part of a type."""
-        names = [name for name in cls.model_fields if name != "face_schema"]
-        values = {name: getattr(licence_type, name) for name in names}
-        values["holder_code_types"] = list(licence_type.holder_code_types)
-        return cls(**values, face_schema=dict(licence_type.schema))
+    sharing: Annotated[list[SharingAnswer], Field(description="Who may read what ex officio; `*` is any.")]
 
 
 class TypeList(Answer):
     """The published catalogue."""
 
     types: list[TypeAnswer]
+
+
+SIGNED_CATALOGUE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The catalogue; as JWT the same types, signed by the key of the trust list.",
+        "content": {JWT: {"schema": {"type": "string"}}},
+        "headers": {"etag": {"description": "Beside JWT, for If-None-Match.", "schema": {"type": "string"}}},
+    },
+    304: {"description": "What the caller has is still the newest."},
+}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
+import json
 import uuid
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
@@ -121,6 +123,25 @@ async def test_the_catalogue_is_public_and_says_each_types_schema(city: City) ->
     assert one.json() == types[0]
     assert {"营业执照", "食品经营许可证", "不动产权证书"} <= {item["name"] for item in types}
     assert (await city.http.get("/api/v1/licence-types/nothing")).status_code == 404
+
+
+async def test_the_catalogue_is_signed_for_whoever_asks_for_it(city: City) -> None:
+    plain = await city.http.get("/api/v1/licence-types")
+    signed = await city.http.get("/api/v1/licence-types", headers={"accept": "application/jwt"})
+    assert (signed.headers["content-type"], signed.headers["vary"]) == ("application/jwt", "accept")
+    catalogue, trust_list = (_claims(text) for text in (signed.text, (await city.http.get("/api/v1/trust-list")).text))
+    assert catalogue["types"] == plain.json()["types"]
+    assert catalogue["key"] == trust_list["key"]
+    assert trust_list["catalogue"] == f"{city.application.settings.issuer}/api/v1/licence-types"
+    headers = {"accept": "application/jwt", "if-none-match": signed.headers["etag"]}
+    again = await city.http.get("/api/v1/licence-types", headers=headers)
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def _claims(signed: str) -> dict[str, Any]:
+    payload = signed.split(".")[1]
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return claims
 
 
 async def test_the_api_ignores_cookies(city: City) -> None:
