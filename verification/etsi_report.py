@@ -187,7 +187,7 @@ class _Writer:
         return "FORMAT_FAILURE" if check.outcome is Outcome.FAILED else "GENERIC"
 
     def _times(self, parent: etree._Element, evidence: SealEvidence) -> None:
-        judged_at = self.report.judged_at or self.report.checked_at
+        judged_at = self.report.seals_judged_at
         times = _add(parent, "ValidationTimeInfo")
         _add(times, "ValidationTime", _moment(judged_at))
         best = _add(times, "BestSignatureTime")
@@ -275,7 +275,7 @@ class _Writer:
         _add(made, "ObjectType", f"{_URN}validationObject:{kind}")
         representation = _add(made, "ValidationObjectRepresentation")
         poe = _add(made, "POE")
-        _add(poe, "POETime", _moment(self.report.judged_at or self.report.checked_at))
+        _add(poe, "POETime", _moment(self.report.seals_judged_at))
         _add(poe, "TypeOfProof", f"{_URN}poetype:validation")
         if proves is not None:
             _add(_add(made, "POEProvisioning"), "POETime", _moment(proves))

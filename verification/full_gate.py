@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from foundation.errors import InvalidInput, LimitExceeded
+from verification.as_of import NOW
 from verification.limits import PdfLimits
 from verification.model import Indication, Outcome
 
@@ -81,7 +82,7 @@ class FullGate:
         try:
             report = await self._judged(document, field_name)
             if uploaded and self._comparison is not None and not refused(report, field_name):
-                report = await self._comparison.compare(report, None, document)
+                report = await self._comparison.compare(report, NOW, document)
         except (InvalidInput, LimitExceeded) as error:
             return (type(error).__name__,)
         return refused(report, field_name)

@@ -129,7 +129,8 @@ class StatedFact:
 class Report:
     """The answer.
 
-    `judged_at` is the moment the verdict is about, `checked_at` when it was reached;
+    `judged_at` is the moment the verdict is about and `known_at` the one whose knowledge it rests on, both None when
+    now was asked about; `checked_at` is when it was reached;
     `data_as_of` is the age of the oldest data it rests on. `sub_indication` is the word of
     EN 319 102-1 when the subject is a signature, else empty. `attached` is what a PDF
     carries as licence data, for comparing with the record; it is told to nobody. `revocation_urls` are where lists that
@@ -165,6 +166,11 @@ class Report:
     evidence: tuple[SealEvidence, ...] = field(default=(), repr=False)
     receipt_text: str | None = field(default=None, repr=False)
     stated: tuple[StatedFact, ...] = ()
+
+    @property
+    def seals_judged_at(self) -> datetime:
+        """Return the moment seals were judged at; on a receipt's paper `judged_at` is what the receipt states."""
+        return self.checked_at if self.subject.kind == "receipt" else self.judged_at or self.checked_at
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as `hufu verify --json` and the API print it."""

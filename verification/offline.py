@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from verification.as_of import unknown_then
 from verification.codes import (
     CHECK_THE_BEARER,
     LINK_KNOWN,
@@ -158,6 +159,20 @@ def judge_pack_signer(report: Report, pack: OfflinePack, *, pinned: bool) -> Rep
 
 
 def is_current(pack: OfflinePack, at: datetime) -> bool:
+def judge_pack_age(report: Report, pack: OfflinePack, known_at: datetime | None) -> Report:
+    """Say of a moment before the pack was made that what was known then is not in it."""
+    if known_at is None or known_at >= pack.issued_at or report.subject.kind == "receipt":
+        return report
+    made = pack.issued_at.isoformat()
+    return unknown_then(
+        report,
+        Sentence(
+            f"离线包制作于 {made}，只有那时掌握的情况；更早掌握了什么，请联网核验，或用当时的离线包。",
+            f"The offline pack was made at {made} and knows no earlier: ask the service, or use a pack of that time.",
+        ),
+    )
+
+
     """Tell whether a pack may be relied on at a moment."""
     return pack.issued_at <= at < pack.expires_at
 

@@ -194,7 +194,8 @@ def report_on_receipt(receipt: ReadReceipt, now: datetime) -> Report:
     claims = receipt.claims
     subject = claims["subject"]
     verdict, reason = Verdict(claims["verdict"]), Reason(claims["reason"])
-    judged_at, known_at = (_moment(claims.get(name)) for name in ("judged_at", "known_at"))
+    then = claims["checked_at"]
+    judged_at, known_at = (datetime.fromisoformat(claims.get(name) or then) for name in ("judged_at", "known_at"))
     return Report(
         verdict=verdict,
         reason=Reason.RECEIPT_GENUINE if verdict is Verdict.VALID else reason,
@@ -269,10 +270,6 @@ def _statement(claims: dict[str, Any], verdict: Verdict, reason: Reason) -> Sent
         f"{zh}，结论为{verdict.sentence.zh}。{reason.sentence.zh}",
         f"{en}, the verdict was {verdict.sentence.en}. {reason.sentence.en}",
     )
-
-
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
 
 
 def report_on_refused(refused: ReceiptRefused, now: datetime) -> Report:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from foundation.errors import NotFound
@@ -22,11 +23,11 @@ from verification.pages import PageDifference
 from verification.shown_licences import drawn_licences, judge_shown, strange_licences
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from datetime import datetime
+    from collections.abc import Callable
 
     from foundation.database import Database
     from foundation.directory import Directory
+    from verification.as_of import AsOf
     from verification.cities import Cities
     from verification.model import Report
     from verification.ports import FreshFaces, LicenceRecord, LicenceRecords
@@ -60,26 +61,26 @@ class RecordComparison:
         self._cities = cities
         self._faces = faces
 
-    async def compare(self, report: Report, at: datetime | None, document: bytes | None) -> Report:
+    async def compare(self, report: Report, as_of: AsOf, document: bytes | None) -> Report:
         """Add to a report what the records say of the document.
 
         `document` is None when its bytes are on record, so that its face needs no comparing.
         Raises: DocumentOverLimit, SandboxUnavailable.
         """
         if report.attached is None:
-            return await self._with_shown(report, at, document)
+            return await self._with_shown(report, as_of, document)
         parts = read_identifier(report.attached.get("ZZBS", "")).parts
         if parts is None:
             return without_state(report)
-        async with self._database.read() as connection:
-            record = await self._licences.find(connection, parts.text, at=at)
+        moment = as_of.at or report.checked_at
+        record = await self.find(parts.text, as_of)
         if record is not None:
             if document is not None:
                 report = judge_sealer(report, record.issuer_code)
-            judged = judge_with_record(report, record, at=at or report.checked_at)
+            judged = judge_with_record(report, record, at=moment)
             return judged if document is None else await self._with_rendering(judged, parts.text, document)
         if self._cities is not None and report.code_text is not None:
-            by_code = await self._cities.judge_code(report.code_text, at=at or report.checked_at)
+            by_code = await self._cities.judge_code(report.code_text, at=moment)
             if by_code is not None:
                 return judge_document_by_code(report, by_code)
         if await self.is_ours(parts) and report.verdict is Verdict.VALID:
@@ -89,24 +90,23 @@ class RecordComparison:
             )
         return without_state(report)
 
-    async def _with_shown(self, report: Report, at: datetime | None, document: bytes | None) -> Report:
+    async def _with_shown(self, report: Report, as_of: AsOf, document: bytes | None) -> Report:
         """Ask whether the seal on a paper vouches for the licence that the paper shows or names."""
-        moment = at or report.checked_at
+        moment = as_of.at or report.checked_at
+        find = partial(self.find, as_of=as_of)
         codes = {}
         for text in drawn_licences(report):
             code = None if self._cities is None else await self._cities.judge_code(text, at=moment)
-            codes[text] = code or await judge_code(text, self._codes(), self._find(at), at=moment, now=moment)
+            codes[text] = code or await judge_code(text, self._codes(), find, at=moment, now=moment)
         judged = judge_shown(report, codes=codes)
         named = strange_licences(report)[:FACES_COMPARED] if judged.verdict is Verdict.VALID else ()
         faces = [parts for parts in named if document and await self._is_face(parts, document)]
         return judge_shown(report, codes=codes, faces=faces) if faces else judged
 
-    def _find(self, at: datetime | None) -> Callable[[str], Awaitable[LicenceRecord | None]]:
-        async def find(identifier: str) -> LicenceRecord | None:
-            async with self._database.read() as connection:
-                return await self._licences.find(connection, identifier, at=at)
-
-        return find
+    async def find(self, identifier: str, as_of: AsOf) -> LicenceRecord | None:
+        """Return a licence on record as it stood."""
+        async with self._database.read() as connection:
+            return await self._licences.find(connection, identifier, at=as_of.at, known_at=as_of.known_at)
 
     async def _is_face(self, parts: Parts, document: bytes) -> bool:
         """Tell whether a paper's pages are the face of a licence of ours, whatever was altered on it."""

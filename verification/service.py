@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from foundation.audit import AuditEvent, CommittedAudit
 from foundation.errors import InvalidInput, NotFound
 from foundation.ids import new_id
 from foundation.principal import PrincipalKind
+from verification.as_of import NOW, AsOf
 from verification.codes import judge_code, judge_link
 from verification.errors import NoCodeFound
 from verification.identifier import Parts, read_identifier
@@ -44,13 +45,12 @@ if TYPE_CHECKING:
     from verification.log.past_seals import PastSeals
     from verification.log.service import TransparencyLog
     from verification.pages import Previews
-    from verification.ports import LicenceRecord, LicenceRecords, LicenceStanding, ReceiptPapers
+    from verification.ports import LicenceRecords, LicenceStanding, ReceiptPapers
     from verification.record_comparison import RecordComparison
     from verification.sandbox import Sandbox
     from verification.trust import TrustSource
 
 
-CLOCK_SKEW = timedelta(minutes=1)
 TERMS_KEPT = 10_000
 REVOKED = frozenset({"REVOKED_NO_POE", "REVOKED_CA_NO_POE"})
 
@@ -124,37 +124,31 @@ class VerificationService:
             at: as of this moment; now when None.
             known_at: as the records knew it then; now when None.
         """
-        now = self._clock.now()
-        _require_past(at, now, "at")
-        _require_past(known_at, now, "known_at")
+        now, as_of = self._clock.now(), AsOf(at, known_at)
+        as_of.require_past(now)
         reading = read_identifier(unverified_identifier)
         if compare and reading.parts is not None and principal.kind is PrincipalKind.ANONYMOUS:
             await self._guesses.count(reading.parts.text, compare)
         if reading.parts is None:
             checks = tuple(Check("identifier.form", "GB/T 36904", Outcome.FAILED, item) for item in reading.problems)
             report = _plain(Verdict.INVALID, Reason.IDENTIFIER_MALFORMED, Subject("identifier"), now, checks)
-            return await self.conclude(principal, report)
+            return await self.conclude(principal, as_of.named(report, now))
         form = Check("identifier.form", "GB/T 36904; ISO/IEC 7064", Outcome.PASSED, _WELL_FORMED)
         repairs = tuple(
             Check("identifier.repair", "GB/T 36904", Outcome.NOT_APPLICABLE, item) for item in reading.repairs
         )
-        record = await self._standing(reading.parts.text, at, known_at)
+        record = await self._standing(reading.parts.text, as_of)
         if record is None:
             report = await self._unknown(reading.parts, now, (form, *repairs))
         else:
             report = _by_record(record, compare or {}, at or now, now, (form, *repairs))
-        # What was not asked of today's records is not answered as of today.
-        as_of = min(known_at or now, report.data_as_of)
-        return await self.conclude(principal, replace(report, judged_at=at, known_at=known_at, data_as_of=as_of))
+        return await self.conclude(principal, as_of.named(report, now))
 
-    async def _standing(
-        self, identifier: str, at: datetime | None, known_at: datetime | None
-    ) -> LicenceStanding | None:
+    async def _standing(self, identifier: str, as_of: AsOf) -> LicenceStanding | None:
         """Return a licence now, by one read for all who ask at the moment, or as of another moment."""
-        if at is None and known_at is None:
+        if as_of == NOW:
             return await self._licences.current(identifier)
-        async with self._database.read() as connection:
-            return await self._licences.find(connection, identifier, at=at, known_at=known_at)
+        return await self._comparison.find(identifier, as_of)
 
     async def _unknown(self, parts: Parts, now: datetime, checks: tuple[Check, ...]) -> Report:
         """Say that there is no such licence, or that it is not for us to say."""
@@ -166,22 +160,27 @@ class VerificationService:
         found = Check("licence.record", "GB/T 36904", Outcome.FAILED, Reason.LICENCE_UNKNOWN.sentence)
         return _plain(Verdict.INVALID, Reason.LICENCE_UNKNOWN, subject, now, (*checks, found))
 
-    async def by_qr(self, principal: Principal, unverified_text: str, *, at: datetime | None = None) -> Verified:
-        """Judge an HF1 code by its text (the whole link or from `HF1` on), online."""
-        now = self._clock.now()
-        _require_past(at, now, "at")
-
-        async def find(identifier: str) -> LicenceRecord | None:
-            async with self._database.read() as connection:
-                return await self._licences.find(connection, identifier, at=at)
-
+    async def by_qr(
+        self,
+        principal: Principal,
+        unverified_text: str,
+        *,
+        at: datetime | None = None,
+        known_at: datetime | None = None,
+    ) -> Verified:
+        """Judge an HF1 code by its text (the whole link or from `HF1` on), online; moments as by identifier."""
+        now, as_of = self._clock.now(), AsOf(at, known_at)
+        as_of.require_past(now)
+        find = partial(self._comparison.find, as_of=as_of)
         report = None if self._cities is None else await self._cities.judge_code(unverified_text, at=at or now)
         if report is None:
             report = await judge_code(unverified_text, self._trust.code_keys(), find, at=at or now, now=now)
             report = judge_link(report, unverified_text, (self._verify_page,))
-        return await self.conclude(principal, replace(report, checked_at=now, judged_at=at))
+        return await self.conclude(principal, as_of.named(as_of.known_then(report), now))
 
-    async def by_picture(self, principal: Principal, picture: bytes) -> Verified:
+    async def by_picture(
+        self, principal: Principal, picture: bytes, *, at: datetime | None = None, known_at: datetime | None = None
+    ) -> Verified:
         """Judge the HF1 code in a PNG or JPEG picture.
 
         Raises: NoCodeFound, DocumentOverLimit, SandboxUnavailable.
@@ -189,7 +188,7 @@ class VerificationService:
         text = await self._sandbox.code_in_picture(picture)
         if text is None:
             raise NoCodeFound("There is no code of a licence in the picture.", field="document")
-        return await self.by_qr(principal, text)
+        return await self.by_qr(principal, text, at=at, known_at=known_at)
 
     async def by_pdf(
         self,
@@ -197,6 +196,7 @@ class VerificationService:
         document: bytes,
         *,
         at: datetime | None = None,
+        known_at: datetime | None = None,
         examine: bool = False,
         previews: bool = False,
     ) -> Verified:
@@ -210,25 +210,26 @@ class VerificationService:
             principal: who asks.
             document: the whole file.
             at: as of this moment; now when None.
+            known_at: as the licence's record knew it then; the file is examined, and not valid by what nobody recorded.
             examine: judge the seals also of a document that is on record, for a report that shows them.
             previews: draw what the last seal covers and what came after.
 
         Raises: NotAPdf, DocumentEncrypted, NoSealFound, DocumentOverLimit, SandboxUnavailable, InvalidInput.
         """
-        now = self._clock.now()
-        _require_past(at, now, "at")
+        now, as_of = self._clock.now(), AsOf(at, known_at)
+        as_of.require_past(now)
         sha256 = hashlib.sha256(document).digest()
         known = await self._licences.find_document(sha256)
-        record = None if known is None else await self._standing(known, at, None)
-        if record is not None and not examine:
+        record = None if known is None else await self._standing(known, as_of)
+        if record is not None and not examine and known_at is None:
             # Byte for byte our own, so it is read here: nothing in it is a stranger's.
             term = await self._term_of(document, sha256)
             report = judge_known_document(record, sha256, term, at=at or now, now=now)
         else:
             judged = await self._examined(document, at or now)
             judged = judge_receipt_paper(judged, await self._trust.receipt_keys())
-            report = replace(await self._comparison.compare(judged, at, None if record else document), checked_at=now)
-        verified = await self.conclude(principal, replace(report, judged_at=at))
+            report = as_of.known_then(await self._comparison.compare(judged, as_of, None if record else document))
+        verified = await self.conclude(principal, as_of.named(report, now))
         return replace(verified, previews=await self._previews(document, report) if previews else None)
 
     async def _examined(self, document: bytes, at: datetime) -> Report:
@@ -285,11 +286,13 @@ class VerificationService:
     async def conclude(self, principal: Principal, report: Report) -> Verified:
         """Record the verdict, durably, then sign the receipt that quotes the record."""
         subject = report.subject
+        asked = {"judged_at": report.judged_at, "known_at": report.known_at}
+        moments = {name: moment.isoformat() for name, moment in asked.items() if moment is not None}
         event = AuditEvent(
             "verification.judge",
             subject.kind,
             subject.identifier or subject.sha256_hex or "unreadable",
-            {"verdict": report.verdict.value, "reason": report.reason.value, "sha256": subject.sha256_hex},
+            {"verdict": report.verdict.value, "reason": report.reason.value, "sha256": subject.sha256_hex, **moments},
         )
         audit = await self._audit.record(principal, event)
         receipt_id = new_id("rcp")
@@ -302,12 +305,6 @@ class VerificationService:
             checkpoint=None if self._log is None else await self._log.latest_tree(),
         )
         return Verified(report, self._receipts.sign(claims, typ=TYPE), receipt_id)
-
-
-def _require_past(moment: datetime | None, now: datetime, field: str) -> None:
-    """Refuse a moment still to come: nobody knows yet; raises InvalidInput."""
-    if moment is not None and moment > now + CLOCK_SKEW:
-        raise InvalidInput("The moment lies in the future.", field=field)
 
 
 _WELL_FORMED = Sentence("标识格式和校验位正确。", "Format and check character of the identifier are right.")

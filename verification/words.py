@@ -102,6 +102,7 @@ class Reason(StrEnum):
     DATA_STALE = "data_stale"
     DATA_MISSING = "data_missing"
     # A credential presented from a wallet.
+    NOT_KNOWN_THEN = "not_known_then"
     PRESENTATION_MALFORMED = "presentation_malformed"
     PRESENTATION_REPLAYED = "presentation_replayed"
     HOLDER_NOT_PROVEN = "holder_not_proven"
@@ -235,6 +236,9 @@ _REASONS = {
     ),
     Reason.PRESENTATION_REPLAYED: Sentence(
         "出示的凭证不是为本次请求签署的。", "What was presented was not signed for this request."
+    Reason.NOT_KNOWN_THEN: Sentence(
+        "无法确认在所问的时点当时掌握的情况。", "What was known at the moment asked about cannot be confirmed."
+    ),
     ),
     Reason.HOLDER_NOT_PROVEN: Sentence(
         "出示者未能证明凭证是他的。", "Whoever presents the credential has not proven to be its holder."

@@ -8,14 +8,16 @@ from fastapi.responses import Response
 
 from api.context import services_of
 from api.dependencies import principal_of
-from api.schemas.common import Moment, binary, problems
+from api.schemas.common import binary, problems
 from api.schemas.verification import (
     ETSI_REPORT,
     XML,
+    At,
     ByIdentifier,
     ByQr,
     ByReceipt,
     Include,
+    KnownAt,
     ReportAnswer,
     VerifiedAnswer,
     VerifiedPdfAnswer,
@@ -54,7 +56,9 @@ async def by_identifier(request: Request, body: ByIdentifier) -> Response:
 )
 async def by_qr(request: Request, body: ByQr) -> Response:
     """Judge an HF1 code online; a good code still says nothing about who holds it up."""
-    verified = await services_of(request).verification.by_qr(principal_of(request), body.text, at=body.at)
+    verified = await services_of(request).verification.by_qr(
+        principal_of(request), body.text, at=body.at, known_at=body.known_at
+    )
     return _answer(request, "qr", verified)
 
 
@@ -67,7 +71,8 @@ async def by_qr(request: Request, body: ByQr) -> Response:
 async def by_pdf(
     request: Request,
     document: Annotated[UploadFile, File(description="Ours or a stranger's, at most 50 MB.")],
-    at: Annotated[Moment | None, Form()] = None,
+    at: Annotated[At, Form()] = None,
+    known_at: Annotated[KnownAt, Form()] = None,
     include: Annotated[Include | None, Form(description="What comes with the answer, besides the verdict.")] = None,
 ) -> Response:
     """Judge the seals of a PDF (EN 319 102-1); a forged one is a successful request with its verdict.
@@ -81,6 +86,7 @@ async def by_pdf(
         principal_of(request),
         await document.read(),
         at=at,
+        known_at=known_at,
         examine=as_xml or wanted.report,
         previews=wanted.previews and not as_xml,
     )

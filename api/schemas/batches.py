@@ -17,6 +17,7 @@ ROW_FIELDS = {
     "holder_name": {"type": "string", "maxLength": 200, "description": "Compared; beside an identifier only."},
     "holder_code": {"type": "string", "maxLength": 40, "description": "Compared; beside an identifier only."},
     "at": {"type": "string", "format": "date-time", "description": "Was it valid at this moment?"},
+    "known_at": {"type": "string", "format": "date-time", "description": "… as the records knew it then."},
 }
 _ROW = {"type": "object", "additionalProperties": False, "properties": ROW_FIELDS}
 _TEXT = {"type": "string"}

@@ -13,6 +13,15 @@ MAX_CODE_CHARS = 8_000
 MAX_RECEIPT_CHARS = 64_000
 
 
+At = Annotated[Moment | None, Field(description="Was it valid at this moment? Now when left out.")]
+KnownAt = Annotated[
+    Moment | None,
+    Field(
+        description="… as known at this moment: as the licence's record stood then. What has no history is not VALID."
+    ),
+]
+
+
 class Compare(Schema):
     """What the asker believes of the holder; only "same" or "differs" comes back."""
 
@@ -29,15 +38,16 @@ class ByIdentifier(Schema):
 
     identifier: Annotated[str, Field(min_length=1, max_length=300)]
     compare: Compare = Compare()
-    at: Annotated[Moment | None, Field(description="Was it valid at this moment?")] = None
-    known_at: Annotated[Moment | None, Field(description="… as the records knew it then.")] = None
+    at: At = None
+    known_at: KnownAt = None
 
 
 class ByQr(Schema):
     """The text of an HF1 code: the whole link, or from HF1 on."""
 
     text: Annotated[str, Field(min_length=1, max_length=MAX_CODE_CHARS)]
-    at: Moment | None = None
+    at: At = None
+    known_at: KnownAt = None
 
 
 class ByReceipt(Schema):
@@ -79,6 +89,8 @@ class ReportAnswer(Answer):
     indication: Annotated[str | None, Field(description="EN 319 102-1, for documents")]
     sub_indication: str | None
     checked_at: AwareDatetime
+    judged_at: Annotated[AwareDatetime, Field(description="The moment the verdict is about.")]
+    known_at: Annotated[AwareDatetime | None, Field(description="As known when; null when nothing but now was asked.")]
     data_as_of: AwareDatetime
     subject: dict[str, Any]
     licence: dict[str, Any] | None

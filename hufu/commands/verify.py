@@ -9,17 +9,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foundation.errors import TrustServiceError
+from foundation.errors import InvalidInput, TrustServiceError
 from foundation.outbound import OutboundClient
 from foundation.principal import SYSTEM
 from hufu.commands.terminal import shown
 from verification.anchors import read_anchors
+from verification.as_of import NOW, AsOf
 from verification.errors import DocumentEncrypted, DocumentOverLimit, NoCodeFound, NoSealFound, NotAPdf
 from verification.etsi_report import etsi_report
 from verification.model import Outcome, Verdict
 from verification.offline import (
     judge_code_offline,
     judge_document_offline,
+    judge_pack_age,
     judge_pack_signer,
     judge_receipt_offline,
 )
@@ -72,6 +74,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--at", metavar="TIME", help="judge as of this moment, such as 2026-11-22T08:00:00+08:00")
     parser.add_argument(
+        "--known-at",
+        metavar="TIME",
+        help="as known at this moment; what has no history (seals, a pack made later) is not confirmed",
+    )
+    parser.add_argument(
         "--report", metavar="XML", type=Path, help="write the ETSI TS 119 102-2 validation report of a PDF to this file"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -80,8 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Judge one file; 0 VALID, 1 INVALID, 2 UNDETERMINED, 3 not examinable, 64 wrong usage."""
     try:
-        document, at = _read(arguments.file), _moment(arguments.at)
-        report = _judge(document, arguments, at)
+        report = _judge(_read(arguments.file), arguments)
         if arguments.report is not None:
             _write_report(report, arguments.report)
     except WrongUsage as error:
@@ -97,14 +103,29 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_CODES[report.verdict]
 
 
-def _judge(document: bytes, arguments: argparse.Namespace, at: datetime | None) -> Report:
+def _judge(document: bytes, arguments: argparse.Namespace) -> Report:
+    now = datetime.now(UTC)
+    as_of = _as_of(arguments, now)
+    text = _text(document)
+    if as_of != NOW and text is not None and _is_token(text):
+        raise WrongUsage("a receipt states its own moments: --at and --known-at go with documents and codes")
     if arguments.pack is not None:
         if arguments.anchors is not None:
             raise WrongUsage("--pack brings its own anchors: give one of the two")
-        return asyncio.run(_by_pack(document, arguments, at or datetime.now(UTC)))
+        return as_of.named(asyncio.run(_by_pack(document, arguments, as_of, now)), now)
     if arguments.anchors is not None:
-        return asyncio.run(_by_anchors(document, arguments.anchors, at or datetime.now(UTC)))
-    return _by_service(document, at, examine=arguments.report is not None)
+        judged = asyncio.run(_by_anchors(document, arguments.anchors, as_of.at or now))
+        return as_of.named(as_of.known_then(judged), now)
+    return _by_service(document, as_of, examine=arguments.report is not None)
+
+
+def _as_of(arguments: argparse.Namespace, now: datetime) -> AsOf:
+    as_of = AsOf(_moment(arguments.at, "--at"), _moment(arguments.known_at, "--known-at"))
+    try:
+        as_of.require_past(now)
+    except InvalidInput as error:
+        raise WrongUsage(f"--{(error.field or '').replace('_', '-')}: {error.detail}") from error
+    return as_of
 
 
 async def _by_anchors(document: bytes, anchors: Path, at: datetime) -> Report:
@@ -124,10 +145,10 @@ async def _by_anchors(document: bytes, anchors: Path, at: datetime) -> Report:
         await outbound.close()
 
 
-async def _by_pack(document: bytes, arguments: argparse.Namespace, at: datetime) -> Report:
+async def _by_pack(document: bytes, arguments: argparse.Namespace, as_of: AsOf, now: datetime) -> Report:
     """Judge without a network: a code as text or picture, a receipt, or a PDF."""
     pack = _open_pack(arguments.pack, arguments.pack_key)
-    report = await _by_opened_pack(document, pack, at)
+    report = judge_pack_age(await _by_opened_pack(document, pack, as_of.at or now), pack, as_of.known_at)
     return judge_pack_signer(report, pack, pinned=arguments.pack_key is not None)
 
 
@@ -169,7 +190,7 @@ def _write_report(report: Report, path: Path) -> None:
         raise WrongUsage(f"{path} cannot be written") from error
 
 
-def _by_service(document: bytes, at: datetime | None, *, examine: bool) -> Report:
+def _by_service(document: bytes, as_of: AsOf, *, examine: bool) -> Report:
     """Ask the service whose settings and database are here."""
     from hufu.surroundings import surroundings  # noqa: PLC0415 - with --anchors none of this is loaded
     from hufu.wiring import open_application  # noqa: PLC0415
@@ -181,10 +202,12 @@ def _by_service(document: bytes, at: datetime | None, *, examine: bool) -> Repor
             if text is not None and _is_token(text):
                 return await service.by_receipt(text)
             if text is not None and "HF1" in text.upper():
-                return (await service.by_qr(SYSTEM, text, at=at)).report
+                return (await service.by_qr(SYSTEM, text, at=as_of.at, known_at=as_of.known_at)).report
             if document.startswith(PICTURES):
-                return (await service.by_picture(SYSTEM, document)).report
-            return (await service.by_pdf(SYSTEM, document, at=at, examine=examine)).report
+                return (await service.by_picture(SYSTEM, document, at=as_of.at, known_at=as_of.known_at)).report
+            return (
+                await service.by_pdf(SYSTEM, document, at=as_of.at, known_at=as_of.known_at, examine=examine)
+            ).report
 
     with surroundings() as settings:
         return asyncio.run(ask())
@@ -211,13 +234,13 @@ def _read(name: str) -> bytes:
         raise WrongUsage(f"{name} cannot be read") from error
 
 
-def _moment(text: str | None) -> datetime | None:
+def _moment(text: str | None, option: str) -> datetime | None:
     if text is None:
         return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise WrongUsage("--at takes a date and time such as 2026-11-22T08:00:00+08:00") from error
+        raise WrongUsage(f"{option} takes a date and time such as 2026-11-22T08:00:00+08:00") from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
@@ -241,6 +264,8 @@ def _lines(report: Report) -> Iterator[str]:
     if report.indication is not None:
         yield f"  {report.indication.value} {report.sub_indication}".rstrip()
     yield f"  数据截至 Data as of {report.data_as_of.isoformat()}"
+    if report.judged_at and report.known_at and not report.stated:
+        yield f"  所问时点 About {report.judged_at.isoformat()}, 按当时所知 as known at {report.known_at.isoformat()}"
     yield from _facts(report)
     for seal in report.seals:
         when = "" if seal.sealed_at is None else f", {seal.sealed_at.isoformat()} ({seal.time_source})"

@@ -18,6 +18,7 @@ from foundation.jobs import Worker
 from foundation.principal import Principal, PrincipalKind
 from foundation.tables import audit_log
 from tests.verification.city import BUREAU, City, small_city
+from verification.as_of import AsOf
 from verification.batches.export import as_csv, as_ndjson
 from verification.batches.rows import CSV, JSON, MAXIMUM_ROWS, NDJSON, BatchRow, read_rows
 from verification.batches.service import OPEN_BATCHES, TOGETHER, VerificationBatches
@@ -144,6 +145,34 @@ async def test_a_worker_that_dies_leaves_rows_waiting_and_the_next_judges_each_o
     assert (progress.finished, progress.verdicts) == (True, {"UNDETERMINED": TOGETHER + 30})
 
 
+async def test_each_row_has_its_own_moments(city: City, settings: Settings) -> None:
+    before = city.application.services.clock.now()
+    licence = await city.issue()
+    then = city.application.services.clock.now()
+    moments = ((before - timedelta(days=5), None), (then, then), (None, before), (None, None))
+    rows = [BatchRow("qr", licence.qr_text, as_of=AsOf(*asked)) for asked in moments]
+    table = "identifier,at,known_at\n" + f"{licence.identifier},{then.isoformat()},{then.isoformat()}\n"
+    batches = batches_of(city)
+    begun = await batches.start(BUREAU, [*rows, *read_rows(table.encode(), CSV)])
+    await work(city, settings)
+    told = b"".join([line async for line in as_csv(batches.results(BUREAU, begun.batch_id))]).decode("utf-8-sig")
+    lines = list(csv.DictReader(io.StringIO(told)))
+    assert [line["reason"] for line in lines] == [
+        "licence_pending",
+        "all_checks_passed",
+        "licence_pending",
+        "all_checks_passed",
+        "all_checks_passed",
+    ]
+    asked = then.isoformat().replace("+00:00", "Z")
+    assert [(line["judged_at"], line["known_at"]) for line in (lines[1], lines[4])] == [(asked, asked)] * 2
+    assert (lines[2]["known_at"], lines[3]["known_at"]) == (before.isoformat().replace("+00:00", "Z"), "")
+    later = AsOf(known_at=then + timedelta(days=1))
+    with pytest.raises(InvalidInput, match="future") as refused:
+        await batches.start(BUREAU, [rows[0], replace(rows[0], as_of=later)])
+    assert refused.value.field == "rows.2.known_at"
+
+
 async def test_a_batch_is_its_organisations_own_is_limited_and_goes_after_its_time(
     city: City, settings: Settings
 ) -> None:
@@ -187,6 +216,7 @@ async def test_a_batch_is_its_organisations_own_is_limited_and_goes_after_its_ti
         ('identifier\n"a', CSV, "rows"),
         ("identifier,at\na,yesterday\n", CSV, "rows.1.at"),
         ("identifier,at\na,2026-01-01T00:00:00\n", CSV, "rows.1.at"),
+        ("identifier,known_at\na,\nb,2026-01-01\n", CSV, "rows.2.known_at"),
         ('{"identifier": "a"}\n{"identifier": 7}', NDJSON, "rows.2.identifier"),
         ('{"identifier": "a"}\nnonsense', NDJSON, "rows.2"),
         ("7", JSON, "rows"),

@@ -209,6 +209,13 @@ async def test_two_cities_verify_each_other_and_hear_of_each_others_revocations(
     own, own_pin = await publish(chongqing)
     await theirs.import_list(OPERATOR, own, pinned_key_sha256=own_pin)
     assert (await there.services.verification.by_qr(ANONYMOUS, ours.qr_text)).report.verdict is Verdict.VALID
+    # Their lists have no history here.
+    then = here.services.clock.now()
+    for report in (
+        (await service.by_qr(ANONYMOUS, licence.qr_text, known_at=then)).report,
+        (await service.by_pdf(ANONYMOUS, pdf, known_at=then)).report,
+    ):
+        assert (report.verdict, report.reason) == (Verdict.UNDETERMINED, Reason.NOT_KNOWN_THEN)
 
     # A licence withdrawn there is invalid here as soon as its list is older than its ttl.
     change = StateChange(LicenceState.REVOKED, ReasonCode.ILLEGAL_ACT, "吊销", "《食品安全法》")

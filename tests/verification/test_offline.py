@@ -337,8 +337,15 @@ def test_the_command_reads_texts_and_pictures(tmp_path: Path, capsys: pytest.Cap
     assert dispatch(["verify", str(blank), *by_pack, *at]) == 3
     answer = json.loads(capsys.readouterr().out)
     assert (answer["verdict"], answer["error"]) == (None, "NoCodeFound")
-    assert dispatch(["verify", str(text), *by_pack, "--at", "2027-01-01T00:00:00Z"]) == 2
-    assert json.loads(capsys.readouterr().out)["reason"] == "data_stale"
+    for moment, said in (
+        (("--at", (NOW + timedelta(days=20)).isoformat()), "data_stale"),
+        ((*at, "--known-at", (NOW - timedelta(minutes=1)).isoformat()), "not_known_then"),
+    ):
+        assert dispatch(["verify", str(text), *by_pack, *moment]) == 2
+        assert json.loads(capsys.readouterr().out)["reason"] == said
+    assert dispatch(["verify", str(text), *by_pack, *at, "--known-at", NOW.isoformat()]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["judged_at"] == answer["known_at"] == NOW.isoformat().replace("+00:00", "Z")
     assert dispatch(["verify", str(text), "--pack", str(pack_path), "--pack-key", "00" * 32, *at]) == 64
     pack_path.write_bytes(b"junk")
     assert dispatch(["verify", str(text), *by_pack, *at]) == 64

@@ -59,6 +59,20 @@ def test_exit_codes_and_one_json_object(
         assert {"reason", "sub_indication", "data_as_of", "checks"} <= answer.keys()
 
 
+def test_anchors_have_no_history(tmp_path: Path, pki: Pki, anchors: str, capsys: pytest.CaptureFixture[str]) -> None:
+    document = seal(blank(), pki)
+    changed = bytearray(document)
+    changed[120] ^= 1
+    for file, code, reason in ((document, 2, "not_known_then"), (bytes(changed), 1, "document_changed")):
+        assert verify(tmp_path, file, "--anchors", anchors, "--json", *AT, "--known-at", NOW.isoformat()) == code
+        answer = json.loads(capsys.readouterr().out)
+        assert (answer["reason"], answer["judged_at"]) == (reason, NOW.isoformat().replace("+00:00", "Z"))
+
+
+def test_a_receipt_is_asked_of_no_moment(tmp_path: Path, anchors: str) -> None:
+    assert verify(tmp_path, b"eyJ9.eyJ9.AAAA", "--anchors", anchors, *AT) == 64
+
+
 def test_words_for_people_in_both_languages(
     tmp_path: Path, pki: Pki, anchors: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -73,6 +87,9 @@ def test_words_for_people_in_both_languages(
     [
         ("--anchors", "missing.pem"),
         ("--at", "yesterday"),
+        ("--at", "2199-01-01T00:00:00Z"),
+        ("--known-at", "yesterday"),
+        ("--known-at", "2199-01-01T00:00:00Z"),
         ("--no-such-option",),
     ],
 )

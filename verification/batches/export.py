@@ -26,6 +26,8 @@ COLUMNS = (
     "valid_from",
     "valid_to",
     "checked_at",
+    "judged_at",
+    "known_at",
     "data_as_of",
     "error",
     "receipt",

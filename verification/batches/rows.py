@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from foundation.errors import InvalidInput, LimitExceeded
+from verification.as_of import NOW, AsOf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 MAXIMUM_ROWS = 10_000
 CSV, NDJSON, JSON = "text/csv", "application/x-ndjson", "application/json"
 MEDIA_TYPES = (CSV, NDJSON, JSON)
-LENGTHS = {"ref": 100, "identifier": 300, "qr": 8_000, "holder_name": 200, "holder_code": 40, "at": 40}
+LENGTHS = {"ref": 100, "identifier": 300, "qr": 8_000, "holder_name": 200, "holder_code": 40, "at": 40, "known_at": 40}
 WAYS = ("identifier", "qr")
 _EARLIEST, _LATEST = 1900, 2200
 
@@ -30,18 +31,21 @@ class BatchRow:
     text: str
     ref: str = ""
     compare: tuple[tuple[str, str], ...] = ()
-    at: datetime | None = None
+    as_of: AsOf = NOW
 
     def to_json(self) -> dict[str, Any]:
         """Return what is stored, encrypted, until the row is judged."""
-        at = None if self.at is None else self.at.isoformat()
-        return {"way": self.way, "text": self.text, "ref": self.ref, "compare": dict(self.compare), "at": at}
+        moments = {"at": self.as_of.at, "known_at": self.as_of.known_at}
+        told = {name: moment.isoformat() for name, moment in moments.items() if moment is not None}
+        return {"way": self.way, "text": self.text, "ref": self.ref, "compare": dict(self.compare), **told}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> BatchRow:
         """Return what `to_json` gave."""
-        at = None if stored["at"] is None else datetime.fromisoformat(stored["at"])
-        return cls(stored["way"], stored["text"], stored["ref"], tuple(stored["compare"].items()), at)
+        at, known_at = (
+            datetime.fromisoformat(stored[name]) if stored.get(name) else None for name in ("at", "known_at")
+        )
+        return cls(stored["way"], stored["text"], stored["ref"], tuple(stored["compare"].items()), AsOf(at, known_at))
 
 
 def read_rows(data: bytes, media_type: str) -> tuple[BatchRow, ...]:
@@ -125,7 +129,8 @@ def _row(number: int, unverified: Any) -> BatchRow:  # noqa: ANN401 - any JSON v
     compare = tuple((name, fields[name]) for name in ("holder_name", "holder_code") if fields.get(name))
     if compare and way == "qr":
         raise InvalidInput("Holder data go with an identifier; a code names its holder itself.", field=where)
-    return BatchRow(way, fields[way], fields.get("ref", ""), compare, _moment(where, fields.get("at", "")))
+    as_of = AsOf(*(_moment(f"{where}.{name}", fields.get(name, "")) for name in ("at", "known_at")))
+    return BatchRow(way, fields[way], fields.get("ref", ""), compare, as_of)
 
 
 def _field(where: str, name: str, value: object) -> str:
@@ -147,10 +152,10 @@ def _printable(name: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in name[:40])
 
 
-def _moment(where: str, text: str) -> datetime | None:
+def _moment(field: str, text: str) -> datetime | None:
     if not text:
         return None
-    rule = InvalidInput("The moment is a date and time with its zone (RFC 3339).", field=f"{where}.at")
+    rule = InvalidInput("The moment is a date and time with its zone (RFC 3339).", field=field)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:

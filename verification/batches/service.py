@@ -21,6 +21,7 @@ from verification.batches.repository import PAGE, Batch, BatchRepository, Judgem
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
+    from datetime import datetime
 
     from foundation.audit import Audit
     from foundation.clock import Clock
@@ -90,9 +91,11 @@ class VerificationBatches:
     async def start(self, principal: Principal, rows: Sequence[BatchRow]) -> BatchProgress:
         """Queue rows to be judged.
 
-        Raises: TooManyRequests while too many of the owner's batches run.
+        Raises: InvalidInput naming a row that asks about the future, TooManyRequests while too many of the owner's
+        batches run.
         """
         now = self._clock.now()
+        _require_past(rows, now)
         batch = Batch(
             batch_id=new_id("vba"),
             owner=owner_of(principal),
@@ -173,12 +176,13 @@ class VerificationBatches:
                 await BatchRepository(connection, self._cipher).settle(batch_id, judged)
 
     async def _judge(self, principal: Principal, number: int, row: BatchRow) -> Judgement:
+        moments = {"at": row.as_of.at, "known_at": row.as_of.known_at}
         try:
             if row.way == "qr":
-                verified = await self._verification.by_qr(principal, row.text, at=row.at)
+                verified = await self._verification.by_qr(principal, row.text, **moments)
             else:
                 verified = await self._verification.by_identifier(
-                    principal, row.text, compare=dict(row.compare), at=row.at
+                    principal, row.text, compare=dict(row.compare), **moments
                 )
         except InvalidInput as error:
             return Judgement(number, "failed", None, {"ref": row.ref, "way": row.way, "error": error.detail})
@@ -188,6 +192,14 @@ class VerificationBatches:
 def owner_of(principal: Principal) -> str:
     """Return whose a principal's batches are: its organisation's, else its own."""
     return principal.organisation_code or principal.audit_name
+
+
+def _require_past(rows: Sequence[BatchRow], now: datetime) -> None:
+    for number, row in enumerate(rows, 1):
+        try:
+            row.as_of.require_past(now)
+        except InvalidInput as error:
+            raise InvalidInput(error.detail, field=f"rows.{number}.{error.field}") from error
 
 
 def _kind(audit_name: str) -> PrincipalKind:
@@ -224,6 +236,7 @@ def _result(row: BatchRow, verified: Verified) -> dict[str, Any]:
         "compared": {item["field"]: item["same"] for item in said["comparisons"]},
         "checked_at": said["checked_at"],
         "judged_at": said["judged_at"],
+        "known_at": said["known_at"],
         "data_as_of": said["data_as_of"],
         "receipt": verified.receipt,
     }

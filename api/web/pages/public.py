@@ -1,11 +1,14 @@
 """Pages without sign-in: the start, and verification."""
 
 import base64
+from collections.abc import Awaitable, Callable
+from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 
 from api.context import services_of
 from api.dependencies import limit_source
@@ -16,7 +19,9 @@ from api.web.i18n import ENGLISH, N_, language_of
 from api.web.messages import FIELD_RULES, told
 from api.web.reading import reading_page
 from api.web.rendering import CIVIL_TIME, day, page, say, see_other
+from foundation.clock import civil_date
 from foundation.errors import TrustServiceError
+from verification.as_of import AsOf
 from verification.etsi_report import etsi_report
 from verification.field_names import field_name
 from verification.licences import REASON_OF_STATE
@@ -35,6 +40,11 @@ PAPER_ADVICE = N_("请看清盖章的是哪个单位。这份文件不是电子�
 PAPER_REASON = Sentence(
     "印章有效，盖章之后文件没有改动。", "The seals hold, and the file has not been changed since it was sealed."
 )
+THEN_ADVICE = N_("这只说明所问那一天的情况；要知道现在是否有效，请不填日期再验一次。")
+NO_DAY = N_("请选择一个日期，例如 2026-03-01。")
+FUTURE_DAY = N_("这一天还没有到，谁也不知道；请选今天或以前的一天。")
+RECEIPT_DAY = N_("回执只说明它自己记载的时点；请去掉日期再验。")
+EARLIEST_YEAR = 1900
 PDFS_PER_MINUTE = 12
 """A photo or a receipt costs as little as a typed code and counts as one; a PDF costs more."""
 MAX_TEXT = 8000
@@ -66,33 +76,64 @@ async def _again(request: Request, errors: dict[str, str], values: dict[str, str
     return await reading_page(request, "verify.html", {"errors": errors, "values": values or {}}, status=422)
 
 
+class WrongDay(Exception):
+    """A day that cannot be asked about; carries the field and the sentence."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(field)
+        self.errors = {field: text}
+
+
+def _days(form: FormData, way: str) -> dict[str, str]:
+    """Return the days as typed, by field; each form on the page has its own."""
+    return {name: text_of(form, name, limit=20) for name in (f"{way}_at", f"{way}_known_at")}
+
+
+def _as_of(request: Request, days: dict[str, str]) -> AsOf:
+    """Return the moments asked about: a day counts to its end, today until now; raises WrongDay."""
+    now = services_of(request).clock.now()
+    return AsOf(*(_end_of_day(request, name, text, now) if text else None for name, text in days.items()))
+
+
+def _end_of_day(request: Request, field: str, text: str, now: datetime) -> datetime:
+    try:
+        chosen = date.fromisoformat(text)
+    except ValueError as error:
+        raise WrongDay(field, say(request, NO_DAY)) from error
+    if chosen.year < EARLIEST_YEAR:
+        raise WrongDay(field, say(request, NO_DAY))
+    if chosen > civil_date(now):
+        raise WrongDay(field, say(request, FUTURE_DAY))
+    end = datetime.combine(chosen + timedelta(days=1), time(), CIVIL_TIME) - timedelta(seconds=1)
+    return min(end, now)
+
+
 @router.post("/v/identifier")
 async def by_identifier(request: Request) -> Response:
     """Judge an identifier as typed."""
     form = await public_form(request)
     names = ("identifier", "holder_name", "holder_code")
-    values = {name: text_of(form, name, limit=300) for name in names}
+    days = _days(form, "identifier")
+    values = {name: text_of(form, name, limit=300) for name in names} | days
     if not values["identifier"]:
         return await _again(request, {"identifier": say(request, FIELD_RULES["identifier"])}, values)
     compare = {name: values[name] for name in names[1:] if values[name]}
-    return await _judged(
-        request,
-        "identifier",
-        values,
-        services_of(request).verification.by_identifier(visitor_of(request), values["identifier"], compare=compare),
+    judge = partial(
+        services_of(request).verification.by_identifier, visitor_of(request), values["identifier"], compare=compare
     )
+    return await _judged(request, "identifier", values, days, judge)
 
 
 @router.post("/v/qr")
 async def by_qr(request: Request) -> Response:
     """Judge the text of a code."""
     form = await public_form(request)
-    values = {"text": text_of(form, "text", limit=MAX_TEXT)}
+    days = _days(form, "qr")
+    values = {"text": text_of(form, "text", limit=MAX_TEXT)} | days
     if not values["text"]:
-        return await _again(request, {"text": say(request, FIELD_RULES["text"])})
-    return await _judged(
-        request, "qr", values, services_of(request).verification.by_qr(visitor_of(request), values["text"])
-    )
+        return await _again(request, {"text": say(request, FIELD_RULES["text"])}, values)
+    judge = partial(services_of(request).verification.by_qr, visitor_of(request), values["text"])
+    return await _judged(request, "qr", values, days, judge)
 
 
 @router.post("/v/pdf")
@@ -101,17 +142,22 @@ async def by_pdf(request: Request) -> Response:
     form = await public_form(request)
     document = form.get("document")
     data = await document.read() if isinstance(document, UploadFile) else b""
+    days = _days(form, "pdf")
     if not data:
-        return await _again(request, {"document": say(request, FIELD_RULES["document"])})
+        return await _again(request, {"document": say(request, FIELD_RULES["document"])}, days)
     service = services_of(request).verification
+    if data.startswith(TOKEN) and any(days.values()):
+        return await _again(request, {"pdf_at": say(request, RECEIPT_DAY)}, days)
     if data.startswith(TOKEN):
         return await _verdict(
             request, "receipt", await service.by_receipt(data[:MAX_RECEIPT].decode("ascii", "replace"))
         )
     if data.startswith(PICTURES):
-        return await _judged(request, "qr", {}, service.by_picture(visitor_of(request), data), field="document")
+        judge = partial(service.by_picture, visitor_of(request), data)
+        return await _judged(request, "qr", days, days, judge, field="document")
     await limit_source(request, PDFS_PER_MINUTE, "pdf")
-    return await _judged(request, "pdf", {}, service.by_pdf(visitor_of(request), data, examine=True, previews=True))
+    judge = partial(service.by_pdf, visitor_of(request), data, examine=True, previews=True)
+    return await _judged(request, "pdf", days, days, judge)
 
 
 @router.post("/v/receipt")
@@ -143,9 +189,20 @@ async def receipt_document(request: Request) -> Response:
     return Response(pdf, media_type="application/pdf", headers=headers)
 
 
-async def _judged(request: Request, way: str, values: dict[str, str], judging: Any, *, field: str = "") -> Response:  # noqa: ANN401
+async def _judged(
+    request: Request,
+    way: str,
+    values: dict[str, str],
+    days: dict[str, str],
+    judge: Callable[..., Awaitable[Verified]],
+    *,
+    field: str = "",
+) -> Response:
     try:
-        verified = await judging
+        as_of = _as_of(request, days)
+        verified = await judge(at=as_of.at, known_at=as_of.known_at)
+    except WrongDay as error:
+        return await _again(request, error.errors, values)
     except TrustServiceError as error:
         name = field or {"pdf": "document", "qr": "text"}.get(way, way)
         return await _again(request, {name: say(request, told(error).text)}, values)
@@ -196,6 +253,8 @@ def _is_paper(report: Report) -> bool:
 
 def _todo(request: Request, report: Report) -> str:
     """Return the one sentence of what to do; a receipt tells of the past, a paper is no licence: each has its own."""
+    if report.judged_at is not None and report.subject.kind != "receipt":
+        return say(request, THEN_ADVICE)
     if _is_paper(report):
         return say(request, PAPER_ADVICE)
     if report.subject.kind == "receipt" and report.advice:
