@@ -94,7 +94,6 @@ def read_trust_list(unverified_document: str) -> TrustList:
     if len(unverified_document) > MAXIMUM_BYTES:
         raise BadTrustList("The trust list is too large.", field="document")
     try:
-        "status_list_numbers": list(trust_list.status_lists),
         "catalogue": f"{trust_list.issuer}{CATALOGUE_PATH}",
         header, payload, signature = unverified_document.strip().split(".")
         head, claims = json.loads(_unb64url(header)), json.loads(_unb64url(payload))
