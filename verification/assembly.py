@@ -16,6 +16,7 @@ from verification.guesses import Guesses
 from verification.log.assembly import assemble_log
 from verification.log.service import SEQUENCE_EVERY
 from verification.log.witnesses import ASK_EVERY
+from verification.neighbours import FETCH_EVERY, NeighbourLists
 from verification.pack_builder import PackBuilder
 from verification.presentation.register import PresentationRegister
 from verification.presentation.service import PresentationService
@@ -58,6 +59,7 @@ class Verification:
     trust: KeysTrust
     statuses: StatusPublisher
     packs: PackBuilder | None
+    neighbours: NeighbourLists | None
     log: TransparencyLog
     witnesses: Witnesses
     witness: Witness
@@ -88,6 +90,11 @@ class Verification:
                 {}
                 if self.cities is None
                 else {"verification.cities": PeriodicJob(self.cities.update_all, UPDATE_EVERY)}
+            ),
+            **(
+                {}
+                if self.neighbours is None
+                else {"verification.neighbours": PeriodicJob(self.neighbours.fetch_all, FETCH_EVERY)}
             ),
         }
 
@@ -160,11 +167,10 @@ def assemble_verification(
         past=parts.past,
     )
     statuses = StatusPublisher(database, clock, keys.service, licences, base_url=settings.issuer)
-    packs = (
-        None
-        if types is None
-        else PackBuilder(clock, keys, trust, statuses, types, settings.service_id, settings.verify_page)
-    )
+    neighbours, packs = None, None
+    if types is not None and trust.cities is not None:
+        neighbours = NeighbourLists(database, clock, outbound, trust.cities)
+        packs = PackBuilder(clock, keys, trust, statuses, types, neighbours, settings.service_id, settings.verify_page)
     batches, presentations = None, None
     register = PresentationRegister(database, clock, audit)
     if cipher is not None:
@@ -198,6 +204,7 @@ def assemble_verification(
         trust=trust,
         statuses=statuses,
         packs=packs,
+        neighbours=neighbours,
         log=parts.log,
         witnesses=parts.witnesses,
         witness=parts.witness,

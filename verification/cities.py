@@ -16,12 +16,11 @@ from foundation.errors import InvalidInput, NotFound, UpstreamUnavailable
 from foundation.principal import SYSTEM
 from keys.jws import sign_jws
 from keys.model import KeyPurpose
+from verification.neighbours import LONGEST_TTL_SECONDS, ask_for_list
 from verification.offline import judge_code_offline
-from verification.packs import OfflinePack
+from verification.packs import pack_of_city
 from verification.qr import MalformedCode, read_code
-from verification.signing_keys import holds
-from verification.status.encoding import BadStatusList, StatusListToken, read_cwt
-from verification.tables import trust_lists
+from verification.tables import status_lists, trust_lists
 from verification.trust_lists import (
     LIFE,
     LIST_PATH,
@@ -49,11 +48,10 @@ if TYPE_CHECKING:
     from verification.model import Report
     from verification.ports import LicenceTypes
     from verification.sources import KeysTrust
+    from verification.status.encoding import StatusListToken
 
 UPDATE_EVERY = timedelta(minutes=10)
 KEPT_SECONDS = 10.0
-LONGEST_TTL_SECONDS = 300
-"""A city's status list is read again by then, whatever `ttl` it states."""
 _OK = 200
 logger = logging.getLogger("hufu.verification")
 
@@ -110,10 +108,16 @@ class Cities:
             status_list_keys=self._trust.own_keys(KeyPurpose.STATUS_LIST),
             receipt_jwks=self._trust.own_receipt_keys(),
             types={item.code: item.name for item in await self._types.types()},
+            status_lists=await self._published(),
         )
         return await sign_jws(
             self._keys.service, KeyPurpose.TRUST_LIST, list_claims(trust_list, info.public_key_der), typ=TYPE
         )
+
+    async def _published(self) -> tuple[int, ...]:
+        numbers = select(status_lists.c.status_list).order_by(status_lists.c.status_list)
+        async with self._database.read() as connection:
+            return tuple((await connection.execute(numbers)).scalars())
 
     async def import_list(
         self, principal: Principal, unverified_document: str, *, pinned_key_sha256: bytes | None = None
@@ -217,43 +221,21 @@ class Cities:
         if city is None:
             return None
         token = await self._status(city, contents.status_list)
-        expires = city.expires_at if token is None else min(city.expires_at, token.facts.expires_at)
-        as_of = city.issued_at if token is None else min(city.issued_at, token.facts.issued_at)
-        pack = OfflinePack(
-            service_id=city.service_id,
-            issued_at=as_of,
-            expires_at=expires,
-            data_as_of=as_of,
-            key_sha256=city.key_sha256,
-            material=city.material,
-            code_keys=city.code_keys,
-            receipt_jwks=city.receipt_jwks,
-            types=city.types,
-            statuses={} if token is None else {contents.status_list: token.facts.values()},
-            verify_pages=(self._verify_page, *(item.verify_page for item in trusted.values())),
-        )
-        return await asyncio.to_thread(judge_code_offline, unverified_text, pack, at=at)
+        pages = (self._verify_page, *(item.verify_page for item in trusted.values()))
+
+        def judge() -> Report:
+            return judge_code_offline(unverified_text, pack_of_city(city, contents.status_list, token, pages), at=at)
+
+        return await asyncio.to_thread(judge)
 
     async def _status(self, city: TrustList, number: int) -> StatusListToken | None:
         """Return a city's status list, at most as old as its `ttl` says; None when it cannot be had."""
         kept = self._statuses.get((city.service_id, number))
         if kept is not None and time.monotonic() < kept[0]:
             return kept[1]
-        url = f"{city.status_base_url}/{number}"
-        try:
-            response = await self._outbound.request(
-                "GET",
-                url,
-                headers={"accept": "application/statuslist+cwt"},
-                max_bytes=MAXIMUM_BYTES,
-                plain_http=url.startswith("http://"),
-            )
-            token = read_cwt(response.body)
-        except (UpstreamUnavailable, BadStatusList):
-            return None
-        key = next((item for item in city.status_list_keys if item.key_id == token.key_id), None)
-        named = token.facts.subject == url
-        if key is None or not named or not holds(key.public_key_der, token.signature, token.signed):
+        response = await ask_for_list(self._outbound, city, number)
+        token = None if response is None else city.own_status_list(number, response.body)
+        if token is None:
             return None
         kept_for = min(token.facts.ttl_seconds, LONGEST_TTL_SECONDS)
         self._statuses[city.service_id, number] = (time.monotonic() + kept_for, token)

@@ -97,6 +97,7 @@ def _judge_contents(unverified_text: str, pack: OfflinePack, at: datetime) -> Re
     except CodeRejected as rejected:
         return replace(reject(rejected, at), data_as_of=pack.data_as_of)
     contents = code.contents
+    pack = pack.about(contents.service_id, contents.status_list)
     freshness = _STALE if not is_current(pack, at) else _FRESH
     reason, status = _status(contents, pack)
     dated, dates = _dates(contents, at)
@@ -158,7 +159,6 @@ def judge_pack_signer(report: Report, pack: OfflinePack, *, pinned: bool) -> Rep
     )
 
 
-def is_current(pack: OfflinePack, at: datetime) -> bool:
 def judge_pack_age(report: Report, pack: OfflinePack, known_at: datetime | None) -> Report:
     """Say of a moment before the pack was made that what was known then is not in it."""
     if known_at is None or known_at >= pack.issued_at or report.subject.kind == "receipt":
@@ -173,6 +173,7 @@ def judge_pack_age(report: Report, pack: OfflinePack, known_at: datetime | None)
     )
 
 
+def is_current(pack: OfflinePack, at: datetime) -> bool:
     """Tell whether a pack may be relied on at a moment."""
     return pack.issued_at <= at < pack.expires_at
 
@@ -236,12 +237,12 @@ def _verdict(reason: Reason) -> Verdict:
 
 
 def _status(contents: CodeContents, pack: OfflinePack) -> tuple[Reason, Check]:
-    # Another city's list of the same number is another list: a pack holds its own service's alone (decision 0121).
-    values = pack.statuses.get(contents.status_list) if contents.service_id == pack.service_id else None
+    values = pack.statuses.get(contents.status_list)
     value = None if values is None else values.at(contents.status_index)
     reason = Reason.DATA_MISSING if value is None else _BY_VALUE[value]
     if reason is Reason.DATA_MISSING:
-        return reason, Check("licence.status", _STATUS_STANDARD, Outcome.UNKNOWN, reason.sentence)
+        why = pack.left_out.get(contents.status_list, reason).sentence
+        return reason, Check("licence.status", _STATUS_STANDARD, Outcome.UNKNOWN, why)
     if reason is Reason.ALL_CHECKS_PASSED:
         return reason, _IN_FORCE
     return reason, Check("licence.status", _STATUS_STANDARD, Outcome.FAILED, reason.sentence)
@@ -267,9 +268,7 @@ def _facts(contents: CodeContents, pack: OfflinePack, reason: Reason) -> Licence
     return LicenceFacts(
         identifier=contents.identifier,
         type_code=type_code,
-        type_name=pack.types.get(type_code, contents.type_name)
-        if contents.service_id == pack.service_id
-        else contents.type_name,
+        type_name=pack.types.get(type_code, contents.type_name),
         issuer_code=parts[6] if len(parts) > 6 else "",  # noqa: PLR2004 - as above
         issuer_name=contents.issuer_name,
         valid_from=contents.valid_from,

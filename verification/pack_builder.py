@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,14 @@ from verification.packs import MANIFEST, TYPE, b64, build_zip, manifest_claims
 from verification.status.encoding import read_cwt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from foundation.clock import Clock
     from keys.assembly import Keys
     from keys.model import KeyInfo
+    from verification.neighbours import NeighbourLists
+    from verification.packs import CityInPack
     from verification.ports import LicenceTypes
     from verification.sources import KeysTrust
     from verification.status.publisher import StatusPublisher
@@ -27,26 +31,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PackBuilder:
-    """Gathers trust, status lists and catalogue into one signed file."""
+    """Gathers trust, status lists and catalogue into one signed file; asks no other city for anything."""
 
     clock: Clock
     keys: Keys
     trust: KeysTrust
     statuses: StatusPublisher
     types: LicenceTypes
+    neighbours: NeighbourLists
     service_id: str
     verify_page: str
 
     async def build(self) -> bytes:
         """Return a pack as of now; status lists are as last published."""
-        now = self.clock.now()
+        now, cities = self.clock.now(), await self.neighbours.for_pack()
         files = {
-            "trust.json": _json(await self._trust()),
+            "trust.json": _json(await self._trust(cities)),
             "catalogue.json": _json({item.code: item.name for item in await self.types.types()}),
         }
         for token in await self.statuses.all_cwt():
             number = read_cwt(token).facts.subject.rpartition("/")[2]
             files[f"status/{number}.cwt"] = token
+        for place, city in enumerate(cities):
+            files |= {f"cities/{place}/{number}.cwt": token for number, token in city.lists.items()}
         info = await self.keys.service.active(KeyPurpose.TRUST_LIST)
         claims = manifest_claims(
             files,
@@ -56,14 +63,12 @@ class PackBuilder:
             issued_at=now,
         )
         manifest = await sign_jws(self.keys.service, KeyPurpose.TRUST_LIST, claims, typ=TYPE)
-        return build_zip({**files, MANIFEST: manifest.encode()})
+        return await asyncio.to_thread(build_zip, {**files, MANIFEST: manifest.encode()})
 
-    async def _trust(self) -> dict[str, Any]:
+    async def _trust(self, cities: Sequence[CityInPack]) -> dict[str, Any]:
         material = await self.trust.own_material()
         issued = [crl.CertificateList.load(der)["tbs_cert_list"]["this_update"].native for der in material.crls_der]
         service = self.keys.service
-        # Other cities' keys tell their genuine codes from forged ones; their status lists are theirs to publish.
-        cities = () if self.trust.cities is None else tuple((await self.trust.cities.trusted()).values())
         return {
             "roots": [b64(der) for der in material.roots_der],
             "intermediates": [b64(der) for der in material.intermediates_der],
@@ -71,9 +76,10 @@ class PackBuilder:
             "revocation_as_of": min(issued, default=self.clock.now()).isoformat(),
             "code_keys": [
                 *(_key(info) for info in service.verification_keys(KeyPurpose.QR)),
-                *(_key_of_another(key) for city in cities for key in city.code_keys),
+                *(_key_of_another(key) for city in cities for key in city.trust_list.code_keys),
             ],
-            "other_pages": [city.verify_page for city in cities],
+            "other_pages": [city.trust_list.verify_page for city in cities],
+            "cities": [city.claims() for city in cities],
             "status_list_keys": [_key(info) for info in service.verification_keys(KeyPurpose.STATUS_LIST)],
             "receipt_jwks": verification_jwks(service, KeyPurpose.RECEIPT),
         }

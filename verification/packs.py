@@ -2,7 +2,8 @@
 
 A ZIP file with `manifest.jws` and what it names by digest: `trust.json` (anchors,
 revocation lists, keys of codes and receipts), `catalogue.json` (names of licence types)
-and `status/<n>.cwt`. The manifest is signed by the service's trust-list key, whose
+and `status/<n>.cwt`; of each trusted city `cities/<place>/<n>.cwt`, `place` being its
+place among the `cities` of `trust.json`. The manifest is signed by the service's trust-list key, whose
 fingerprint the verifier pins. Reading believes nothing before signature and digests hold.
 """
 
@@ -14,13 +15,16 @@ import io
 import json
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from verification.model import Sentence
 from verification.signing_keys import holds
-from verification.status.encoding import BadStatusList, StatusValues, read_cwt
+from verification.status.encoding import BadStatusList, StatusListToken, StatusValues, read_cwt
 from verification.trust import TrustMaterial, VerificationKey
+from verification.trust_lists import BadTrustList, TrustList, list_claims, list_of_claims
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,13 +41,60 @@ class BadPack(Exception):
     """The file is no pack, or not whole, or not signed by the key it must be; the message says which."""
 
 
+class LeftOut(StrEnum):
+    """Why a pack does not hold a status list that a trusted city publishes."""
+
+    NOT_FETCHED = "not_fetched"
+    OVER_LIMIT = "over_limit"
+
+    @property
+    def sentence(self) -> Sentence:
+        """Return it as one sentence."""
+        return _LEFT_OUT[self]
+
+
+_LEFT_OUT = {
+    LeftOut.NOT_FETCHED: Sentence(
+        "制作核验数据时，没能从该市取得这张状态列表。",
+        "When these data were made, this status list could not be had from its city.",
+    ),
+    LeftOut.OVER_LIMIT: Sentence(
+        "该市的状态列表超过核验数据的容量，这一张没有收入。",
+        "The status lists of its city exceed what these data may hold; this one was left out.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CityInPack:
+    """A trusted city and those of its status lists that a pack holds; each is believed when a code needs it."""
+
+    trust_list: TrustList
+    lists: Mapping[int, bytes]
+    left_out: Mapping[int, LeftOut]
+
+    def claims(self) -> dict[str, Any]:
+        """Return what `trust.json` says of it: of its trust list what its status lists are judged by."""
+        own = replace(
+            self.trust_list,
+            material=TrustMaterial(roots_der=()),
+            code_keys=(),
+            receipt_jwks={"keys": []},
+            types={},
+            status_lists=(),
+        )
+        reasons = {why: [number for number, cause in self.left_out.items() if cause is why] for why in LeftOut}
+        return {"list": list_claims(own, b""), "left_out": reasons}
+
+
 @dataclass(frozen=True, slots=True)
 class OfflinePack:
     """A genuine pack, opened.
 
     `code_keys` are the service's and those of the cities it trusts; `statuses` are its own unpacked lists by
     number; `data_as_of` is when the oldest part was made, `expires_at` from when nothing may be called valid on its
-    word; `verify_pages` are where codes may lead.
+    word; `verify_pages` are where codes may lead; `cities` hold the lists of others, by service; `left_out` says
+    which of its own lists are missing, and why.
     """
 
     service_id: str
@@ -57,6 +108,49 @@ class OfflinePack:
     types: Mapping[str, str]
     statuses: Mapping[int, StatusValues]
     verify_pages: tuple[str, ...]
+    cities: Mapping[str, CityInPack] = field(default_factory=dict)
+    left_out: Mapping[int, LeftOut] = field(default_factory=dict)
+
+    def about(self, service_id: str, number: int) -> OfflinePack:
+        """Return what it holds of a city's status list as a pack of that city's: its key, its dates (decision 0130)."""
+        if service_id == self.service_id:
+            return self
+        city = self.cities.get(service_id)
+        if city is None:
+            return replace(self, types={}, statuses={})
+        data = city.lists.get(number)
+        token = None if data is None else city.trust_list.own_status_list(number, data)
+        theirs = pack_of_city(city.trust_list, number, token, self.verify_pages)
+        return replace(
+            theirs,
+            issued_at=max(self.issued_at, theirs.issued_at),
+            expires_at=min(self.expires_at, theirs.expires_at),
+            left_out=city.left_out,
+        )
+
+
+def pack_of_city(
+    city: TrustList, number: int, token: StatusListToken | None, verify_pages: tuple[str, ...]
+) -> OfflinePack:
+    """Return what codes of one of a city's status lists are judged by; without the list their state is unknown."""
+    try:
+        statuses = {} if token is None else {number: token.facts.values()}
+    except BadStatusList:
+        token, statuses = None, {}
+    as_of = city.issued_at if token is None else min(city.issued_at, token.facts.issued_at)
+    return OfflinePack(
+        service_id=city.service_id,
+        issued_at=as_of,
+        expires_at=city.expires_at if token is None else min(city.expires_at, token.facts.expires_at),
+        data_as_of=as_of,
+        key_sha256=city.key_sha256,
+        material=city.material,
+        code_keys=city.code_keys,
+        receipt_jwks=city.receipt_jwks,
+        types=city.types,
+        statuses=statuses,
+        verify_pages=verify_pages,
+    )
 
 
 def b64(data: bytes) -> str:
@@ -109,7 +203,7 @@ def read_pack(data: bytes, *, pinned_key_sha256: bytes | None = None) -> Offline
         if pinned_key_sha256 is not None and key_sha256 != pinned_key_sha256:
             raise BadPack("It is signed by another key than the pinned one.")
         return _open(claims, files, key_sha256)
-    except (KeyError, ValueError, TypeError, AttributeError, BadStatusList) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, BadStatusList, BadTrustList) as error:
         raise BadPack("A part of it is missing or damaged.") from error
 
 
@@ -179,6 +273,21 @@ def _open(claims: Mapping[str, Any], files: Mapping[str, bytes], key_sha256: byt
         verify_pages=(str(claims["verify_page"]), *map(str, trust.get("other_pages", ())))
         if "verify_page" in claims
         else (),
+        # Packs of releases before the lists of others have none.
+        cities={
+            city.trust_list.service_id: city
+            for place, item in enumerate(trust.get("cities", ()))
+            for city in [_city(item, f"cities/{place}/", files)]
+        },
+    )
+
+
+def _city(item: Mapping[str, Any], folder: str, files: Mapping[str, bytes]) -> CityInPack:
+    numbers = {name: name.removeprefix(folder).removesuffix(".cwt") for name in files if name.startswith(folder)}
+    return CityInPack(
+        list_of_claims(item["list"], b""),
+        {int(number): files[name] for name, number in numbers.items()},
+        {int(number): why for why in LeftOut for number in item["left_out"].get(why, ())},
     )
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from foundation.errors import InvalidInput
 from verification.signing_keys import holds
+from verification.status.encoding import BadStatusList, StatusListToken, read_cwt
 from verification.trust import TrustMaterial, VerificationKey
 
 if TYPE_CHECKING:
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
 
 TYPE = "hufu-trust-list+jwt"
 LIST_PATH = "/api/v1/trust-list"
-LIFE = timedelta(hours=24)
 CATALOGUE_PATH = "/api/v1/licence-types"
+LIFE = timedelta(hours=24)
 MAXIMUM_BYTES = 20 * 1024 * 1024
+LAST_NUMBER = 2**31 - 1
+MOST_NUMBERS = 10_000
 
 
 class BadTrustList(InvalidInput):
@@ -51,6 +54,8 @@ class TrustList:
     status_list_keys: tuple[VerificationKey, ...]
     types: Mapping[str, str]
     receipt_jwks: Mapping[str, Any]
+    status_lists: tuple[int, ...] = ()
+    """Numbers of the lists it publishes; lists of releases before this claim do not say."""
 
     @property
     def issuer(self) -> str:
@@ -60,6 +65,21 @@ class TrustList:
     def is_current(self, at: datetime) -> bool:
         """Tell whether the list may be relied on at a moment."""
         return self.issued_at - timedelta(minutes=5) <= at < self.expires_at
+
+    def status_list_address(self, number: int) -> str:
+        """Return where one of its status lists is published."""
+        return f"{self.status_base_url}/{number}"
+
+    def own_status_list(self, number: int, unverified: bytes) -> StatusListToken | None:
+        """Take one of its status lists apart; None unless it is that list, signed by the city's own key."""
+        try:
+            token = read_cwt(unverified)
+        except BadStatusList:
+            return None
+        key = next((item for item in self.status_list_keys if item.key_id == token.key_id), None)
+        named = token.facts.subject == self.status_list_address(number)
+        signed = key is not None and holds(key.public_key_der, token.signature, token.signed)
+        return token if named and signed else None
 
 
 def list_claims(trust_list: TrustList, public_key_der: bytes) -> dict[str, Any]:
@@ -74,6 +94,8 @@ def list_claims(trust_list: TrustList, public_key_der: bytes) -> dict[str, Any]:
         "key": base64.b64encode(public_key_der).decode(),
         "address": trust_list.address,
         "status_lists": trust_list.status_base_url,
+        "status_list_numbers": list(trust_list.status_lists),
+        "catalogue": f"{trust_list.issuer}{CATALOGUE_PATH}",
         "verify_page": trust_list.verify_page,
         "roots": _texts(material.roots_der),
         "intermediates": _texts(material.intermediates_der),
@@ -94,19 +116,19 @@ def read_trust_list(unverified_document: str) -> TrustList:
     if len(unverified_document) > MAXIMUM_BYTES:
         raise BadTrustList("The trust list is too large.", field="document")
     try:
-        "catalogue": f"{trust_list.issuer}{CATALOGUE_PATH}",
         header, payload, signature = unverified_document.strip().split(".")
         head, claims = json.loads(_unb64url(header)), json.loads(_unb64url(payload))
         key_der = base64.b64decode(claims["key"], validate=True)
         signed = head["typ"] == TYPE and head["alg"] == "ES256"
         if not signed or not holds(key_der, _unb64url(signature), f"{header}.{payload}".encode()):
             raise BadTrustList("The signature of the trust list does not hold.", field="document")
-        return _list(claims, key_der)
+        return list_of_claims(claims, key_der)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise BadTrustList("The document is no trust list.", field="document") from error
 
 
-def _list(claims: Mapping[str, Any], key_der: bytes) -> TrustList:
+def list_of_claims(claims: Mapping[str, Any], key_der: bytes) -> TrustList:
+    """Return a list by claims that somebody vouched for; a ValueError, KeyError or TypeError where they are none."""
     service_id = str(claims["iss"])
     return TrustList(
         service_id=service_id,
@@ -130,6 +152,7 @@ def _list(claims: Mapping[str, Any], key_der: bytes) -> TrustList:
         status_list_keys=tuple(_key(item, service_id) for item in claims["status_list_keys"]),
         types={str(code): str(name) for code, name in claims["types"].items()},
         receipt_jwks=_receipt_jwks(claims.get("receipt_jwks", {"keys": []})),
+        status_lists=_numbers(claims.get("status_list_numbers", [])),
     )
 
 
@@ -184,6 +207,13 @@ def _key(item: Mapping[str, Any], service_id: str) -> VerificationKey:
     if hashlib.sha256(der).digest()[:8].hex() != item["id"]:
         raise BadTrustList("A key in the trust list does not have its id.", field="document")
     return VerificationKey(bytes.fromhex(item["id"]), der, service_id, _moment(since) if since else None)
+
+
+def _numbers(unverified: Iterable[Any]) -> tuple[int, ...]:
+    numbers = sorted(set(unverified))
+    if len(numbers) > MOST_NUMBERS or not all(type(item) is int and 0 <= item <= LAST_NUMBER for item in numbers):
+        raise BadTrustList("The status lists in the trust list are too many or have no number.", field="document")
+    return tuple(numbers)
 
 
 def _moment(text: str) -> datetime:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
+import socket
 import threading
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -16,11 +18,15 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sqlalchemy import select
 
 from foundation.outbound import OutboundClient
 from tests.verification.test_cities import OPERATOR
 from verification.cities import Cities
+from verification.neighbours import ALL_BYTES, ALL_LISTS, AT_ONCE, LONGEST_TTL_SECONDS, NeighbourLists, Room
+from verification.packs import LeftOut
 from verification.status.encoding import StatusListFacts, cose_sign1, cwt_parts, deflate, pack, signature_structure
+from verification.tables import neighbour_lists
 from verification.trust import TrustMaterial, VerificationKey
 from verification.trust_lists import LIFE, LIST_PATH, TYPE, BadTrustList, TrustList, joined, list_claims
 
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
     from foundation.clock import FixedClock
     from foundation.database import Database
     from keys.assembly import Keys
+    from verification.packs import CityInPack
     from verification.ports import LicenceTypes
     from verification.sources import KeysTrust
 
@@ -52,12 +59,29 @@ def published(trust_list: TrustList, key: ec.EllipticCurvePrivateKey = KEY) -> b
     return text + b"." + base64.urlsafe_b64encode(signed(key, text)).rstrip(b"=")
 
 
+def status_list(
+    there: TrustList,
+    number: int,
+    key: ec.EllipticCurvePrivateKey | None = KEY,
+    named: VerificationKey | None = None,
+) -> bytes:
+    """Return a status list under a city's address, signed or not."""
+    facts = StatusListFacts(
+        there.status_list_address(number), there.issued_at, there.expires_at, 30, deflate(pack(8, []))
+    )
+    protected, payload = cwt_parts(facts, (named or there.status_list_keys[0]).key_id)
+    signature = bytes(64) if key is None else signed(key, signature_structure(protected, payload))
+    return cose_sign1(protected, payload, signature)
+
+
 class Wire(BaseHTTPRequestHandler):
-    """Serves what a city publishes, by path."""
+    """Serves what a city publishes, by path; `asked` is what it was asked for."""
 
     pages: dict[str, bytes]
+    asked: list[str]
 
     def do_GET(self) -> None:
+        self.asked.append(self.path)
         body = self.pages.get(self.path)
         self.send_response(200 if body is not None else 404)
         self.end_headers()
@@ -73,15 +97,17 @@ class CityWire:
 
     port: int
     pages: dict[str, bytes]
+    asked: list[str]
 
 
 @pytest.fixture
 def wire() -> Iterator[CityWire]:
     pages: dict[str, bytes] = {}
-    server = HTTPServer(("127.0.0.1", 0), type("Page", (Wire,), {"pages": pages}))
+    asked: list[str] = []
+    server = HTTPServer(("127.0.0.1", 0), type("Page", (Wire,), {"pages": pages, "asked": asked}))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield CityWire(server.server_port, pages)
+    yield CityWire(server.server_port, pages, asked)
     server.shutdown()
     server.server_close()
     thread.join()
@@ -165,28 +191,103 @@ async def test_no_city_speaks_for_another_address_or_for_longer_than_a_day(citie
 async def test_no_status_list_is_believed_that_is_unsigned_or_anothers_or_of_another_address(
     cities: Cities, there: TrustList, wire: CityWire
 ) -> None:
-    def status_list(number: int, key: ec.EllipticCurvePrivateKey | None, named: VerificationKey) -> bytes:
-        facts = StatusListFacts(
-            f"{there.status_base_url}/{number}", there.issued_at, there.expires_at, 30, deflate(pack(8, []))
-        )
-        protected, payload = cwt_parts(facts, named.key_id)
-        signature = bytes(64) if key is None else signed(key, signature_structure(protected, payload))
-        return cose_sign1(protected, payload, signature)
-
-    (own,) = there.status_list_keys
     strange = VerificationKey(hashlib.sha256(public(STRANGER)).digest()[:8], public(STRANGER), "CN-5108")
     bad = {
-        "unsigned": status_list(1, None, own),
-        "signed by another": status_list(1, STRANGER, own),
-        "by a key the city has not": status_list(1, STRANGER, strange),
-        "another list of the same city": status_list(2, KEY, own),
+        "unsigned": status_list(there, 1, None),
+        "signed by another": status_list(there, 1, STRANGER),
+        "by a key the city has not": status_list(there, 1, STRANGER, strange),
+        "another list of the same city": status_list(there, 2),
         "nothing": b"",
     }
     for name, document in bad.items():
         wire.pages["/status-lists/1"] = document
         assert await cities._status(there, 1) is None, name
-    wire.pages["/status-lists/1"] = status_list(1, KEY, own)
+    wire.pages["/status-lists/1"] = status_list(there, 1)
     assert await cities._status(there, 1) is not None
+
+
+@pytest.fixture
+def neighbours(cities: Cities, database: Database, clock: FixedClock) -> NeighbourLists:
+    return NeighbourLists(database, clock, cities._outbound, cities)
+
+
+async def publishing(cities: Cities, there: TrustList, last: int) -> None:
+    """Let the city publish lists 1 to `last`."""
+    more = replace(there, status_lists=tuple(range(1, last + 1)))
+    await cities.import_list(OPERATOR, published(more).decode())
+
+
+async def test_a_pack_takes_what_the_city_gave_and_names_what_it_did_not(
+    cities: Cities, neighbours: NeighbourLists, there: TrustList, wire: CityWire, clock: FixedClock
+) -> None:
+    await publishing(cities, there, 11)
+    given = {number: status_list(there, number) for number in (1, 2, 9, 11)}
+    wire.pages.update({f"/status-lists/{number}": body for number, body in given.items()})
+    wire.pages["/status-lists/3"] = status_list(there, 3, STRANGER)
+    await neighbours.fetch_all()
+    (held,) = await neighbours.for_pack()
+    assert held.lists == given
+    assert held.left_out == dict.fromkeys((3, 4, 5, 6, 7, 8, 10), LeftOut.NOT_FETCHED)
+    # Not confirmed for longer than a verdict online would rest on it: left out until the city answers again.
+    clock.advance(timedelta(seconds=LONGEST_TTL_SECONDS + 1))
+    wire.pages.clear()
+    wire.asked.clear()
+    await neighbours.fetch_all()
+    (held,) = await neighbours.for_pack()
+    assert (held.lists, set(held.left_out.values())) == ({}, {LeftOut.NOT_FETCHED})
+    assert len(wire.asked) == AT_ONCE, "who answers nothing is not asked for more"
+
+
+async def test_no_city_takes_more_than_its_room(
+    cities: Cities, neighbours: NeighbourLists, there: TrustList, wire: CityWire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publishing(cities, there, 5)
+    given = {number: status_list(there, number) for number in range(1, 6)}
+    wire.pages.update({f"/status-lists/{number}": body for number, body in given.items()})
+    monkeypatch.setattr("verification.neighbours.CITY_LISTS", 4)
+    await neighbours.fetch_all()
+    (held,) = await neighbours.for_pack()
+    assert (sorted(held.lists), held.left_out) == ([2, 3, 4, 5], {1: LeftOut.OVER_LIMIT})
+    monkeypatch.setattr("verification.neighbours.CITY_BYTES", len(given[5]) + len(given[4]))
+    (held,) = await neighbours.for_pack()
+    assert (sorted(held.lists), held.left_out) == ([4, 5], dict.fromkeys((1, 2, 3), LeftOut.OVER_LIMIT))
+    for cities_trusted in (1, 4, 21, 5_000):
+        each = Room.for_each_of(cities_trusted)
+        assert each.lists <= 600
+        assert each.lists * cities_trusted <= ALL_LISTS
+        assert each.size * cities_trusted <= ALL_BYTES
+
+
+async def test_a_city_that_hangs_holds_nobody_up_and_one_withdrawn_is_forgotten(
+    cities: Cities, neighbours: NeighbourLists, there: TrustList, wire: CityWire
+) -> None:
+    await publishing(cities, there, 1)
+    wire.pages["/status-lists/1"] = status_list(there, 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        hangs = replace(
+            there,
+            service_id="CN-5999",
+            address=address + LIST_PATH,
+            status_base_url=f"{address}/status-lists",
+            status_lists=(1,),
+        )
+        await cities.import_list(
+            OPERATOR, published(hangs).decode(), pinned_key_sha256=hashlib.sha256(public(KEY)).digest()
+        )
+        fetching = asyncio.create_task(neighbours.fetch_all())
+        held: dict[str, CityInPack] = {}
+        while "CN-5108" not in held or not held["CN-5108"].lists:
+            held = {city.trust_list.service_id: city for city in await neighbours.for_pack()}
+        assert not fetching.done()
+        assert held["CN-5999"].left_out == {1: LeftOut.NOT_FETCHED}
+        fetching.cancel()
+    await cities.withdraw(OPERATOR, "CN-5108")
+    await cities.withdraw(OPERATOR, "CN-5999")
+    assert await neighbours.for_pack() == ()
+    await neighbours.fetch_all()
+    async with cities._database.read() as connection:
+        assert (await connection.execute(select(neighbour_lists))).all() == []
 
 
 def test_a_seal_is_judged_with_the_anchors_and_revocations_of_every_city(clock: FixedClock) -> None:

@@ -25,7 +25,7 @@ from tests.verification.attacks import stripped
 from tests.verification.city import BUREAU, City, small_city
 from verification.model import Indication, Outcome, Reason, Verdict
 from verification.offline import judge_code_offline
-from verification.packs import read_pack
+from verification.packs import LeftOut, read_pack
 from verification.trust_lists import LIST_PATH, BadTrustList, read_trust_list
 
 if TYPE_CHECKING:
@@ -95,11 +95,32 @@ async def offline(city: City, text: str) -> Report:
     return judge_code_offline(text, read_pack(await packs.build()), at=SystemClock().now())
 
 
-async def a_pack_knows_their_codes_and_not_their_states(city: City, text: str) -> None:
+async def fetched(city: City) -> None:
+    """Let a worker fetch the neighbours' status lists."""
+    assert city.application.verification.neighbours is not None
+    await city.application.verification.neighbours.fetch_all()
+
+
+async def a_pack_knows_their_codes_and_their_states(city: City, text: str) -> None:
+    before = await offline(city, text)
+    assert (before.verdict, before.reason) == (Verdict.UNDETERMINED, Reason.DATA_MISSING)
+    looked_at = {check.name: check for check in before.checks}
+    assert all(looked_at[name].outcome is Outcome.PASSED for name in ("code.signature", "code.link"))
+    assert looked_at["licence.status"].detail == LeftOut.NOT_FETCHED.sentence
+    await fetched(city)
     report = await offline(city, text)
-    assert (report.verdict, report.reason) == (Verdict.UNDETERMINED, Reason.DATA_MISSING)
-    looked_at = {check.name: check.outcome for check in report.checks}
-    assert (looked_at["code.signature"], looked_at["code.link"]) == (Outcome.PASSED, Outcome.PASSED)
+    assert (report.verdict, report.reason) == (Verdict.VALID, Reason.ALL_CHECKS_PASSED)
+    await fetched(city)
+    assert (await offline(city, text)).verdict is Verdict.VALID, "unchanged, and said so without sending it again"
+
+
+async def their_lists_have_no_history_here(service: VerificationService, text: str, pdf: bytes) -> None:
+    then = SystemClock().now()
+    for report in (
+        (await service.by_qr(ANONYMOUS, text, known_at=then)).report,
+        (await service.by_pdf(ANONYMOUS, pdf, known_at=then)).report,
+    ):
+        assert (report.verdict, report.reason) == (Verdict.UNDETERMINED, Reason.NOT_KNOWN_THEN)
 
 
 async def hear_of_a_revoked_issuer(chongqing: City, guangyuan: City) -> None:
@@ -197,8 +218,8 @@ async def test_two_cities_verify_each_other_and_hear_of_each_others_revocations(
         assert (await service.by_qr(ANONYMOUS, text)).report.reason is reason, text
     by_pdf = (await service.by_pdf(ANONYMOUS, pdf)).report
     assert by_pdf.verdict is Verdict.VALID
-
-    await a_pack_knows_their_codes_and_not_their_states(chongqing, licence.qr_text)
+    await their_lists_have_no_history_here(service, licence.qr_text, pdf)
+    await a_pack_knows_their_codes_and_their_states(chongqing, licence.qr_text)
     await no_other_department_there_makes_it_valid(guangyuan, service, pdf)
     await receipts_given_there_are_believed(guangyuan, service, licence.identifier)
 
@@ -209,13 +230,6 @@ async def test_two_cities_verify_each_other_and_hear_of_each_others_revocations(
     own, own_pin = await publish(chongqing)
     await theirs.import_list(OPERATOR, own, pinned_key_sha256=own_pin)
     assert (await there.services.verification.by_qr(ANONYMOUS, ours.qr_text)).report.verdict is Verdict.VALID
-    # Their lists have no history here.
-    then = here.services.clock.now()
-    for report in (
-        (await service.by_qr(ANONYMOUS, licence.qr_text, known_at=then)).report,
-        (await service.by_pdf(ANONYMOUS, pdf, known_at=then)).report,
-    ):
-        assert (report.verdict, report.reason) == (Verdict.UNDETERMINED, Reason.NOT_KNOWN_THEN)
 
     # A licence withdrawn there is invalid here as soon as its list is older than its ttl.
     change = StateChange(LicenceState.REVOKED, ReasonCode.ILLEGAL_ACT, "吊销", "《食品安全法》")
@@ -223,7 +237,9 @@ async def test_two_cities_verify_each_other_and_hear_of_each_others_revocations(
     await publish(guangyuan)
     cities._statuses.clear()
     revoked = (await service.by_qr(ANONYMOUS, licence.qr_text)).report
-    assert (revoked.verdict, revoked.reason) == (Verdict.INVALID, Reason.LICENCE_NOT_IN_FORCE)
+    await fetched(chongqing)
+    for report in (revoked, await offline(chongqing, licence.qr_text)):
+        assert (report.verdict, report.reason) == (Verdict.INVALID, Reason.LICENCE_NOT_IN_FORCE)
 
     # An update brings the newer list; an older one is refused.
     await cities.update_all()
@@ -233,8 +249,8 @@ async def test_two_cities_verify_each_other_and_hear_of_each_others_revocations(
 
     # Withdrawn trust ends at once.
     await cities.withdraw(OPERATOR, "CN-5108")
-    gone = (await service.by_qr(ANONYMOUS, licence.qr_text)).report
-    assert (gone.verdict, gone.reason) == (Verdict.UNDETERMINED, Reason.CODE_ISSUER_UNKNOWN)
+    for report in ((await service.by_qr(ANONYMOUS, licence.qr_text)).report, await offline(chongqing, licence.qr_text)):
+        assert (report.verdict, report.reason) == (Verdict.UNDETERMINED, Reason.CODE_ISSUER_UNKNOWN)
     with pytest.raises(NotFound):
         await cities.withdraw(OPERATOR, "CN-5108")
 

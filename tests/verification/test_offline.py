@@ -27,7 +27,7 @@ from tests.verification.test_own_documents import sealed_by
 from tests.verification.test_qr import CLAIMS, EPOCH, KEY, KEY_ID, NOW, PUBLIC, code_text, judge
 from verification.model import Reason, Report, Verdict
 from verification.offline import judge_code_offline, judge_document_offline
-from verification.packs import MANIFEST, TYPE, BadPack, OfflinePack, build_zip, manifest_claims, read_pack
+from verification.packs import MANIFEST, TYPE, BadPack, CityInPack, OfflinePack, build_zip, manifest_claims, read_pack
 from verification.status.encoding import (
     BadStatusList,
     StatusListFacts,
@@ -41,6 +41,7 @@ from verification.status.encoding import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 FINGERPRINT = hashlib.sha256(PUBLIC).hexdigest()
@@ -58,21 +59,30 @@ STATES = {
 SIZE, INDEX = 8192, 4711
 
 
-def raw_signature(data: bytes) -> bytes:
-    r, s = decode_dss_signature(KEY.sign(data, ec.ECDSA(hashes.SHA256())))
+def raw_signature(data: bytes, key: ec.EllipticCurvePrivateKey = KEY) -> bytes:
+    r, s = decode_dss_signature(key.sign(data, ec.ECDSA(hashes.SHA256())))
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
-def status_token(values: dict[int, int], *, number: int = 1, issued_at: datetime = NOW, size: int = SIZE) -> bytes:
+def status_token(
+    values: dict[int, int],
+    *,
+    number: int = 1,
+    issued_at: datetime = NOW,
+    size: int = SIZE,
+    base: str = "https://hufu.example/status-lists",
+    signer: tuple[ec.EllipticCurvePrivateKey, bytes] = (KEY, KEY_ID),
+) -> bytes:
     facts = StatusListFacts(
-        f"https://hufu.example/status-lists/{number}",
+        f"{base}/{number}",
         issued_at,
         issued_at + timedelta(hours=24),
         30,
         deflate(pack(size, values.items())),
     )
-    protected, payload = cwt_parts(facts, KEY_ID)
-    return cose_sign1(protected, payload, raw_signature(signature_structure(protected, payload)))
+    key, key_id = signer
+    protected, payload = cwt_parts(facts, key_id)
+    return cose_sign1(protected, payload, raw_signature(signature_structure(protected, payload), key))
 
 
 def b64url(data: bytes) -> str:
@@ -85,8 +95,9 @@ def pack_file(
     issued_at: datetime = NOW,
     typ: str = TYPE,
     code_keys: list[dict[str, Any]] | None = None,
+    cities: Sequence[CityInPack] = (),
 ) -> bytes:
-    """Return a signed pack; a file without content is left out."""
+    """Return a signed pack, of an earlier release where it holds no cities; a file without content is left out."""
     key = {"key_id": KEY_ID.hex(), "der": base64.b64encode(PUBLIC).decode(), "not_trusted_from": None}
     trust: dict[str, Any] = {
         "roots": [],
@@ -97,10 +108,18 @@ def pack_file(
         "status_list_keys": [key],
         "receipt_jwks": {"keys": []},
     }
+    if cities:
+        trust["cities"] = [city.claims() for city in cities]
+    lists = {
+        f"cities/{place}/{number}.cwt": token
+        for place, city in enumerate(cities)
+        for number, token in city.lists.items()
+    }
     content = {
         "trust.json": json.dumps(trust).encode(),
         "catalogue.json": b'{"11100000000013338W011": "catalogue name"}',
         "status/1.cwt": status_token({}, issued_at=issued_at),
+        **lists,
         **(files or {}),
     }
     content = {name: data for name, data in content.items() if data}

@@ -16,6 +16,7 @@ import pytest
 
 from api.web.rendering import STATIC
 from tests.support import node
+from tests.verification import neighbour
 from tests.verification.test_offline import (
     AGES,
     DAYS,
@@ -187,7 +188,22 @@ async def test_both_agree_on_odd_codes(both: Both) -> None:
     assert [verdicts[written(message)] for message in messages] == ["VALID"] + ["INVALID"] * (len(messages) - 1)
 
 
-async def test_both_know_a_neighbours_codes_but_not_their_state(both: Both) -> None:
+async def test_both_agree_on_a_neighbours_codes(both: Both) -> None:
+    """Every case of a trusted city: state, dates, tampering, how its list came, how the city stands here."""
+    packs: dict[bytes, int] = {}
+    for case in neighbour.cases():
+        if case.pack not in packs:
+            packs[case.pack] = both.add_pack(case.pack)
+        both.cases.append((case.text, packs[case.pack]))
+    good = next(neighbour.codes())
+    for value, age in product(range(4), AGES):
+        pack = neighbour.pack_with(neighbour.CITY, neighbour.status_list(value, "there"), issued_at=NOW - age)
+        both.cases.append((good, both.add_pack(pack)))
+    assert None not in both.opened
+    assert set(await both.ask()) == {"VALID", "INVALID", "UNDETERMINED"}
+
+
+async def test_both_know_a_neighbours_codes_by_packs_of_before_but_not_their_state(both: Both) -> None:
     """The neighbour's list 1 is not our list 1, in which the place is taken by a revoked licence of ours."""
     theirs = [key | {"service": "CN-5108"} for key in code_key()]
     compromised = [key | {"service": "CN-5108"} for key in code_key("compromised_before")]

@@ -45,8 +45,15 @@ CLAIMS: dict[int, Any] = {
 }
 
 
-def code_text(claims: dict[int, Any], *, key: ec.EllipticCurvePrivateKey = KEY, tag: int = 18, alg: int = -7) -> str:
-    protected = cbor2.dumps({1: alg, 4: KEY_ID}, canonical=True)
+def code_text(
+    claims: dict[int, Any],
+    *,
+    key: ec.EllipticCurvePrivateKey = KEY,
+    key_id: bytes = KEY_ID,
+    tag: int = 18,
+    alg: int = -7,
+) -> str:
+    protected = cbor2.dumps({1: alg, 4: key_id}, canonical=True)
     payload = cbor2.dumps(claims, canonical=True)
     signed = cbor2.dumps(["Signature1", protected, b"", payload], canonical=True)
     r, s = decode_dss_signature(key.sign(signed, ec.ECDSA(hashes.SHA256())))

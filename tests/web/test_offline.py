@@ -19,6 +19,7 @@ from tests.support.real_name_authority import CITIZENS
 from tests.web.browser import Complaints, chromium
 from tests.web.test_citizen import issue_to
 from verification.offline import judge_code_offline
+from verification.model import Reason
 from verification.packs import read_pack
 
 if TYPE_CHECKING:
@@ -159,6 +160,32 @@ async def test_a_stale_pack_never_says_valid(context: BrowserContext, city: City
     await page.goto(f"{city.url}/v/offline")
     await expect(page.get_by_text("本机数据已过期")).to_be_visible()
     assert (await shown(page, await code_of(city, identifier)))[0] == "UNDETERMINED"
+
+async def test_who_only_ever_opened_a_codes_link_verifies_without_a_network(
+    context: BrowserContext, city: City
+) -> None:
+    identifier = await issue_to(city, CITIZENS[0])
+    await city.application.verification.statuses.publish_changes()
+    good = await code_of(city, identifier)
+    link = f"{city.url}/v#{good.rpartition('#')[2]}"
+    page = await context.new_page()
+    await page.goto(link)
+    await expect(page.get_by_role("heading", level=1)).to_have_text("有效")
+    await page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+    await page.close()
+    await context.set_offline(offline=True)
+    phone = await context.new_page()
+    await phone.goto(link)
+    await expect(phone.locator("#word")).to_have_text("有效")
+    await expect(phone.get_by_text("核验数据已就绪。")).to_be_visible()
+    assert await shown(phone, forged(good)) == ("INVALID", Reason.CODE_FORGED.sentence.zh)
+    # With a network again the link opens the online page, as ever.
+    await context.set_offline(offline=False)
+    page = await context.new_page()
+    await page.goto(link)
+    await expect(page.get_by_role("heading", level=1)).to_have_text("有效")
+    assert page.url == f"{city.url}/v/qr"
+
 
 
 async def test_the_camera_reads_codes_with_and_without_a_network(city: City, tmp_path: Path) -> None:

@@ -158,10 +158,10 @@ def read_cwt(data: bytes) -> StatusListToken:
 def _read_token(value: Any) -> StatusListToken:  # noqa: ANN401 - decoded CBOR; a wrong shape is a TypeError
     if not isinstance(value, Tagged) or value.tag != _COSE_SIGN1 or not isinstance(value.value, list):
         raise BadStatusList("It is not a COSE_Sign1.")
-    protected, _, payload, signature = value.value
+    protected, unprotected, payload, signature = value.value
     header: Any = decode(protected)
     claims: Any = decode(payload)
-    if header[_HEADER_ALGORITHM] != _ES256 or header[_HEADER_TYPE] != CWT_TYPE:
+    if header[_HEADER_ALGORITHM] != _ES256 or header[_HEADER_TYPE] != CWT_TYPE or unprotected != {}:
         raise BadStatusList("It is another kind of token.")
     status_list = claims[_CLAIM_LIST]
     if status_list["bits"] != BITS:

@@ -10,6 +10,7 @@ from api.web.reading import reading_page
 from api.web.rendering import STATIC, say
 from verification.model import Reason, Verdict
 from verification.offline import CHECK_STANDARDS, PASSED_CHECKS
+from verification.packs import LeftOut
 
 router = APIRouter(include_in_schema=False)
 
@@ -23,7 +24,7 @@ async def offline(request: Request) -> Response:
     """Return the page; it holds nothing of a session, so that a device may keep it."""
     passed = {check.name: check.detail for check in PASSED_CHECKS}
     checks = [(name, standard, passed.get(name)) for name, standard in CHECK_STANDARDS.items()]
-    shown = {"verdicts": list(Verdict), "reasons": list(Reason), "advice": ADVICE, "checks": checks}
+    shown = {"verdicts": list(Verdict), "reasons": [*Reason, *LeftOut], "advice": ADVICE, "checks": checks}
     response = await reading_page(request, "offline.html", shown)
     response.headers["cache-control"] = "no-cache"
     return response

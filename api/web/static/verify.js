@@ -1,5 +1,8 @@
 // The verify page: a code's link, a dropped file, the camera. Without script the forms work alone.
 import { canRead, scan } from "./offline/codes.js";
+import { keepForOffline } from "./offline/keep.js";
+
+keepForOffline();
 
 const qrForm = document.getElementById("qr-form");
 const text = document.getElementById("text");

@@ -4,10 +4,11 @@ import { Malformed, Tagged, base32, base64, cbor, cborBytes, concatenate, hex, i
 const COSE_SIGN1 = 18, ES256 = -7, LICENCE = -65537;
 const MAX_TEXT = 4000, MAX_CONTENT = 8192, MAX_PACK = 64 * 1024 * 1024;
 const MAX_BASE32_SLACK = [1, 3, 6];
-const LAST_SECOND = 253402300799, FIRST_DAY = -719162, LAST_DAY = 2932896; // of the years 1 to 9999
+const FIRST_SECOND = -62135596800, LAST_SECOND = 253402300799, FIRST_DAY = -719162, LAST_DAY = 2932896; // of the years 1 to 9999
 const DAY = 86_400_000, CHINA = 8 * 3_600_000;
 const SIGNATURE1 = concatenate([Uint8Array.of(0x84, 0x6a), new TextEncoder().encode("Signature1")]);
 const LINK = /^(https?):\/\/([^/?#\\\s]+)(?:[/?][^#\\\s]*)?$/, USUAL_PORT = { http: /:80$/, https: /:443$/ };
+const LEFT_OUT = ["not_fetched", "over_limit"];
 const BY_VALUE = ["all_checks_passed", "licence_not_in_force", "licence_suspended", "licence_pending"];
 
 const imported = new Map();
@@ -33,17 +34,26 @@ function takeApart(value) {
   const header = cbor(protectedBytes);
   if (header.get(1) !== ES256 || !isBytes(signature, 64) || unprotected.size !== 0) throw new Malformed("another kind of token");
   const signed = concatenate([SIGNATURE1, cborBytes(protectedBytes), cborBytes(new Uint8Array()), cborBytes(payload)]);
-  return { keyId: hex(header.get(4)), headers: header.size, claims: cbor(payload), signature, signed };
+  return { keyId: hex(header.get(4)), type: header.get(16), headers: header.size, claims: cbor(payload), signature, signed };
 }
 
-async function readList(bytes, trust) {
-  const { keyId, claims, signature, signed } = takeApart(cbor(bytes));
-  const key = trust.status_list_keys.find((item) => item.key_id === keyId);
+async function readList(bytes, keys) {
+  const { keyId, type, claims, signature, signed } = takeApart(cbor(bytes));
+  const key = keys.find((item) => item.key_id === keyId);
   if (!key || !(await holds(key.der, signature, signed))) throw new Malformed("a status list is not signed");
-  const list = claims.get(65533);
-  if (list.get("bits") !== 2) throw new Malformed("another kind of list");
-  const number = Number(claims.get(2).split("/").pop());
-  return { number, issuedAt: claims.get(6) * 1000, expiresAt: claims.get(4) * 1000, packed: await inflate(list.get("lst"), MAX_PACK) };
+  const list = claims.get(65533), moments = [6, 4].map((name) => claims.get(name));
+  const right = type === "application/statuslist+cwt" && list.get("bits") === 2 && moments.every((item) => within(item, FIRST_SECOND, LAST_SECOND));
+  if (!right) throw new Malformed("another kind of list");
+  const [issuedAt, expiresAt] = moments.map((item) => item * 1000);
+  return { address: claims.get(2), issuedAt, expiresAt, packed: await inflateAlone(list.get("lst"), MAX_PACK) };
+}
+
+// What trust.json says of a trusted city; its lists are believed when a code needs one.
+function readCity({ list, left_out }, place, files) {
+  const keys = list.status_list_keys.map((item) => ({ key_id: item.id, der: item.der }));
+  const leftOut = new Map(LEFT_OUT.flatMap((why) => (left_out[why] ?? []).map((number) => [number, why])));
+  const file = (number) => files.get(`cities/${place}/${number}.cwt`);
+  return [list.iss, { keys, leftOut, file, base: list.status_lists, issuedAt: list.iat * 1000, expiresAt: list.exp * 1000 }];
 }
 
 export async function openPack(bytes) {
@@ -67,14 +77,15 @@ export async function openPack(bytes) {
     service: claims.iss, issuedAt: claims.iat * 1000, expiresAt: claims.exp * 1000,
     dataAsOf: Math.min(claims.iat * 1000, Date.parse(trust.revocation_as_of)),
     verifyPages: claims.verify_page ? [claims.verify_page, ...(trust.other_pages ?? [])] : [], codeKeys: trust.code_keys, types: JSON.parse(text.decode(files.get("catalogue.json"))), lists: new Map(),
+    leftOut: new Map(), cities: new Map((trust.cities ?? []).map((city, place) => readCity(city, place, files))),
   };
   for (const [name, data] of files) {
     if (!name.startsWith("status/")) continue;
-    const list = await readList(data, trust);
-    if (name !== `status/${list.number}.cwt`) throw new Malformed("a status list under another number");
+    const list = await readList(data, trust.status_list_keys), number = list.address.split("/").pop();
+    if (name !== `status/${number}.cwt`) throw new Malformed("a status list under another number");
     pack.dataAsOf = Math.min(pack.dataAsOf, list.issuedAt);
     pack.expiresAt = Math.min(pack.expiresAt, list.expiresAt);
-    pack.lists.set(list.number, list.packed);
+    pack.lists.set(Number(number), list.packed);
   }
   return pack;
 }
@@ -101,10 +112,22 @@ async function readCode(unverified) {
   return { ...code, facts, service, issuedAt: issuedAt * 1000, expiresAt: expiresAt * 1000 };
 }
 
-// A pack holds its own service's lists alone: another city's list of the same number is another list.
-function statusOf({ facts, service }, pack) {
-  const packed = service === pack.service ? pack.lists.get(facts.list) : undefined;
-  const byte = packed?.[Math.floor(facts.index / 4)];
+// What a pack holds of a city's status list as a pack of that city's: its key, its dates.
+async function about(pack, service, number) {
+  if (service === pack.service) return pack;
+  const city = pack.cities.get(service);
+  if (!city) return { ...pack, types: {}, lists: new Map() };
+  const found = await readList(city.file(number), city.keys).catch(() => null);
+  const list = found?.address === `${city.base}/${number}` ? found : null;
+  const dataAsOf = Math.min(city.issuedAt, list?.issuedAt ?? Infinity);
+  return {
+    ...pack, types: {}, lists: new Map(list ? [[number, list.packed]] : []), leftOut: city.leftOut, dataAsOf,
+    issuedAt: Math.max(pack.issuedAt, dataAsOf), expiresAt: Math.min(pack.expiresAt, city.expiresAt, list?.expiresAt ?? Infinity),
+  };
+}
+
+function statusOf({ facts }, pack) {
+  const byte = pack.lists.get(facts.list)?.[Math.floor(facts.index / 4)];
   return byte === undefined ? "data_missing" : BY_VALUE[(byte >> (2 * (facts.index % 4))) & 3];
 }
 
@@ -156,7 +179,7 @@ function weigh(code, pack, now) {
   const dates = datesOf(code, now), status = statusOf(code, pack);
   const checks = [
     check("code.signature"), check("pack.fresh", current ? PASSED : "data_stale", true),
-    check("licence.status", status, status === "data_missing"), check("licence.dates", dates),
+    status === "data_missing" ? check("licence.status", pack.leftOut.get(code.facts.list) ?? status, true) : check("licence.status", status), check("licence.dates", dates),
   ];
   // What has ended stays ended however old the pack is; only "valid" needs fresh data.
   const reason = dates === "licence_expired" || (status === PASSED && dates !== PASSED) ? dates : status;
@@ -164,19 +187,19 @@ function weigh(code, pack, now) {
   return { reason: !current && changeable ? "data_stale" : reason, checks };
 }
 
-function nameOf({ facts, service }, pack) {
-  const ours = service === pack.service ? pack.types[facts.identifier.split(".")[5]] : undefined;
-  return { ...facts, typeName: ours ?? facts.typeName };
+function nameOf({ facts }, pack) {
+  return { ...facts, typeName: pack.types[facts.identifier.split(".")[5]] ?? facts.typeName };
 }
 
 export async function judge(text, pack, now) {
   const { code, refused } = await open(text, pack);
-  let { reason, checks } = refused ? { reason: refused.reason, checks: [refused] } : weigh(code, pack, now);
+  const theirs = code ? await about(pack, code.service, code.facts.list) : pack;
+  let { reason, checks } = refused ? { reason: refused.reason, checks: [refused] } : weigh(code, theirs, now);
   const link = linkOf(text, pack.verifyPages);
   if (link) {
     const known = pack.verifyPages.map(origin).includes(origin(link));
     checks = [...checks, check("code.link", known ? PASSED : "code_leads_elsewhere")];
     if (!known && reason === PASSED) reason = "code_leads_elsewhere";
   }
-  return { verdict: verdictOf(reason), reason, checks, facts: code ? nameOf(code, pack) : null, dataAsOf: pack.dataAsOf };
+  return { verdict: verdictOf(reason), reason, checks, facts: code ? nameOf(code, theirs) : null, dataAsOf: theirs.dataAsOf };
 }

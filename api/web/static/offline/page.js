@@ -1,6 +1,7 @@
 // The offline page: keeps a pack, reads a code from text, a picture or the camera, shows the verdict.
 import { canRead, codeInFile, scan } from "./codes.js";
 import { judge, openPack } from "./judge.js";
+import { keepForOffline } from "./keep.js";
 
 const PACK = "/api/v1/offline-pack", KEPT = "hufu-offline-data";
 const element = (id) => document.getElementById(id);
@@ -50,7 +51,7 @@ function showChecks(checks) {
   }));
 }
 
-function show({ verdict, reason, facts, checks }) {
+function show({ verdict, reason, facts, checks, dataAsOf }) {
   const language = document.documentElement.lang;
   element("no-code").hidden = true;
   element("result").hidden = false;
@@ -61,6 +62,7 @@ function show({ verdict, reason, facts, checks }) {
   element("todo").textContent = document.querySelector(`[data-advice="${verdict}"]`).textContent;
   element("details").open = verdict !== "VALID";
   element("checked-at").textContent = moment(Date.now());
+  element("result-as-of").textContent = moment(dataAsOf);
   showChecks(checks);
   element("facts").hidden = !facts;
   if (facts) {
@@ -115,7 +117,7 @@ function checkFragment() {
   check(fragment);
 }
 
-if ("serviceWorker" in navigator) navigator.serviceWorker.register("/v/worker.js", { scope: "/v" });
+keepForOffline();
 pack = await load().catch(() => null);
 showPack();
 checkFragment();

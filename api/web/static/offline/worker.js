@@ -1,16 +1,36 @@
-// Keeps the offline page and what it is made of; the network comes first, so that nobody sees an old page online.
+// Keeps the offline page, what it is made of and its data; the network comes first, so that nobody sees an old page online.
 const SHELL = "hufu-offline-shell";
 const PAGE = "/v/offline";
-const PARTS = [PAGE, "/static/hufu.css", "/static/mark.svg", ...["page", "codes", "judge", "format"].map((name) => `/static/offline/${name}.js`)];
+const PARTS = [PAGE, "/static/hufu.css", "/static/mark.svg", ...["page", "codes", "judge", "format", "keep"].map((name) => `/static/offline/${name}.js`)];
 
 const READER = ["es/reader/index.js", "es/share.js", "reader/zxing_reader.wasm"].map((part) => `/static/offline/reader/node_modules/zxing-wasm/dist/${part}`);
+
+const PACK = "/api/v1/offline-pack", DATA = "hufu-offline-data";
+const UNASKED = 8 * 1024 * 1024, FRESH = 6 * 3_600_000;
+
+// Who only opened the verify page asked for no download: a large pack waits for the offline page, which fetches its own.
+async function keepPack() {
+  const answer = await fetch(PACK);
+  const small = Number(answer.headers.get("content-length") ?? Infinity) <= UNASKED;
+  if (answer.ok && small) await (await caches.open(DATA)).put(PACK, answer);
+  else await answer.body?.cancel();
+}
 
 // The reader of codes is not installed everywhere: the page does without what is not there.
 async function keep() {
   const shell = await caches.open(SHELL);
   await shell.addAll(PARTS);
-  await Promise.allSettled(READER.map((part) => shell.add(part)));
+  const more = navigator.connection?.saveData ? [] : [keepPack()];
+  await Promise.allSettled([...more, ...READER.map((part) => shell.add(part))]);
   await skipWaiting();
+}
+
+// What is kept follows the service where the verify page is opened again.
+async function freshen() {
+  const held = await (await caches.open(DATA)).match(PACK);
+  if (!held || Date.now() - Date.parse(held.headers.get("date")) < FRESH) return;
+  await (await caches.open(SHELL)).addAll(PARTS);
+  await keepPack();
 }
 
 addEventListener("install", (event) => event.waitUntil(keep()));
@@ -35,9 +55,11 @@ async function networkFirst(request) {
 }
 
 // A code's link leads to the verify page: without a network the offline page stands in for it and reads the code.
-async function verifyPage(request) {
+async function verifyPage(event) {
   try {
-    return await fetch(request);
+    const answer = await fetch(event.request);
+    event.waitUntil(freshen().catch(() => {}));
+    return answer;
   } catch (error) {
     const found = await kept(PAGE);
     if (found) return found;
@@ -48,6 +70,6 @@ async function verifyPage(request) {
 addEventListener("fetch", (event) => {
   const { pathname } = new URL(event.request.url);
   if (event.request.method !== "GET") return;
-  if (pathname === "/v") event.respondWith(verifyPage(event.request));
+  if (pathname === "/v") event.respondWith(verifyPage(event));
   else if (pathname === PAGE || pathname.startsWith("/static/")) event.respondWith(networkFirst(event.request));
 });
