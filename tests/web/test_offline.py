@@ -8,6 +8,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 import zxingcpp
 from PIL import Image
 from playwright.async_api import expect
@@ -23,14 +24,22 @@ from verification.model import Reason
 from verification.packs import read_pack
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from playwright.async_api import BrowserContext, FilePayload, Page
+    from playwright.async_api import Browser, BrowserContext, FilePayload, Page
 
     from tests.api.city import City
 
 READER = STATIC / "offline" / "reader"
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Yield the browser that people use, whole: cameras and kept pages are more than its engine."""
+    async with chromium(whole=True) as opened:
+        yield opened
 
 
 async def code_of(city: City, identifier: str) -> str:
@@ -194,7 +203,7 @@ async def test_the_camera_reads_codes_with_and_without_a_network(city: City, tmp
     await node.install(READER)
     film(tmp_path / "code.y4m", await code_of(city, identifier))
     devices = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={tmp_path / 'code.y4m'}")
-    async with chromium(*devices) as browser:
+    async with chromium(*devices, whole=True) as browser:
         context = await browser.new_context(locale="zh-CN", permissions=["camera"])
         complaints = Complaints(context)
         page = await context.new_page()
