@@ -101,8 +101,8 @@ class Reason(StrEnum):
     TIME_UNPROVEN = "time_unproven"
     DATA_STALE = "data_stale"
     DATA_MISSING = "data_missing"
-    # A credential presented from a wallet.
     NOT_KNOWN_THEN = "not_known_then"
+    # A credential presented from a wallet.
     PRESENTATION_MALFORMED = "presentation_malformed"
     PRESENTATION_REPLAYED = "presentation_replayed"
     HOLDER_NOT_PROVEN = "holder_not_proven"
@@ -231,14 +231,14 @@ _REASONS = {
     ),
     Reason.DATA_STALE: Sentence("核验所用的数据已过时。", "The data to check against are out of date."),
     Reason.DATA_MISSING: Sentence("缺少核验所需的数据。", "Data needed for the check are missing."),
+    Reason.NOT_KNOWN_THEN: Sentence(
+        "无法确认在所问的时点当时掌握的情况。", "What was known at the moment asked about cannot be confirmed."
+    ),
     Reason.PRESENTATION_MALFORMED: Sentence(
         "出示的凭证结构不合规，无法核验。", "What was presented breaks the rules of its format."
     ),
     Reason.PRESENTATION_REPLAYED: Sentence(
         "出示的凭证不是为本次请求签署的。", "What was presented was not signed for this request."
-    Reason.NOT_KNOWN_THEN: Sentence(
-        "无法确认在所问的时点当时掌握的情况。", "What was known at the moment asked about cannot be confirmed."
-    ),
     ),
     Reason.HOLDER_NOT_PROVEN: Sentence(
         "出示者未能证明凭证是他的。", "Whoever presents the credential has not proven to be its holder."
