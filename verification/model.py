@@ -135,9 +135,10 @@ class Report:
     EN 319 102-1 when the subject is a signature, else empty. `attached` is what a PDF
     carries as licence data, for comparing with the record; it is told to nobody. `revocation_urls` are where lists that
     are missing could be fetched, of certificates whose chain has reached an anchor.
-    `code_text` is the HF1 code drawn on a PDF's first pages, `further_codes` the others that open as such,
+    `code_text` is the HF1 code drawn on a PDF's pages, `further_codes` the others that open as such,
     `named_licences` the identifiers that stand there as text where no licence data are attached; `shown_cut` says that
-    there are more of them than were read. `evidence` is what
+    there are more of them than were read. `seems_shown` are titles of what looks like licences of others than
+    the sealers. `evidence` is what
     the verdict on each seal rests on, in the order of `seals`. `receipt_text` is the receipt a PDF carries,
     `stated` what a genuine receipt says.
     """
@@ -161,6 +162,7 @@ class Report:
     further_codes: tuple[str, ...] = field(default=(), repr=False)
     named_licences: tuple[str, ...] = field(default=(), repr=False)
     shown_cut: bool = False
+    seems_shown: tuple[str, ...] = field(default=(), repr=False)
     judged_at: datetime | None = None
     known_at: datetime | None = None
     evidence: tuple[SealEvidence, ...] = field(default=(), repr=False)

@@ -70,7 +70,7 @@ def judge_shown(report: Report, *, codes: Mapping[str, Report] | None = None, fa
         return _not_confirmed(replace(report, checks=(*report.checks, _TOO_MANY)))
     strange = strange_licences(report)
     if not strange:
-        return report
+        return _alike(report) if report.seems_shown else report
     shown = next(iter(faces), None)
     if shown is not None:
         return _not_confirmed(_found(report, shown, (), vouched=False))
@@ -113,11 +113,28 @@ def _named(report: Report, licences: tuple[Parts, ...]) -> Report:
         f"The file names the licence {', '.join(texts)}{f' and {more} more' if more else ''}, "
         "whose issuer did not seal it: verify it by its identifier.",
     )
-    check = Check("licence.named", _STANDARD, Outcome.NOT_APPLICABLE, sentence)
+    return _remarked(report, "licence.named", sentence)
+
+
+def _alike(report: Report) -> Report:
+    """Say of pages that look like a licence, and bear no code or identifier to tell which, that nothing vouches for it.
+
+    A title, a number and an issuer are words that any paper may hold: the verdict stays (decision 0135).
+    """
+    titles = "、".join(report.seems_shown)
+    sentence = Sentence(
+        f"页面看似证照（{titles}），但没有可核验的二维码或标识，该证照未经核验。",
+        f"A page looks like a licence ({titles}) without a code or identifier to verify: that licence was not checked.",
+    )
+    return _remarked(report, "licence.looks_alike", sentence)
+
+
+def _remarked(report: Report, name: str, sentence: Sentence) -> Report:
+    """Add a remark that stands beside a verdict and does not change it."""
     passed = report.reason is Reason.ALL_CHECKS_PASSED
     return replace(
         report,
         reason=Reason.LICENCE_ONLY_NAMED if passed else report.reason,
-        checks=(*report.checks, check),
+        checks=(*report.checks, Check(name, _STANDARD, Outcome.NOT_APPLICABLE, sentence)),
         advice=(*report.advice, sentence),
     )

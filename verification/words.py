@@ -88,6 +88,8 @@ class Reason(StrEnum):
     LICENCE_ONLY_NAMED = "licence_only_named"
     PARSERS_DISAGREE = "parsers_disagree"
     CONTENT_CAN_CHANGE = "content_can_change"
+    PICTURE_NOT_DRAWN = "picture_not_drawn"
+    PAGES_NOT_SEARCHED = "pages_not_searched"
     FORMAT_FAILURE = "format_failure"
     CERTIFICATE_REVOKED = "certificate_revoked"
     CERTIFICATE_EXPIRED = "certificate_expired"
@@ -202,6 +204,14 @@ _REASONS = {
     Reason.CONTENT_CAN_CHANGE: Sentence(
         "签章正确，但文件含脚本、动作或可开关的图层，盖章时所见内容无法确认。",
         "The seal holds, but scripts, actions or layers leave open what was seen when it was applied.",
+    ),
+    Reason.PICTURE_NOT_DRAWN: Sentence(
+        "签章正确，但文件中有图像或绘图无法解码，其内容未能看到；其他阅读程序可能显示。",
+        "The seal holds, but a picture cannot be decoded: what another reader may show there was not seen.",
+    ),
+    Reason.PAGES_NOT_SEARCHED: Sentence(
+        "签章正确，但有图像的页面过多，未能逐页查找其他证照。",
+        "The seal holds, but not every page with pictures could be searched for somebody else's licence.",
     ),
     Reason.FORMAT_FAILURE: Sentence(
         "文件结构损坏或不合规，无法核验。", "The file's structure is damaged or not conforming."

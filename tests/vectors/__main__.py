@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.verification.attack_classes import CLASSES
+from tests.verification.attack_classes import CLASSES, HOSTILE
 from tests.verification.pki import NOW, Pki
 from tests.verification.samples import good_documents
 
@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 
-def vectors(pkis: dict[str, Pki]) -> Iterator[tuple[str, str, str, bytes]]:
-    """Yield class, name, authority and file; the class of good files is `good`."""
+def vectors(pkis: dict[str, Pki]) -> Iterator[tuple[str, str, str, bytes, bool]]:
+    """Yield class, name, authority, file and whether it is to be VALID; the class of ordinary files is `good`."""
     for authority, pki in pkis.items():
         for name, document in good_documents(pki).items():
-            yield "good", name, authority, document
+            yield "good", name, authority, document, True
     for kind, samples in CLASSES.items():
         for name, document in samples(pkis["ec"]):
-            yield kind.replace(" ", "-"), name, "ec", document
+            yield kind.replace(" ", "-"), name, "ec", document, False
+    for kind, judged in HOSTILE.items():
+        for name, document, valid in judged(pkis["ec"]):
+            yield kind, name, "ec", document, valid
 
 
 def main() -> None:
@@ -33,12 +36,12 @@ def main() -> None:
         if folder.is_dir():
             shutil.rmtree(folder)
     listed = []
-    for kind, name, authority, document in vectors(pkis):
+    for kind, name, authority, document, valid in vectors(pkis):
         file = HERE / kind / (f"{name}-{authority}.pdf" if kind == "good" else f"{name}.pdf")
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(document)
         path = file.relative_to(HERE).as_posix()
-        listed.append({"file": path, "class": kind, "authority": authority, "valid": kind == "good"})
+        listed.append({"file": path, "class": kind, "authority": authority, "valid": valid})
     for authority, pki in pkis.items():
         folder = HERE / f"authority-{authority}"
         folder.mkdir()

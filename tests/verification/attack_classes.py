@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.verification import attacks
+from tests.verification.circular import circular
 from tests.verification.samples import blank, seal
+from tests.verification.shown_papers import shown_papers
+from tests.verification.uncommon_pictures import uncommon_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,3 +24,9 @@ CLASSES: dict[str, Callable[[Pki], Iterator[attacks.Sample]]] = {
     "long-term disguise": attacks.long_term_disguise,
     "transplants": lambda pki: attacks.transplants(seal(blank(), pki), pki),
 }
+HOSTILE: dict[str, Callable[[Pki], Iterator[tuple[str, bytes, bool]]]] = {
+    "circular": circular,
+    "pictures": uncommon_pictures,
+    "shown": shown_papers,
+}
+"""Soundly sealed files that are hard on readers; each says whether it is to be VALID."""

@@ -42,7 +42,7 @@ REPORT = Report(
 
 def test_every_field_that_the_gate_fills_comes_back() -> None:
     assert decode_answer(encode_report(REPORT)) == REPORT
-    crowded = dataclasses.replace(REPORT, further_codes=("HF1BBBB",), shown_cut=True)
+    crowded = dataclasses.replace(REPORT, further_codes=("HF1BBBB",), shown_cut=True, seems_shown=("执照",))
     assert decode_answer(encode_report(crowded)) == crowded
     bare = dataclasses.replace(REPORT, attached=None, code_text=None, seals=(), revocation_urls=())
     assert decode_answer(encode_report(bare)) == bare

@@ -23,7 +23,7 @@ from verification.offline import judge_document_offline
 from verification.pdf.agreement import _sample
 from verification.pdf.drawing_means import may_hold_pictures
 from verification.pdf.pictures import PAGES_SEARCHED, codes_on_page
-from verification.pdf.shown import MAXIMUM_CODES, ShownLicence, identifiers_in
+from verification.pdf.shown import MAXIMUM_CODES, ShownLicence, identifiers_in, likeness_of
 from verification.shown_licences import judge_shown
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ def test_identifiers_are_read_as_they_stand_on_pages() -> None:
     wrong = IDENTIFIER[:-1] + ("A" if IDENTIFIER[-1] != "A" else "B")
     assert identifiers_in(f"{wrong} 1.2.156.3005.2.1") == ()
     with pdfium.PdfDocument(letter(IDENTIFIER)) as document:
-        for number, found in ((0, (IDENTIFIER,)), (PAGES_SEARCHED, ())):
-            shown = ShownLicence(is_licence=False)
-            shown.read(number, document[0])
+        for is_licence, found in ((False, (IDENTIFIER,)), (True, ())):
+            shown = ShownLicence(is_licence)
+            shown.read(document[0])
             assert (shown.identifiers, shown.code_text) == (found, None)
 
 
@@ -187,16 +187,50 @@ def test_no_code_hides_another() -> None:
         found = codes_on_page(document[0])
         assert set(found.opened) == {CODE, FOREIGN_CODE}
         shown = ShownLicence(is_licence=False, codes=tuple(map(str, range(MAXIMUM_CODES - 1))))
-        shown.search(document[0])
+        shown.search(0, document[0])
         assert (len(shown.codes), shown.cut) == (MAXIMUM_CODES, True)
 
 
-def test_the_first_pages_are_always_looked_at_and_longer_papers_say_so() -> None:
+def test_the_first_pages_are_always_drawn() -> None:
     document = pdfium.PdfDocument.new()
     for _ in range(1_300):
         document.new_page(10, 10)
-    assert list(_sample(document))[:PAGES_SEARCHED] == list(range(PAGES_SEARCHED))
+    sample = list(_sample(document))
+    assert sample[:PAGES_SEARCHED] == list(range(PAGES_SEARCHED))
+    assert len(sample) < len(document)
     document.close()
-    shown = ShownLicence(is_licence=False)
-    assert shown.limits_of(PAGES_SEARCHED) == ()
-    assert [check.outcome for check, _ in shown.limits_of(PAGES_SEARCHED + 1)] == [Outcome.NOT_APPLICABLE]
+
+
+def test_what_is_too_much_to_search_says_so_and_the_first_pages_are_searched_whatever_they_cost() -> None:
+    with pdfium.PdfDocument(pictured((CODE,))) as document:
+        shown = ShownLicence(is_licence=False, pixels_each=1e9)
+        assert shown.limits() == ()
+        shown.search(PAGES_SEARCHED, document[0])
+        assert (shown.codes, [check.outcome for check, _ in shown.limits()]) == ((), [Outcome.UNKNOWN])
+        shown.search(0, document[0])
+        assert shown.codes == (CODE,)
+
+
+FACE = "重庆市\n食 品 经 营 许 可 证（副本）\n名称：某店\n许可证编号：JY15001120012345\n发证机关：演示市市场监督管理局"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (FACE, (("食品经营许可证（副本）", "演示市市场监督管理局"),)),
+        (FACE.replace("\n", ""), ()),
+        (FACE.replace("JY15001120012345", "另发"), ()),
+        (FACE.replace("发证机关", "申请人"), ()),
+        ("关于营业执照的批复\n根据规定，现批准换发营业执照（编号：5001120012345）。", ()),
+    ],
+    ids=["face", "no line of its own", "no number", "no issuer", "letter"],
+)
+def test_what_looks_like_a_licence_has_title_number_and_issuer(text: str, found: tuple[object, ...]) -> None:
+    assert likeness_of(text) == found
+
+
+def test_a_face_without_code_and_identifier_is_remarked_on_and_not_refused() -> None:
+    judged = judge_shown(replace(paper(OTHER), seems_shown=("食品经营许可证",)))
+    assert (judged.verdict, judged.reason) == (Verdict.VALID, Reason.LICENCE_ONLY_NAMED)
+    assert judged.checks[-1].name == "licence.looks_alike"
+    assert "食品经营许可证" in judged.advice[-1].zh

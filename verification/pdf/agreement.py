@@ -23,7 +23,7 @@ from pyhanko.pdf_utils import generic
 from verification.pdf.pictures import PAGES_SEARCHED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pyhanko.pdf_utils.reader import PdfFileReader
 
@@ -173,17 +173,30 @@ def same_pictures(drawn: pdfium.PdfDocument, other: bytes, look: Look | None = N
     try:
         if len(drawn) != len(right):
             return False
-        return all(_picture(drawn, number, look) == _picture(right, number) for number in _sample(drawn))
+        sample = _sample(drawn)
+        for number in range(len(drawn)) if look else sample:
+            if number not in sample:
+                _look_at(drawn, number, look)
+            elif _picture(drawn, number, look) != _picture(right, number):
+                return False
+        return True
     finally:
         right.close()
 
 
-def _sample(document: pdfium.PdfDocument) -> Iterator[int]:
-    """Yield page numbers, every one while the document is of common length, else the first and evenly spread ones."""
+def _look_at(document: pdfium.PdfDocument, number: int, look: Look | None) -> None:
+    page = document[number]
+    if look is not None:
+        look(number, page)
+    page.close()
+
+
+def _sample(document: pdfium.PdfDocument) -> dict[int, None]:
+    """Return page numbers, every one while the document is of common length, else the first and evenly spread ones."""
     pages = len(document)
     drawn_each = 595 * 842 * RENDER_SCALE**2
     step = max(1, round(pages * drawn_each / RENDERED_PIXELS))
-    yield from sorted({*range(min(PAGES_SEARCHED, pages)), *range(0, pages, step)})
+    return dict.fromkeys(sorted({*range(min(PAGES_SEARCHED, pages)), *range(0, pages, step)}))
 
 
 def _picture(document: pdfium.PdfDocument, number: int, look: Look | None = None) -> tuple[float, float, bytes]:

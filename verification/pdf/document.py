@@ -31,6 +31,7 @@ from verification.pdf.drawing import differs_by_reader
 from verification.pdf.drawing_means import may_hold_pictures
 from verification.pdf.reader import IndexedReader
 from verification.pdf.shown import ShownLicence
+from verification.pdf.undrawn import picture_checks, told_of_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,6 +93,7 @@ class OpenDocument:
     unlinked_seals: int
     pdfium_seals: int
     limits: PdfLimits
+    pixels: float = 0.0
     findings: list[Finding] = field(default_factory=list)
     shown: ShownLicence = field(default_factory=lambda: ShownLicence(is_licence=False))
 
@@ -134,20 +136,24 @@ class OpenDocument:
     def content_checks(self) -> tuple[Finding, ...]:
         """Check that what the file shows depends on nothing but the file."""
         try:
-            return content_checks(self.pdf)
+            found = content_checks(self.pdf)
         except LIBRARY_ERRORS:
             detail = Sentence("文件结构损坏，阅读程序无法读取。", "The structure is damaged; a reader gives up.")
             return ((_check("pdf.active_content", Outcome.FAILED, detail), Reason.FORMAT_FAILURE),)
+        try:
+            return (*found, *picture_checks(self.pdf))
+        except LIBRARY_ERRORS:
+            return (*found, told_of_pictures(wrong=True))
 
     def agreement_checks(self) -> tuple[Finding, ...]:
         """Check that the readers agree on what the file shows, and note what it shows of a licence."""
-        shown = self.shown = ShownLicence(is_licence=self.attached_licence() is not None)
+        shown = self.shown = ShownLicence(self.attached_licence() is not None, self.pixels / max(len(self.drawn), 1))
 
         def look(number: int, page: pdfium.PdfPage) -> None:
             try:
-                shown.read(number, page)
+                shown.read(page)
                 if shown.is_to_search(number) and (shown.is_licence or self._may_hold_pictures(number, page)):
-                    shown.search(page)
+                    shown.search(number, page)
             except LIBRARY_ERRORS:
                 shown.cut = True
 
@@ -164,7 +170,7 @@ class OpenDocument:
         if found is not None:
             return ((_check(name, Outcome.FAILED, Sentence(found.zh, found.en)), Reason.PARSERS_DISAGREE),)
         detail = Sentence("pyHanko、qpdf、pdfium 读取的内容一致。", "pyHanko, qpdf and pdfium read the same content.")
-        return ((_check(name, Outcome.PASSED, detail), Reason.PARSERS_DISAGREE), *shown.limits_of(len(self.drawn)))
+        return ((_check(name, Outcome.PASSED, detail), Reason.PARSERS_DISAGREE), *shown.limits())
 
     def _may_hold_pictures(self, number: int, page: pdfium.PdfPage) -> bool:
         """Tell whether a page has to be searched for codes; a page that cannot be told of has to."""
@@ -185,7 +191,7 @@ def open_document(document: bytes, limits: PdfLimits) -> OpenDocument:
     """
     pdf = _open_qpdf(document)
     try:
-        _check_limits(pdf, limits)
+        pixels = _check_limits(pdf, limits)
         reader = _open_hanko(document)
         seals, unreadable = _read_seals(reader, limits)
         drawn = pdfium.PdfDocument(document)
@@ -199,6 +205,7 @@ def open_document(document: bytes, limits: PdfLimits) -> OpenDocument:
             unlinked_seals=qpdf_seal_objects(pdf),
             pdfium_seals=pdfium_seal_count(drawn),
             limits=limits,
+            pixels=pixels,
         )
     except (UnreadableDocument, DocumentEncrypted, DocumentOverLimit):
         pdf.close()
@@ -227,11 +234,13 @@ def _open_qpdf(document: bytes) -> pikepdf.Pdf:
     return pdf
 
 
-def _check_limits(pdf: pikepdf.Pdf, limits: PdfLimits) -> None:
+def _check_limits(pdf: pikepdf.Pdf, limits: PdfLimits) -> float:
+    """Return how many pixels all pictures have, those of one bit for a quarter; raises DocumentOverLimit."""
     if len(pdf.objects) > limits.objects:
         raise DocumentOverLimit(f"The PDF has more than {limits.objects} objects.", field="document")
     if len(pdf.pages) > limits.pages:
         raise DocumentOverLimit(f"The PDF has more than {limits.pages} pages.", field="document")
+    pixels = 0.0
     for item in pdf.objects:
         if isinstance(item, pikepdf.Stream) and item.get("/Subtype") == pikepdf.Name.Image:
             width, height = item.get("/Width", 0), item.get("/Height", 0)
@@ -239,6 +248,8 @@ def _check_limits(pdf: pikepdf.Pdf, limits: PdfLimits) -> None:
                 raise DocumentOverLimit(
                     f"The PDF holds an image of more than {limits.image_pixels} pixels.", field="document"
                 )
+            pixels += width * height / (4 if item.get("/BitsPerComponent") == 1 else 1)
+    return pixels
 
 
 def _open_hanko(document: bytes) -> PdfFileReader:

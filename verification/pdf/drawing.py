@@ -26,6 +26,7 @@ _ENTRIES = {
     "/Subtype2": ("含只供打印机执行的 PostScript", "is PostScript for printers"),
 }
 _CATEGORIES = {b"Do": "/XObject", b"scn": "/Pattern", b"SCN": "/Pattern", b"gs": "/ExtGState", b"Tf": "/Font"}
+_COLOURS = frozenset({"/Indexed", "/ICCBased", "/Separation", "/DeviceN", "/Pattern"})
 _Key = tuple[int, int]
 _Names = dict[tuple[str, str], list[pikepdf.Stream]]
 
@@ -40,11 +41,47 @@ def differs_by_reader(pdf: pikepdf.Pdf) -> Disagreement | None:
             if told is not None:
                 return _told(item.objgen, *told)
     circle = _Circles(pdf).find()
-    return None if circle is None else _told(circle, "循环绘制自身", "draws itself")
+    if circle is not None:
+        return _told(circle, "循环绘制自身", "draws itself")
+    ring = _rings(pdf)
+    return None if ring is None else _told(ring, "的颜色或函数循环引用自身", "is a colour or function made of itself")
 
 
 def _told(key: _Key, zh: str, en: str) -> Disagreement:
     return Disagreement(f"对象 {key[0]} {zh}，各阅读程序显示可能不同。", f"Object {key[0]} {en}: readers may differ.")
+
+
+def _rings(pdf: pikepdf.Pdf) -> _Key | None:
+    """Return a colour space, shading or function that is made of itself, or None."""
+    made_of = {item.objgen: list(_made_of(item)) for item in pdf.objects if _is_made_of_others(item)}
+    while made_of:
+        # What is made of none that is left cannot lie on a ring; what stays in the end does, or leads to one.
+        settled = [key for key, others in made_of.items() if not any(other in made_of for other in others)]
+        if not settled:
+            return next(iter(made_of))
+        for key in settled:
+            del made_of[key]
+    return None
+
+
+def _is_made_of_others(item: pikepdf.Object) -> bool:
+    if isinstance(item, pikepdf.Array):
+        return len(item) > 1 and str(item[0]) in _COLOURS
+    return isinstance(item, (pikepdf.Dictionary, pikepdf.Stream)) and (
+        "/FunctionType" in item or "/ShadingType" in item
+    )
+
+
+def _made_of(item: object) -> Iterator[_Key]:
+    """Yield what an object refers to, itself or within its own arrays."""
+    held = list(item) if isinstance(item, pikepdf.Array) else []
+    if isinstance(item, (pikepdf.Dictionary, pikepdf.Stream)):
+        held = [item[key] for key in ("/Functions", "/Function", "/ColorSpace") if key in item]
+    for each in held:
+        if isinstance(each, pikepdf.Object) and each.is_indirect:
+            yield each.objgen
+        if isinstance(each, pikepdf.Array) and not each.is_indirect:
+            yield from _made_of(each)
 
 
 class _Circles:

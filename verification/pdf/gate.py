@@ -142,9 +142,22 @@ def _combine(
         further_codes=opened.shown.further_codes,
         named_licences=opened.shown.identifiers,
         shown_cut=opened.shown.cut,
+        seems_shown=_not_the_sealers(opened.shown.likenesses, verdicts),
         receipt_text=opened.attached_receipt(),
         evidence=tuple(verdict.evidence or SealEvidence(verdict.facts.field_name) for verdict in verdicts),
         revocation_urls=tuple(dict.fromkeys(url for verdict in verdicts for url in verdict.revocation_urls)),
+    )
+
+
+def _not_the_sealers(likenesses: tuple[tuple[str, str], ...], verdicts: tuple[SealVerdict, ...]) -> tuple[str, ...]:
+    """Return the titles of what looks like licences of others than those who sealed the file."""
+    sealers = [verdict.facts.signer for verdict in verdicts if verdict.facts.kind == "seal" and verdict.facts.signer]
+    return tuple(
+        dict.fromkeys(
+            title
+            for title, issuer in likenesses
+            if not any(sealer.startswith(issuer) or issuer.startswith(sealer) for sealer in sealers)
+        )
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAXIMUM_PIXELS = 60_000_000
 PAGES_SEARCHED = 3
-_SCALE = 200 / 72
+_SCALE, _COARSE = 200 / 72, 150 / 72
 _MARK = "HF1"
 _SYMBOLS = 255
 """The decoder gives no more of one picture."""
@@ -54,9 +54,9 @@ def code_in_picture(data: bytes) -> str | None:
         return None
 
 
-def codes_on_page(page: pdfium.PdfPage) -> FoundCodes:
-    """Find the HF1 codes on a page of a PDF."""
-    scale = min(_SCALE, 3000 / max(*page.get_size(), 1))
+def codes_on_page(page: pdfium.PdfPage, *, finely: bool = True) -> FoundCodes:
+    """Find the HF1 codes on a page of a PDF; as well as on paper at 150 dpi where not `finely`."""
+    scale = min(_SCALE if finely else _COARSE, 3000 / max(*page.get_size(), 1))
     return _search(page.render(scale=scale, grayscale=True).to_pil())
 
 

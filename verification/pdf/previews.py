@@ -148,7 +148,7 @@ def shows_face(document: bytes, face: bytes) -> bool:
     try:
         with pdfium.PdfDocument(document) as papers, pdfium.PdfDocument(face) as made:
             lines = _lines(made)
-            texts = (_text(papers, number) for number in range(min(len(papers), RENDERED_PAGES)))
+            texts = (_text(papers, number) for number in range(len(papers)))
             return bool(lines) and any(sum(line in text for line in lines) >= FACE_SHARE * len(lines) for text in texts)
     except LIBRARY_ERRORS as error:
         raise NotAPdf("The document cannot be drawn.", field="document") from error

@@ -231,6 +231,7 @@ def _report(fields: dict[str, Any]) -> Report:
         further_codes=tuple(str(item) for item in fields["further_codes"]),
         named_licences=tuple(str(item) for item in fields["named_licences"]),
         shown_cut=fields["shown_cut"] is True,
+        seems_shown=tuple(str(item) for item in fields["seems_shown"]),
         receipt_text=None if fields["receipt_text"] is None else str(fields["receipt_text"]),
         revocation_urls=tuple(str(url) for url in fields["revocation_urls"]),
         evidence=tuple(_evidence(item) for item in fields["evidence"]),
