@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from asn1crypto import crl
@@ -12,7 +13,6 @@ from asn1crypto import crl
 from keys.jws import sign_jws, verification_jwks
 from keys.model import KeyPurpose
 from verification.packs import MANIFEST, TYPE, b64, build_zip, manifest_claims
-from verification.status.encoding import read_cwt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from verification.trust import VerificationKey
 
 
-@dataclass(frozen=True, slots=True)
+KEPT_SECONDS = 20.0
+"""A city's pack is megabytes, and every browser that opens a code's link may fetch one."""
+
+
+@dataclass(slots=True)
 class PackBuilder:
     """Gathers trust, status lists and catalogue into one signed file; asks no other city for anything."""
 
@@ -41,6 +45,19 @@ class PackBuilder:
     neighbours: NeighbourLists
     service_id: str
     verify_page: str
+    _kept: tuple[float, bytes] = field(default=(float("-inf"), b""), init=False, repr=False)
+    _building: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
+
+    async def latest(self) -> bytes:
+        """Return a pack at most twenty seconds old; who asks while one is built gets that one."""
+        async with self._building:
+            if time.monotonic() - self._kept[0] >= KEPT_SECONDS:
+                self._kept = (time.monotonic(), await self.build())
+            return self._kept[1]
+
+    def forget(self) -> None:
+        """Build a new one the next time."""
+        self._kept = (float("-inf"), b"")
 
     async def build(self) -> bytes:
         """Return a pack as of now; status lists are as last published."""
@@ -49,13 +66,12 @@ class PackBuilder:
             "trust.json": _json(await self._trust(cities)),
             "catalogue.json": _json({item.code: item.name for item in await self.types.types()}),
         }
-        for token in await self.statuses.all_cwt():
-            number = read_cwt(token).facts.subject.rpartition("/")[2]
-            files[f"status/{number}.cwt"] = token
+        files |= {f"status/{number}.cwt": token for number, token in (await self.statuses.all_cwt()).items()}
         for place, city in enumerate(cities):
             files |= {f"cities/{place}/{number}.cwt": token for number, token in city.lists.items()}
         info = await self.keys.service.active(KeyPurpose.TRUST_LIST)
-        claims = manifest_claims(
+        claims = await asyncio.to_thread(
+            manifest_claims,
             files,
             service_id=self.service_id,
             verify_page=self.verify_page,

@@ -46,7 +46,7 @@ async def status_list(request: Request, number: Annotated[int, Path(ge=0, le=2**
     | problems(404, 422, 429, 503),
 )
 async def offline_pack(request: Request) -> Response:
-    """Return a pack as of now, for `hufu verify --pack` and the offline page."""
+    """Return a pack of the last seconds, for `hufu verify --pack` and the offline page."""
     packs = services_of(request).verification_parts.packs
     if packs is None:
         raise NotFound("This service builds no offline packs.")
@@ -54,7 +54,7 @@ async def offline_pack(request: Request) -> Response:
         "cache-control": f"public, max-age={PACK_SECONDS}",
         "content-disposition": 'attachment; filename="hufu.hufupack"',
     }
-    return Response(await packs.build(), media_type="application/zip", headers=headers)
+    return Response(await packs.latest(), media_type="application/zip", headers=headers)
 
 
 @router.get(

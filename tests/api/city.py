@@ -80,6 +80,16 @@ class City:
             self._tokens[key] = (token, time.monotonic() + found["expires_in"] / 2)
         return token
 
+    async def offline_pack(self) -> bytes:
+        """Publish the status lists and return the pack of this moment, which browsers fetch from now on."""
+        parts = self.application.verification
+        await parts.statuses.publish_changes()
+        assert parts.packs is not None
+        parts.packs.forget()
+        answer = await self.http.get("/api/v1/offline-pack")
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
     async def headers(self, client_id: str = "food-bureau-portal", scope: str = SCOPES) -> dict[str, str]:
         """Return the Authorization header of a department's system."""
         return {"authorization": f"Bearer {await self.token(client_id, scope)}"}

@@ -92,8 +92,7 @@ async def test_it_is_valid_by_no_route_page_or_command(
     assert "无效" in page.text
     assert "印章属于其他单位" in page.text
 
-    await city.application.verification.statuses.publish_changes()
-    (tmp_path / "pack").write_bytes((await city.http.get("/api/v1/offline-pack")).content)
+    (tmp_path / "pack").write_bytes(await city.offline_pack())
     (tmp_path / "pem").write_bytes(await anchors(city))
     for name, value in environment_of(city.application.settings).items():
         monkeypatch.setenv(name, value)
@@ -157,8 +156,7 @@ async def test_a_face_without_its_data_is_a_paper_that_vouches_for_no_licence(ci
         (tmp_path / "paper").write_bytes(forged)
         command = ["verify", str(tmp_path / "paper"), "--anchors", str(tmp_path / "pem")]
         assert await asyncio.to_thread(dispatch, command) == alone, name
-        await city.application.verification.statuses.publish_changes()
-        (tmp_path / "pack").write_bytes((await city.http.get("/api/v1/offline-pack")).content)
+        (tmp_path / "pack").write_bytes(await city.offline_pack())
         fingerprint = read_pack((tmp_path / "pack").read_bytes()).key_sha256.hex()
         command = ["verify", str(tmp_path / "paper"), "--pack", str(tmp_path / "pack"), "--pack-key", fingerprint]
         assert await asyncio.to_thread(dispatch, command) == alone, name

@@ -9,6 +9,6 @@ for (const pack of packs) opened.push(await openPack(new Uint8Array(Buffer.from(
 const answers = [];
 for (const [text, pack] of cases) {
   const { verdict, reason, checks, dataAsOf } = await judge(text, opened[pack], now);
-  answers.push([verdict, reason, checks.map((item) => [item.name, item.outcome]), dataAsOf]);
+  answers.push([verdict, reason, checks.map((item) => [item.name, item.outcome, item.outcome === "unknown" ? item.reason : ""]), dataAsOf]);
 }
 console.log(JSON.stringify({ opened: opened.map(Boolean), answers }));

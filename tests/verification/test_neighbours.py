@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from foundation.clock import FixedClock
 from foundation.outbound import OutboundClient
+from hufu.commands import dispatch
 from tests.verification.neighbour import BASE, CITY, THEIR_ID, THEIR_KEY, cases, codes, pack_with, status_list
-from tests.verification.test_offline import INDEX, pack_file, status_token
+from tests.verification.test_offline import FINGERPRINT, INDEX, pack_file, status_token
 from tests.verification.test_qr import NOW, judge
 from verification.cities import Cities
 from verification.model import Reason, Report, Verdict
@@ -20,6 +21,10 @@ from verification.offline import judge_code_offline
 from verification.packs import read_pack
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
     from tests.verification.neighbour import Case
 
 GOOD = next(codes())
@@ -90,6 +95,20 @@ def test_a_neighbours_list_ages_by_its_own_dates_and_takes_nothing_else_along() 
     assert pack.expires_at > later, "our own codes are judged as before"
     day_old = pack_with(CITY, status_list(0, "there"), issued_at=NOW - timedelta(hours=24))
     assert by(day_old).reason is Reason.DATA_STALE
+
+
+def test_the_command_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, path = tmp_path / "code.txt", tmp_path / "city.hufupack"
+    text.write_text(GOOD)
+    command = ["verify", str(text), "--pack", str(path), "--pack-key", FINGERPRINT, "--at", NOW.isoformat()]
+    for value, listed, exit_code, said in (
+        (0, "there", 0, "状态列表中该证照有效"),
+        (2, "there", 1, "该证照已被暂扣"),
+        (0, "missing", 2, "没能从该市取得"),
+    ):
+        path.write_bytes(pack_with(CITY, status_list(value, listed), listed))
+        assert dispatch(command) == exit_code
+        assert said in capsys.readouterr().out
 
 
 def test_packs_of_before_are_read_and_those_of_now_by_readers_of_before() -> None:

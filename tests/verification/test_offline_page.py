@@ -32,8 +32,9 @@ from tests.verification.test_offline import (
     tampered,
 )
 from tests.verification.test_qr import CLAIMS, EPOCH, KEY_ID, NOW, PUBLIC, code_text
+from verification.model import Check, Outcome, Reason
 from verification.offline import judge_code_offline
-from verification.packs import MANIFEST, BadPack, OfflinePack, build_zip, read_pack
+from verification.packs import MANIFEST, BadPack, LeftOut, OfflinePack, build_zip, read_pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,8 +80,16 @@ class Both:
 
 
 def told(report: Report) -> list[Any]:
-    checks = [[check.name, check.outcome.value] for check in report.checks]
+    checks = [[check.name, check.outcome.value, why(check)] for check in report.checks]
     return [report.verdict.value, report.reason.value, checks, report.data_as_of.timestamp() * 1000]
+
+
+def why(check: Check) -> str:
+    """Return what the page calls the sentence of a check that could not be made."""
+    if check.outcome is not Outcome.UNKNOWN:
+        return ""
+    named: str = next(one.value for one in (*LeftOut, *Reason) if one.sentence == check.detail)
+    return named
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from tests.support import node
 from tests.support.real_name_authority import CITIZENS
 from tests.web.browser import Complaints, chromium
 from tests.web.test_citizen import issue_to
-from verification.offline import judge_code_offline
 from verification.model import Reason
+from verification.offline import judge_code_offline
 from verification.packs import read_pack
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ async def test_verdicts_without_a_network_are_those_of_the_service(context: Brow
     change = {"state": "revoked", "reason_code": "illegal_act", "reason_text": "违法", "legal_basis": "第五十条"}
     changed = await city.http.post(f"/api/v1/licences/{revoked}/states", json=change, headers=await city.headers())
     assert changed.status_code == 201, changed.text
-    await city.application.verification.statuses.publish_changes()
+    await city.offline_pack()
 
     await node.install(READER)
     page = await context.new_page()
@@ -109,7 +109,7 @@ async def test_verdicts_without_a_network_are_those_of_the_service(context: Brow
     await expect(page.get_by_text("核验数据已就绪。")).to_be_visible()
     assert await page.evaluate("'BarcodeDetector' in window") is False
     await page.evaluate("navigator.serviceWorker.ready")
-    pack = read_pack((await city.http.get("/api/v1/offline-pack")).content)
+    pack = read_pack(await city.offline_pack())
 
     await context.set_offline(offline=True)
     await page.reload()
@@ -161,20 +161,11 @@ async def test_verdicts_without_a_network_are_those_of_the_service(context: Brow
     await context.set_offline(offline=False)
 
 
-async def test_a_stale_pack_never_says_valid(context: BrowserContext, city: City) -> None:
-    identifier = await issue_to(city, CITIZENS[0])
-    await city.application.verification.statuses.publish_changes()
-    page = await context.new_page()
-    await page.clock.install(time=SystemClock().now().timestamp() + 40 * 86_400)
-    await page.goto(f"{city.url}/v/offline")
-    await expect(page.get_by_text("本机数据已过期")).to_be_visible()
-    assert (await shown(page, await code_of(city, identifier)))[0] == "UNDETERMINED"
-
 async def test_who_only_ever_opened_a_codes_link_verifies_without_a_network(
     context: BrowserContext, city: City
 ) -> None:
     identifier = await issue_to(city, CITIZENS[0])
-    await city.application.verification.statuses.publish_changes()
+    await city.offline_pack()
     good = await code_of(city, identifier)
     link = f"{city.url}/v#{good.rpartition('#')[2]}"
     page = await context.new_page()
@@ -196,10 +187,19 @@ async def test_who_only_ever_opened_a_codes_link_verifies_without_a_network(
     assert page.url == f"{city.url}/v/qr"
 
 
+async def test_a_stale_pack_never_says_valid(context: BrowserContext, city: City) -> None:
+    identifier = await issue_to(city, CITIZENS[0])
+    await city.offline_pack()
+    page = await context.new_page()
+    await page.clock.install(time=SystemClock().now().timestamp() + 40 * 86_400)
+    await page.goto(f"{city.url}/v/offline")
+    await expect(page.get_by_text("本机数据已过期")).to_be_visible()
+    assert (await shown(page, await code_of(city, identifier)))[0] == "UNDETERMINED"
+
 
 async def test_the_camera_reads_codes_with_and_without_a_network(city: City, tmp_path: Path) -> None:
     identifier = await issue_to(city, CITIZENS[0])
-    await city.application.verification.statuses.publish_changes()
+    await city.offline_pack()
     await node.install(READER)
     film(tmp_path / "code.y4m", await code_of(city, identifier))
     devices = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={tmp_path / 'code.y4m'}")

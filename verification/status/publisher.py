@@ -32,6 +32,8 @@ from verification.status.encoding import (
 from verification.tables import status_lists, status_looks
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Row
 
     from foundation.clock import Clock
@@ -153,8 +155,8 @@ class StatusPublisher:
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         return PublishedList(body, media_type, etag, MAX_AGE_SECONDS, row.issued_at)
 
-    async def all_cwt(self) -> tuple[bytes, ...]:
-        """Return every published list in its CWT form, for packs."""
+    async def all_cwt(self) -> Mapping[int, bytes]:
+        """Return every published list in its CWT form by its number, for packs."""
         async with self._database.read() as connection:
-            rows = await connection.execute(select(status_lists.c.cwt).order_by(status_lists.c.status_list))
-            return tuple(rows.scalars())
+            rows = await connection.execute(select(status_lists.c.status_list, status_lists.c.cwt))
+            return {row.status_list: row.cwt for row in rows}
