@@ -155,7 +155,6 @@ async def by_pdf(request: Request) -> Response:
     if data.startswith(PICTURES):
         judge = partial(service.by_picture, visitor_of(request), data)
         return await _judged(request, "qr", days, days, judge, field="document")
-    await limit_source(request, PDFS_PER_MINUTE, "pdf")
     judge = partial(service.by_pdf, visitor_of(request), data, examine=True, previews=True)
     return await _judged(request, "pdf", days, days, judge)
 
@@ -200,9 +199,12 @@ async def _judged(
 ) -> Response:
     try:
         as_of = _as_of(request, days)
-        verified = await judge(at=as_of.at, known_at=as_of.known_at)
     except WrongDay as error:
         return await _again(request, error.errors, values)
+    if way == "pdf":
+        await limit_source(request, PDFS_PER_MINUTE, "pdf")
+    try:
+        verified = await judge(at=as_of.at, known_at=as_of.known_at)
     except TrustServiceError as error:
         name = field or {"pdf": "document", "qr": "text"}.get(way, way)
         return await _again(request, {name: say(request, told(error).text)}, values)
