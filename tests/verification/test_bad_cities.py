@@ -277,11 +277,14 @@ async def test_a_city_that_hangs_holds_nobody_up_and_one_withdrawn_is_forgotten(
         )
         fetching = asyncio.create_task(neighbours.fetch_all())
         held: dict[str, CityInPack] = {}
-        while "CN-5108" not in held or not held["CN-5108"].lists:
-            held = {city.trust_list.service_id: city for city in await neighbours.for_pack()}
+        async with asyncio.timeout(20):
+            while "CN-5108" not in held or not held["CN-5108"].lists:
+                held = {city.trust_list.service_id: city for city in await neighbours.for_pack()}
         assert not fetching.done()
         assert held["CN-5999"].left_out == {1: LeftOut.NOT_FETCHED}
         fetching.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await fetching
     await cities.withdraw(OPERATOR, "CN-5108")
     await cities.withdraw(OPERATOR, "CN-5999")
     assert await neighbours.for_pack() == ()
