@@ -44,7 +44,7 @@ BY_PRINCIPAL = _acts(
 ) | _acts(
     "people",
     "conflict_resolve import_start import_batch import_finish officer_add operator_add authority_grant "
-    "authority_approve authority_revoke officer_leave officer_appoint post_taken "
+    "authority_approve authority_revoke officer_leave officer_appoint officer_names post_taken "
     "workstation_register workstation_retire",
 )
 """Acts of officers, operators, clients and the shell: rows take the channel of whoever acts, as handed in."""
