@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from tests.api.city import City
 
 READER = STATIC / "offline" / "reader"
+AGED = """async () => {
+  const kept = await caches.open("hufu-offline-data"), pack = await kept.match("/api/v1/offline-pack");
+  const headers = { date: new Date(0).toUTCString() };
+  await kept.put("/api/v1/offline-pack", new Response(await pack.blob(), { headers }));
+}"""
+KEPT_SINCE = "async () => Date.parse((await caches.match('/api/v1/offline-pack')).headers.get('date'))"
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -185,6 +191,12 @@ async def test_who_only_ever_opened_a_codes_link_verifies_without_a_network(
     await page.goto(link)
     await expect(page.get_by_role("heading", level=1)).to_have_text("有效")
     assert page.url == f"{city.url}/v/qr"
+    # Data that grew old are fetched anew by opening the page, which itself is not kept.
+    await page.evaluate(AGED)
+    assert await page.evaluate(KEPT_SINCE) == 0
+    await page.goto(f"{city.url}/v")
+    await page.wait_for_function(f"async () => await ({KEPT_SINCE})() > 0")
+    assert await page.evaluate("caches.match('/v').then(Boolean)") is False
 
 
 async def test_a_stale_pack_never_says_valid(context: BrowserContext, city: City) -> None:

@@ -55,11 +55,9 @@ async function networkFirst(request) {
 }
 
 // A code's link leads to the verify page: without a network the offline page stands in for it and reads the code.
-async function verifyPage(event) {
+async function verifyPage(request) {
   try {
-    const answer = await fetch(event.request);
-    event.waitUntil(freshen().catch(() => {}));
-    return answer;
+    return await fetch(request);
   } catch (error) {
     const found = await kept(PAGE);
     if (found) return found;
@@ -70,6 +68,8 @@ async function verifyPage(event) {
 addEventListener("fetch", (event) => {
   const { pathname } = new URL(event.request.url);
   if (event.request.method !== "GET") return;
-  if (pathname === "/v") event.respondWith(verifyPage(event));
-  else if (pathname === PAGE || pathname.startsWith("/static/")) event.respondWith(networkFirst(event.request));
+  if (pathname === "/v") {
+    event.respondWith(verifyPage(event.request));
+    event.waitUntil(freshen().catch(() => {}));
+  } else if (pathname === PAGE || pathname.startsWith("/static/")) event.respondWith(networkFirst(event.request));
 });
