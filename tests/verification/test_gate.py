@@ -8,6 +8,7 @@ import pikepdf
 import pytest
 from pyhanko.sign.fields import MDPPerm
 
+from tests.verification.hostile import saved
 from tests.verification.pki import NOW, Pki, issue
 from tests.verification.samples import add_document_timestamp, add_dss, blank, seal
 from verification.errors import DocumentEncrypted, DocumentOverLimit, NoSealFound, NotAPdf
@@ -25,6 +26,21 @@ def verdict(report: Report) -> tuple[Verdict, Reason, str]:
 
 PASSED = (Verdict.VALID, Reason.ALL_CHECKS_PASSED, "")
 TRY_LATER = (Verdict.UNDETERMINED, Reason.REVOCATION_DATA_MISSING, "TRY_LATER")
+
+
+@pytest.mark.parametrize("inherited", [False, True])
+def test_a_page_without_resources_of_its_own_is_read_alike(
+    pki: Pki,
+    material: TrustMaterial,
+    inherited: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    with pikepdf.open(io.BytesIO(blank())) as pdf:
+        resources = pdf.pages[0].obj.Resources
+        del pdf.pages[0].obj["/Resources"]
+        if inherited:
+            pdf.Root.Pages.Resources = resources
+        bare = saved(pdf)
+    assert verdict(validate_pdf(seal(bare, pki, timestamp=False), material, at=NOW)) == PASSED
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ RENDER_SCALE = 0.4
 RENDERED_PIXELS = 40_000_000
 """How much is drawn of one document; longer ones are sampled evenly."""
 
+_RESOURCES, _TREE_DEPTH = "/Resources", 100
+
 Key = tuple[int, int]
 
 
@@ -102,9 +104,12 @@ def _write_hanko(value: object, out: list[bytes], references: list[Key]) -> None
     elif isinstance(value, generic.DictionaryObject):
         stream = value if isinstance(value, generic.StreamObject) else None
         out.append(b"<<")
-        for key in sorted(value, key=str):
+        for key in sorted((*value, _RESOURCES) if _lacks_resources(value) else value, key=str):
             if stream is not None and key == "/Length":
                 continue  # a library may have corrected it; the bytes that it delimits are compared instead
+            if key not in value:
+                out += (_name(key), b" ", b"<<", b">>")
+                continue
             entry = value.raw_get(key)
             if isinstance(entry, generic.NullObject):
                 continue  # an entry that is null equals one that is missing (ISO 32000-2, 7.3.7)
@@ -115,6 +120,21 @@ def _write_hanko(value: object, out: list[bytes], references: list[Key]) -> None
             out += (b"stream", hashlib.sha256(stream.encoded_data).digest())
     else:
         out.append(type(value).__name__.encode())
+
+
+def _lacks_resources(value: generic.DictionaryObject) -> bool:
+    """Tell whether a page has resources neither itself nor from above: qpdf gives it empty ones, to the same effect."""
+    if _RESOURCES in value or value.get("/Type") != "/Page":
+        return False
+    node = value
+    for _ in range(_TREE_DEPTH):
+        above = node["/Parent"] if "/Parent" in node else None  # noqa: SIM401 - `get` would not follow the reference
+        if not isinstance(above, generic.DictionaryObject):
+            return True
+        if _RESOURCES in above:
+            return False
+        node = above
+    return True
 
 
 def _write_qpdf(value: object, out: list[bytes], *, top: bool = False) -> None:  # noqa: C901, PLR0912 - one branch a type

@@ -41,7 +41,7 @@ _FAX_SHARE, _FAX_SPARE = 0.5, 200
 """How much of a fax has to come back when what was decoded of it is encoded anew; marks and padding are not."""
 _CHUNK, _OVERLAP = 1 << 20, 4_100
 _INLINE = re.compile(rb"(?<![^\s\]>)])BI\b(.{0,4000}?)\bID\b", re.DOTALL)
-_NESTED = re.compile(rb"(?:\[\s*){40}|(?:<<\s*(?:/\S+\s*)?){40}")
+_NESTED = re.compile(rb"(?:\[\s*){40}|(?:<<\s*(?:/[^\s<>/\[\]()]*\s*)?){40}")
 _INLINE_FILTERS = re.compile(rb"/(?:F|Filter)\s*(\[[^\]]*\]|/[^\s/\[\]<>()]+)")
 _INLINE_KNOWN = frozenset(
     {*(name.encode() for name in _PLAIN), b"/CCITTFaxDecode", b"/DCTDecode"}
