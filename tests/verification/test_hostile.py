@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import psutil
@@ -33,16 +34,17 @@ ATTEMPTS = 3
 
 
 async def cpu_seconds(sandbox: Sandbox, judging: Awaitable[Report]) -> tuple[Report | None, float]:
-    """Return the verdict, None for a refusal, and the time the child spent that read the file.
-
-    The child has ended when the answer is here, so its time stands in the worker's account.
-    """
+    """Return the verdict, None for a refusal, and the time the child spent that read the file."""
     (worker,) = (psutil.Process(number) for number in sandbox.process_ids())
+    while not (children := worker.children()):  # noqa: ASYNC110 - another process, which sets no event
+        await asyncio.sleep(0.001)  # the child of the next file is forked once the last one has ended
     before = worker.cpu_times()
     try:
         report = await judging
     except REFUSED:
         report = None
+    # What an ended child spent stands in the worker's account.
+    psutil.wait_procs(children, timeout=5)
     after = worker.cpu_times()
     return report, after.children_user + after.children_system - before.children_user - before.children_system
 

@@ -22,10 +22,12 @@ from pyhanko.sign import signers
 from pyhanko.sign.fields import SigSeedSubFilter
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
+from verification.limits import DEFAULT_LIMITS
 from verification.model import Indication
 from verification.pdf.event_loop import run
 from verification.pdf.gate import validate_pdf
 from verification.pdf.pictures import code_in_picture, codes_on_page
+from verification.sandbox.codec import encode_request
 from verification.trust import TrustMaterial
 
 
@@ -33,18 +35,20 @@ class BrokenWorker(Exception):
     """The parsers do not work together here; the worker must not take files."""
 
 
-def warm_up() -> None:
-    """Seal an empty page with a key made now and judge it; raises BrokenWorker."""
+def warm_up() -> tuple[bytes, bytes]:
+    """Seal an empty page with a key made now and judge it; return the request and the page. Raises BrokenWorker."""
     now = datetime.now(UTC)
     certificate_der, key_der = _throwaway(now)
     document = run(_seal(certificate_der, key_der))
     _open_pictures()
     with pdfium.PdfDocument(document) as opened:
         codes_on_page(opened[0])
-    trusted = validate_pdf(document, TrustMaterial(roots_der=(certificate_der,)), at=now)
+    material = TrustMaterial(roots_der=(certificate_der,))
+    trusted = validate_pdf(document, material, at=now)
     stranger = validate_pdf(document, TrustMaterial(roots_der=()), at=now)
     if (trusted.indication, stranger.indication) != (Indication.TOTAL_PASSED, Indication.INDETERMINATE):
         raise BrokenWorker(f"{trusted.sub_indication} {stranger.sub_indication}")
+    return encode_request(material, now, DEFAULT_LIMITS), document
 
 
 def _open_pictures() -> None:

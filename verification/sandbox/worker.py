@@ -38,49 +38,94 @@ from verification.sandbox.codec import (
     encode_value,
     split_documents,
 )
+from verification.sandbox.copied_pages import copy_ahead, pages_written_by
 from verification.sandbox.warm import warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from verification.limits import PdfLimits
+    from verification.sandbox.copied_pages import Stretch
+
+_SECONDS = struct.Struct(">d")
+"""How long a child may take by the clock: what it says once it has read its document."""
 
 
 def main() -> None:
     """Serve until standard input closes."""
-    warm_up()
+    header, document = warm_up()
+    written = pages_written_by(lambda: _rehearse(header, document))
     give_up_privileges()
     _write_frame(1, b"ready")
-    while (header := _read_frame(0)) is not None:
-        document = _read_frame(0)
-        if document is None:
-            return
-        _write_frame(1, _in_child(header, document))
+    while _serve(0, 1, written):
+        pass
 
 
-def _in_child(header: bytes, document: bytes) -> bytes:
-    limits, judge = _task(header, document)
+def _rehearse(header: bytes, document: bytes) -> None:
+    _make_ready()
+    _, judge = _task(header, document)
+    _answer(judge)
+
+
+def _make_ready() -> None:
+    # The process lives for one file: collecting garbage would only touch pages it shares with its parent.
+    gc.disable()
+    event_loop.renew()
+
+
+def _serve(asking: int, answering: int, written: tuple[Stretch, ...] = ()) -> bool:
+    """Fork a child for the next document, pass on what it answers, and see it end; False at the end of input.
+
+    The child is there before its document is, and has copied what it will write to. It reads the document itself:
+    this process never holds a byte that a stranger wrote.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
-        _limit(limits)
-        _answer(writing, judge)
+        _judge_one(asking, answering, writing, written)
     os.close(writing)
-    try:
-        answer = _collect(reading, limits.seconds)
-    finally:
-        os.close(reading)
-        if _still_running(child):
-            os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    if answer is None:
-        return encode_error("DocumentOverLimit", f"The file takes more than {limits.seconds:g} seconds to read.")
+    begun = _read_exactly(reading, _SECONDS.size)
+    seconds = 0.0 if begun is None else _SECONDS.unpack(begun)[0]
+    answer = _collect(reading, seconds)
     if answer:
-        return answer
+        # Before the child has ended, which takes milliseconds; its status would add nothing.
+        _write_frame(answering, answer)
+    os.close(reading)
+    if _still_running(child):
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if begun is not None and not answer:
+        _write_frame(answering, _unanswered(answer, status, seconds))
+    return begun is not None
+
+
+def _unanswered(answer: bytes | None, status: int, seconds: float) -> bytes:
+    if answer is None:
+        return encode_error("DocumentOverLimit", f"The file takes more than {seconds:g} seconds to read.")
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) in {signal.SIGPROF, signal.SIGXCPU, signal.SIGKILL}:
         return encode_error("DocumentOverLimit", "The file takes too much time or memory to read.")
     return encode_error("ParserCrashed", "A parser broke down over the file.")
+
+
+def _judge_one(asking: int, answering: int, writing: int, written: tuple[Stretch, ...]) -> NoReturn:
+    """Be the child: make ready, wait for a document, keep nothing but the pipe for its answer, and judge it."""
+    try:
+        _make_ready()
+        copy_ahead(written)
+        header = _read_frame(asking)
+        document = None if header is None else _read_frame(asking)
+        if header is not None and document is not None:
+            os.close(asking)
+            os.close(answering)
+            limits, judge = _task(header, document)
+            _write_all(writing, _SECONDS.pack(limits.seconds))
+            _limit(limits)
+            _write_all(writing, _answer(judge))
+            os.close(writing)
+    finally:
+        # Without any clean-up of the parent's.
+        os._exit(0)
 
 
 def _task(header: bytes, document: bytes) -> tuple[PdfLimits, Callable[[], bytes]]:
@@ -124,9 +169,6 @@ def _still_running(child: int) -> bool:
 
 
 def _limit(limits: PdfLimits) -> None:
-    # The process lives for one file: collecting garbage would only touch pages it shares with its parent.
-    gc.disable()
-    event_loop.renew()
     used = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
     seconds = int(limits.seconds) + 1
     for kind, value in (
@@ -140,18 +182,16 @@ def _limit(limits: PdfLimits) -> None:
         resource.setrlimit(kind, (value, value))
 
 
-def _answer(writing: int, judge: Callable[[], bytes]) -> NoReturn:
-    """Write what the judge says and end the process without any clean-up of the parent's."""
+def _answer(judge: Callable[[], bytes]) -> bytes:
+    """Return what the judge says, or the name of what stopped it."""
     try:
-        answer = judge()
+        return judge()
     except TrustServiceError as error:
-        answer = encode_error(type(error).__name__, error.detail)
+        return encode_error(type(error).__name__, error.detail)
     except MemoryError:
-        answer = encode_error("DocumentOverLimit", "The file needs too much memory to read.")
+        return encode_error("DocumentOverLimit", "The file needs too much memory to read.")
     except BaseException as error:  # noqa: BLE001 - the process ends here; its name is all that may leave
-        answer = encode_error("ParserCrashed", type(error).__name__)
-    _write_all(writing, answer)
-    os._exit(0)
+        return encode_error("ParserCrashed", type(error).__name__)
 
 
 def _collect(reading: int, seconds: float) -> bytes | None:
