@@ -45,6 +45,13 @@ def encoded(kind: str) -> bytes:
     return out.getvalue()
 
 
+def jpx(size: tuple[int, int], resolutions: int) -> bytes:
+    """Return a picture that holds so many sizes of itself."""
+    out = io.BytesIO()
+    Image.linear_gradient("L").resize(size).save(out, "JPEG2000", num_resolutions=resolutions)
+    return out.getvalue()
+
+
 def segment(number: int, kind: int, body: bytes) -> bytes:
     return struct.pack(">IBBBI", number, kind, 0, 1, len(body)) + body
 
@@ -87,6 +94,7 @@ SOUND: dict[str, Callable[[], bytes]] = {
     "jbig2": lambda: paper(jbig2(segment(2, 49, b"")), "JBIG2Decode", **BITS),
     "jbig2_packed": lambda: paper(zlib.compress(jbig2()), "FlateDecode JBIG2Decode", **BITS),
     "jpx": lambda: paper(encoded("JPEG2000"), "JPXDecode"),
+    "jpx_large": lambda: paper(jpx((1600, 1200), 6), "JPXDecode", Width=1600, Height=1200),
     "dct": lambda: paper(encoded("JPEG"), "DCTDecode", **COLOURS),
     "ccitt": lambda: paper(fax(scan()), "CCITTFaxDecode", **FAX),
     "stencil": lambda: paper(fax(Image.new("1", SIZE, 1)), "CCITTFaxDecode", ImageMask=True, **FAX),
@@ -99,6 +107,7 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "jbig2_of_another_size": lambda: paper(jbig2(), "JBIG2Decode", **BITS | {"Width": SIZE[0] * 2}),
     "jpx_of_zeros": lambda: paper(encoded("JPEG2000")[:300] + bytes(999), "JPXDecode"),
     "jpx_cut_short": lambda: paper(encoded("JPEG2000")[:-900], "JPXDecode"),
+    "jpx_of_one_size": lambda: paper(jpx(SIZE, 1), "JPXDecode"),
     "dct_of_twelve_bits": lambda: paper(_twelve_bits(encoded("JPEG")), "DCTDecode", **COLOURS),
     "dct_without_a_start": lambda: paper(encoded("JPEG")[20:], "DCTDecode", **COLOURS),
     "ccitt_of_another_kind": lambda: paper(b"\0\1\2\3" * 2_000, "CCITTFaxDecode", **FAX),

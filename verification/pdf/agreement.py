@@ -222,12 +222,13 @@ def _sample(document: pdfium.PdfDocument) -> dict[int, None]:
 def _picture(document: pdfium.PdfDocument, number: int, look: Look | None = None) -> tuple[float, float, bytes]:
     page = document[number]
     try:
-        if look is not None:
-            look(number, page)
         width, height = page.get_size()
         # A page declared as large as a house is drawn small: only equality matters here.
         scale = min(RENDER_SCALE, 2000 / max(width, height, 1))
         bitmap = page.render(scale=scale, grayscale=True, may_draw_forms=True)
+        if look is not None:
+            # Not before: pdfium keeps a picture that was drawn larger, and draws it smaller in another way.
+            look(number, page)
         return width, height, hashlib.sha256(bytes(bitmap.buffer)).digest()
     finally:
         page.close()

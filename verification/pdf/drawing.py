@@ -27,6 +27,7 @@ _ENTRIES = {
 }
 _CATEGORIES = {b"Do": "/XObject", b"scn": "/Pattern", b"SCN": "/Pattern", b"gs": "/ExtGState", b"Tf": "/Font"}
 _COLOURS = frozenset({"/Indexed", "/ICCBased", "/Separation", "/DeviceN", "/Pattern"})
+_NAMES_HELD = frozenset(_CATEGORIES.values())
 _Key = tuple[int, int]
 _Names = dict[tuple[str, str], list[pikepdf.Stream]]
 
@@ -93,11 +94,11 @@ class _Circles:
         self._nodes: dict[_Key, pikepdf.Stream] = {}
         for item in pdf.objects:
             if isinstance(item, pikepdf.Stream):
-                self._read(item.get("/Resources"))
+                self._read(_entry(item, "/Resources"))
                 if item.get("/Subtype") == "/Form" or item.get("/PatternType") == 1:
                     self._nodes[item.objgen] = item
             elif isinstance(item, pikepdf.Dictionary):
-                self._read(item.get("/Resources"))
+                self._read(_entry(item, "/Resources"))
                 self._read(item)
         drawn = {category for (category, _), streams in self._names.items() if streams}
         self._operators = [word for word, category in _CATEGORIES.items() if category in drawn]
@@ -123,6 +124,8 @@ class _Circles:
         return None
 
     def _read(self, resources: object) -> None:
+        if not isinstance(resources, pikepdf.Dictionary) or _NAMES_HELD.isdisjoint(resources.keys()):
+            return
         for name, streams in _named(resources).items():
             self._names.setdefault(name, []).extend(streams)
         for font_or_mask in _dictionaries(resources):
@@ -146,10 +149,16 @@ class _Circles:
         return drawn
 
 
+def _entry(holder: object, key: str) -> object:
+    """Return an entry or None; asking first is ten times quicker than getting what is mostly not there."""
+    held = isinstance(holder, (pikepdf.Dictionary, pikepdf.Stream)) and key in holder
+    return holder[key] if held else None  # type: ignore[index] # known by now
+
+
 def _dictionaries(resources: object) -> Iterator[pikepdf.Dictionary]:
     """Yield the fonts and graphics states among resources."""
     for category in ("/Font", "/ExtGState"):
-        entries = resources.get(category) if isinstance(resources, pikepdf.Dictionary) else None
+        entries = _entry(resources, category)
         for entry in entries.values() if isinstance(entries, pikepdf.Dictionary) else ():
             if isinstance(entry, pikepdf.Dictionary):
                 yield entry
@@ -158,8 +167,8 @@ def _dictionaries(resources: object) -> Iterator[pikepdf.Dictionary]:
 def _named(resources: object) -> _Names:
     """Return which streams each name of a category among resources draws, if any."""
     found: _Names = {}
-    for category in set(_CATEGORIES.values()):
-        entries = resources.get(category) if isinstance(resources, pikepdf.Dictionary) else None
+    for category in _NAMES_HELD:
+        entries = _entry(resources, category)
         for name, entry in entries.items() if isinstance(entries, pikepdf.Dictionary) else ():
             found[category, name] = [entry] if isinstance(entry, pikepdf.Stream) else _streams(entry)
     return found

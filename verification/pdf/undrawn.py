@@ -33,7 +33,9 @@ _PLAIN = frozenset({"/FlateDecode", "/LZWDecode", "/RunLengthDecode", "/ASCII85D
 _COLOURS = frozenset({"/DeviceGray", "/DeviceRGB", "/DeviceCMYK", "None"})
 _OPENED_AT_ONCE = _PLAIN | {"/DCTDecode"}
 """Filters of which pdfium tells on opening what it makes of them; drawing is what costs."""
-_SIDE = 16
+_SMALLER, _SIDE = 8, 16
+"""About as much smaller as a scan is drawn where pages are compared: pdfium draws a JPX that holds too few sizes of
+itself as nothing when it is drawn small, and what we did not see is not confirmed either."""
 _CARRIED = ("/Width", "/Height", "/BitsPerComponent", "/ColorSpace", "/Decode", "/Filter", "/DecodeParms")
 _PARTS = 300
 """Objects in a colour space or the parameters of filters; no honest one has more."""
@@ -41,7 +43,10 @@ _FAX_SHARE, _FAX_SPARE = 0.5, 200
 """How much of a fax has to come back when what was decoded of it is encoded anew; marks and padding are not."""
 _CHUNK, _OVERLAP = 1 << 20, 4_100
 _INLINE = re.compile(rb"(?<![^\s\]>)])BI\b(.{0,4000}?)\bID\b", re.DOTALL)
-_NESTED = re.compile(rb"(?:\[\s*){40}|(?:<<\s*(?:/[^\s<>/\[\]()]*\s*)?){40}")
+_MOST = 64_000_000
+"""Bytes of one drawing, unpacked; one that is longer is drawn by nobody in time."""
+_DEEP = 40
+_NESTED = re.compile(rb"(?:\[\s*){%d}|(?:<<\s*(?:/[^\s<>/\[\]()]*\s*)?){%d}" % (_DEEP, _DEEP))
 _INLINE_FILTERS = re.compile(rb"/(?:F|Filter)\s*(\[[^\]]*\]|/[^\s/\[\]<>()]+)")
 _INLINE_KNOWN = frozenset(
     {*(name.encode() for name in _PLAIN), b"/CCITTFaxDecode", b"/DCTDecode"}
@@ -81,7 +86,8 @@ def _drawn(pdf: pikepdf.Pdf) -> tuple[list[pikepdf.Stream], list[pikepdf.Stream]
                 contents.append(item)
         elif isinstance(item, pikepdf.Dictionary):
             for key in ("/Contents", "/CharProcs"):
-                contents += _streams(item.get(key))
+                # Asking first is ten times quicker than getting what is mostly not there.
+                contents += _streams(item[key]) if key in item else []
     return [picture for picture in pictures if not _is_plain(picture)], contents
 
 
@@ -150,10 +156,11 @@ def _refused(pictures: list[pikepdf.Stream]) -> bool:
     """Tell whether pdfium refuses any of the pictures."""
     out = io.BytesIO()
     with pikepdf.new() as sheet:
-        page = sheet.add_blank_page(page_size=(_SIDE, _SIDE))
+        page = sheet.add_blank_page()
         named = {f"/P{number}": _alone(sheet, picture) for number, picture in enumerate(pictures)}
         page.obj.Resources = pikepdf.Dictionary(XObject=pikepdf.Dictionary(named))
-        uses = (b"q %d 0 0 %d 0 0 cm /P%d Do Q" % (_SIDE, _SIDE, number) for number in range(len(pictures)))
+        sizes = (tuple(max(int(side) // _SMALLER, _SIDE) for side in (each.Width, each.Height)) for each in pictures)
+        uses = (b"q %d 0 0 %d 0 0 cm /P%d Do Q" % (*size, number) for number, size in enumerate(sizes))
         page.obj.Contents = sheet.make_stream(b"\n".join(uses))
         sheet.save(out, stream_decode_level=pikepdf.StreamDecodeLevel.none, compress_streams=False)
     with pdfium.PdfDocument(out.getvalue()) as opened:
@@ -168,10 +175,10 @@ def _is_refused(opened: pdfium.PdfDocument, page: pdfium.PdfPage, number: int, p
         facts = pdfium_c.FPDF_IMAGEOBJ_METADATA()
         pdfium_c.FPDFImageObj_GetImageMetadata(item, page.raw, facts)
         return not facts.bits_per_pixel
+    if _filters(picture)[-1:] == ["/CCITTFaxDecode"]:
+        return _loses_rows(item, picture)
     drawn = pdfium_c.FPDFImageObj_GetRenderedBitmap(opened.raw, page.raw, item)
-    if not drawn or not pdfium.PdfBitmap.from_raw(drawn).to_pil().convert("RGBA").getchannel("A").getbbox():
-        return True
-    return _filters(picture)[-1:] == ["/CCITTFaxDecode"] and _loses_rows(item, picture)
+    return not drawn or not pdfium.PdfBitmap.from_raw(drawn).to_pil().convert("RGBA").getchannel("A").getbbox()
 
 
 def _alone(sheet: pikepdf.Pdf, picture: pikepdf.Stream) -> pikepdf.Stream:
@@ -221,10 +228,15 @@ def _loses_rows(item: object, picture: pikepdf.Stream) -> bool:
 
 def _parts_readers(stream: pikepdf.Stream) -> bool:
     """Tell whether a drawing nests without end, or holds a picture of a kind that must not stand in one."""
+    seen = 0
     for piece in _pieces(stream):
-        if _NESTED.search(piece):
+        seen += len(piece)
+        if seen > _MOST:
             return True
-        for found in _INLINE.finditer(piece):
+        # Counting is a hundred times quicker than the patterns, and mostly enough.
+        if (piece.count(b"[") >= _DEEP or piece.count(b"<<") >= _DEEP) and _NESTED.search(piece):
+            return True
+        for found in _INLINE.finditer(piece) if b"BI" in piece else ():
             told = re.sub(rb"#([0-9A-Fa-f]{2})", lambda code: bytes([int(code[1], 16)]), found[1])
             for named in _INLINE_FILTERS.findall(told):
                 if not _INLINE_KNOWN.issuperset(re.findall(rb"/[^\s/\[\]]+", named)):
