@@ -93,7 +93,9 @@ class StatementPool:
     def __init__(self, url: str, size: int, wait_seconds: float, connect_arguments: dict[str, Any]) -> None:
         """Prepare; nothing is opened until first use."""
         self._url = url
-        self._connect_arguments = connect_arguments
+        # What a hot path asks by keys has one plan; to weigh it anew each time took PostgreSQL longer than to answer.
+        settings = {**connect_arguments["server_settings"], "plan_cache_mode": "force_generic_plan"}
+        self._connect_arguments = {**connect_arguments, "server_settings": settings}
         self._wait_seconds = wait_seconds
         self._places = asyncio.Semaphore(size)
         self._idle: list[asyncpg.Connection[Record]] = []

@@ -141,7 +141,10 @@ def _one_list(share: float) -> bytes:
 
 
 def _served(processes: int) -> tuple[Case, Case]:
-    """As many as are answered, and whether a node keeps its promise: 500 a second, p99 at most 50 ms."""
+    """As many as are answered, and whether a node keeps its promise: 500 a second, p99 at most 50 ms.
+
+    A node of two cores runs two processes, as `compose.yaml` does; one alone shows what a process can do.
+    """
     name = "scale: by identifier over HTTP" + (f", {processes} processes" if processes > 1 else "")
     flooded = Case(name, partial(over_http, processes=processes), concurrency=32, warm_up=2000, longest=1800)
     return flooded, replace(flooded, name=f"{name}, at {PROMISED} a second", arrivals_per_second=PROMISED, seconds=20)

@@ -28,7 +28,8 @@ async def measure(case: Case, bench: Bench) -> Result:
         gc.freeze()  # a pause of the driver's would count as the service's
         us = psutil.Process()
         processes = [psutil.Process(pid) for pid in bench.watched]
-        before, own, began = [_cpu(process) for process in (*processes, us)], _driver(), time.perf_counter()
+        before, own, machine = [_cpu(process) for process in (*processes, us)], _driver(), _machine()
+        began = time.perf_counter()
         if case.arrivals_per_second:
             units, took = await _arrivals(operation, case.arrivals_per_second, case.seconds)
         else:
@@ -37,13 +38,14 @@ async def measure(case: Case, bench: Bench) -> Result:
         spent = [_cpu(process) - then for process, then in zip((*processes, us), before, strict=True)]
         cpu = sum(spent if bench.ourselves else spent[:-1])
         spent[-1] = _driver() - own
+        others = (_machine() - machine - (cpu if bench.ourselves else sum(spent))) / seconds
         processes += [us] if bench.ourselves else []
         if case.open_loop_seconds:
             _, took = await _arrivals(operation, 0.7 * len(took) / seconds, case.open_loop_seconds)
         peak = sum(map(_peak, processes))
     took.sort()
     half, most = took[len(took) // 2] * 1000, took[len(took) * 99 // 100] * 1000
-    note = "; ".join(part for part in (bench.note, _shares(bench, spent, units)) if part)
+    note = "; ".join(filter(None, (bench.note, _shares(bench, spent, units), f"others {max(0, others):.1f} cores")))
     return Result(case.name, units, seconds, cpu, peak, half, most, note)
 
 
@@ -114,6 +116,12 @@ def _cpu(process: psutil.Process) -> float:
     ended = float(times.children_user + times.children_system)
     living = sum(sum(child.cpu_times()[:2]) for child in process.children(recursive=True))
     return float(times.user + times.system + ended + living)
+
+
+def _machine() -> float:
+    """Return the CPU seconds this machine has worked or was kept waiting by its host: who measures is not alone."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq + times.steal)
 
 
 def _driver() -> float:

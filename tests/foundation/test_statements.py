@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
-from sqlalchemy import bindparam, func, insert, literal, select
+from sqlalchemy import bindparam, func, insert, literal, select, text
 
 from foundation.database import Database
 from foundation.errors import ServiceUnavailable
@@ -34,6 +34,7 @@ READ = Statement(
 FAILS = Statement(select(literal(1) / bindparam("by")))
 SLEEPS = Statement(select(func.pg_sleep(bindparam("seconds"))))
 OWN_BACKEND = Statement(select(func.pg_backend_pid().label("pid")))
+PLANS = Statement(text("SELECT sum(generic_plans) AS kept, sum(custom_plans) AS made_anew FROM pg_prepared_statements"))
 END_SELF = Statement(select(func.pg_terminate_backend(func.pg_backend_pid())))
 END_BACKEND = Statement(select(func.pg_terminate_backend(bindparam("pid"))))
 
@@ -71,6 +72,14 @@ async def test_statements_of_one_transaction_take_effect_together(database: Data
         await add_and(END_SELF)
     assert await database.fetch_one(READ, object_id="2") is None
     assert (await database.fetch(OWN_BACKEND))[0].pid != before
+
+
+async def test_a_statement_is_planned_once_a_connection(database: Database) -> None:
+    for number in range(8):
+        await database.fetch(READ, object_id=str(number))
+    plans = (await database.fetch(PLANS))[0]
+    assert plans.kept >= 8
+    assert plans.made_anew == 0
 
 
 async def test_a_refused_transaction_keeps_its_connection(database: Database) -> None:
