@@ -12,6 +12,8 @@ from foundation.errors import InvalidInput, NotFound
 from foundation.tables import districts, matters, organisations
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from foundation.database import Database
@@ -60,6 +62,12 @@ class Directory:
         if row is None:
             raise NotFound("There is no such organisation.")
         return Organisation(row.credit_code, row.name, row.district_code, row.level)
+
+    async def known(self, credit_codes: Iterable[str]) -> frozenset[str]:
+        """Return those of some codes that are organisations'."""
+        codes = organisations.c.credit_code
+        async with self._database.read() as connection:
+            return frozenset((await connection.execute(select(codes).where(codes.in_(set(credit_codes))))).scalars())
 
     async def organisations(self) -> tuple[Organisation, ...]:
         """Return all organisations, by code."""

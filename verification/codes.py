@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from datetime import datetime
 
-    from verification.ports import LicenceRecord
+    from verification.ports import LicenceStanding
     from verification.qr import CodeContents
     from verification.trust import VerificationKey
 
@@ -136,7 +136,7 @@ def reject(rejected: CodeRejected, now: datetime) -> Report:
 async def judge_code(
     unverified_text: str,
     keys: tuple[VerificationKey, ...],
-    find: Callable[[str], Awaitable[LicenceRecord | None]],
+    find: Callable[[str], Awaitable[LicenceStanding | None]],
     *,
     at: datetime,
     now: datetime,

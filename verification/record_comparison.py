@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from foundation.errors import NotFound
+from foundation.gathering import Gathering
 from verification.codes import judge_code
 from verification.identifier import Parts, read_identifier
 from verification.model import Check, Outcome, Reason, Verdict
@@ -23,7 +23,7 @@ from verification.pages import PageDifference
 from verification.shown_licences import drawn_licences, judge_shown, strange_licences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from foundation.database import Database
     from foundation.directory import Directory
@@ -55,6 +55,7 @@ class RecordComparison:
         """Take the collaborators; nothing is opened."""
         self._database = database
         self._directory = directory
+        self._held: Gathering[str, bool] = Gathering(self._which_are_held)
         self._licences = licences
         self._sandbox = sandbox
         self._codes = codes
@@ -118,11 +119,11 @@ class RecordComparison:
 
     async def is_ours(self, parts: Parts) -> bool:
         """Tell whether an identifier names an issuer whose records are held here."""
-        try:
-            await self._directory.organisation(parts.issuer_code)
-        except NotFound:
-            return False
-        return True
+        return await self._held(parts.issuer_code)
+
+    async def _which_are_held(self, codes: Sequence[str]) -> list[bool]:
+        known = await self._directory.known(codes)
+        return [code in known for code in codes]
 
     async def _with_rendering(self, report: Report, identifier: str, document: bytes) -> Report:
         """Compare a document with a fresh rendering of the licence it claims to be."""

@@ -171,7 +171,7 @@ class VerificationService:
         """Judge an HF1 code by its text (the whole link or from `HF1` on), online; moments as by identifier."""
         now, as_of = self._clock.now(), AsOf(at, known_at)
         as_of.require_past(now)
-        find = partial(self._comparison.find, as_of=as_of)
+        find = partial(self._standing, as_of=as_of)
         report = None if self._cities is None else await self._cities.judge_code(unverified_text, at=at or now)
         if report is None:
             report = await judge_code(unverified_text, self._trust.code_keys(), find, at=at or now, now=now)

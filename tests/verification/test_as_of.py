@@ -82,7 +82,8 @@ async def test_every_way_in_answers_of_a_moment_as_known_at_a_moment(city: City)
         ({"known_at": unissued}, Reason.LICENCE_PENDING),
     )
     for way, ask in ways.items():
-        for asked, reason in cases:
+        # Examining costs most: what differs between the two PDFs is how a licence is found, not what is asked.
+        for asked, reason in cases[2::3] if way == "pdf" else cases:
             before = now()
             verified = await ask(**asked)
             report, claims = verified.report, claims_of(verified)
