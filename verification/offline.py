@@ -240,6 +240,9 @@ def _status(contents: CodeContents, pack: OfflinePack) -> tuple[Reason, Check]:
     values = pack.statuses.get(contents.status_list)
     value = None if values is None else values.at(contents.status_index)
     reason = Reason.DATA_MISSING if value is None else _BY_VALUE[value]
+    if reason is Reason.LICENCE_PENDING and contents.issued_at > pack.data_as_of:
+        # Issued since: the code is genuine, and the pack is of before.
+        return Reason.DATA_STALE, Check("licence.status", _STATUS_STANDARD, Outcome.UNKNOWN, Reason.DATA_STALE.sentence)
     if reason is Reason.DATA_MISSING:
         why = pack.left_out.get(contents.status_list, reason).sentence
         return reason, Check("licence.status", _STATUS_STANDARD, Outcome.UNKNOWN, why)

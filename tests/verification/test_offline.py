@@ -258,7 +258,9 @@ async def test_offline_and_online_agree_on_every_case() -> None:
         if (begin, end) not in texts:
             licence = {key: value for key, value in CLAIMS[-65537].items() if key != 6} | {5: (begin - EPOCH).days}
             licence |= {} if end is None else {6: (end - EPOCH).days}
-            texts[begin, end] = code_text(CLAIMS | {-65537: licence})
+            # Older than every pack: one from before the code knows nothing of its licence.
+            made = int((NOW - timedelta(days=1)).timestamp())
+            texts[begin, end] = code_text(CLAIMS | {6: made, -65537: licence})
         text = tampered(texts[begin, end], kind)
         if (state, age, standing, listed) not in packs:
             packs[state, age, standing, listed] = pack_of(state, age, standing, listed)
@@ -304,6 +306,18 @@ def test_stale_data_never_make_a_licence_valid_and_say_so() -> None:
     report = judge_code_offline(code_text(CLAIMS), opened(issued_at=NOW - timedelta(days=2)), at=NOW)
     assert (report.verdict, report.reason) == (Verdict.UNDETERMINED, Reason.DATA_STALE)
     assert report.data_as_of == NOW - timedelta(days=2)
+
+
+def test_a_licence_issued_since_the_pack_was_made_is_not_called_unissued() -> None:
+    """The places of a list wait as not yet issued; a genuine code from after the pack says it has been filled."""
+    made = NOW - timedelta(hours=1)
+    for issued_at, verdict, reason in (
+        (made, Verdict.INVALID, Reason.LICENCE_PENDING),
+        (made + timedelta(seconds=1), Verdict.UNDETERMINED, Reason.DATA_STALE),
+    ):
+        code = code_text(CLAIMS | {6: int(issued_at.timestamp())})
+        report = judge_code_offline(code, opened({INDEX: STATES["pending"]}, issued_at=made), at=NOW)
+        assert (report.verdict, report.reason) == (verdict, reason)
 
 
 def test_a_link_to_elsewhere_is_told_without_a_network_too() -> None:

@@ -126,9 +126,12 @@ async function about(pack, service, number) {
   };
 }
 
-function statusOf({ facts }, pack) {
+function statusOf({ facts, issuedAt }, pack) {
   const byte = pack.lists.get(facts.list)?.[Math.floor(facts.index / 4)];
-  return byte === undefined ? "data_missing" : BY_VALUE[(byte >> (2 * (facts.index % 4))) & 3];
+  if (byte === undefined) return "data_missing";
+  const status = BY_VALUE[(byte >> (2 * (facts.index % 4))) & 3];
+  // Issued since: the code is genuine, and the pack is of before.
+  return status === "licence_pending" && issuedAt > pack.dataAsOf ? "data_stale" : status;
 }
 
 function datesOf(code, now) {
@@ -179,7 +182,8 @@ function weigh(code, pack, now) {
   const dates = datesOf(code, now), status = statusOf(code, pack);
   const checks = [
     check("code.signature"), check("pack.fresh", current ? PASSED : "data_stale", true),
-    status === "data_missing" ? check("licence.status", pack.leftOut.get(code.facts.list) ?? status, true) : check("licence.status", status), check("licence.dates", dates),
+    status === "data_missing" ? check("licence.status", pack.leftOut.get(code.facts.list) ?? status, true) : check("licence.status", status, status === "data_stale"),
+    check("licence.dates", dates),
   ];
   // What has ended stays ended however old the pack is; only "valid" needs fresh data.
   const reason = dates === "licence_expired" || (status === PASSED && dates !== PASSED) ? dates : status;
