@@ -58,7 +58,8 @@ def dispatch(arguments: Sequence[str]) -> int:
     parser = Parser(prog="hufu", description="Identity, seals, electronic licences and their verification.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     for command, summary in COMMANDS.items():
-        commands.add_parser(command, help=summary, description=summary.capitalize() + ".", add_help=command == name)
+        sentence = f"{summary[0].upper()}{summary[1:]}."
+        commands.add_parser(command, help=summary, description=sentence, add_help=command == name)
     if name is None:
         parser.parse_args(arguments)
         return EXIT_USAGE
@@ -72,6 +73,9 @@ def dispatch(arguments: Sequence[str]) -> int:
         return EXIT_FAILURE
     except TrustServiceError as error:
         print(f"hufu {name}: {error.detail or type(error).__name__}", file=sys.stderr)
+        return EXIT_FAILURE
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        print(f"hufu {name}: {error.filename}: {error.strerror}", file=sys.stderr)
         return EXIT_FAILURE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

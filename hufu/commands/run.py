@@ -20,8 +20,9 @@ EXIT_FAILURE = 70
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Take what `run` reads."""
-    parser.add_argument("--port", type=int, default=int(os.environ.get("HUFU_PORT", PORT)))
-    parser.add_argument("--portal-port", type=int, default=int(os.environ.get("HUFU_PORTAL_PORT", PORTAL_PORT)))
+    # A default that is a text is read, and refused, as what is typed.
+    parser.add_argument("--port", type=int, default=os.environ.get("HUFU_PORT", str(PORT)))
+    parser.add_argument("--portal-port", type=int, default=os.environ.get("HUFU_PORTAL_PORT", str(PORTAL_PORT)))
 
 
 class _Interrupted(Exception):

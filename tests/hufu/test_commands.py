@@ -40,7 +40,20 @@ def test_every_command_is_there_and_explains_itself(name: str, capsys: pytest.Ca
     with pytest.raises(SystemExit) as caught:
         dispatch([name, "--help"])
     assert caught.value.code == 0
-    assert COMMANDS[name].lower() in capsys.readouterr().out.lower().replace("\n", " ")
+    first, rest = COMMANDS[name][0].upper(), COMMANDS[name][1:]
+    assert f"{first}{rest}." in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_a_file_that_cannot_be_used_and_a_bad_port_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert dispatch(["openapi", str(tmp_path / "nowhere" / "openapi.yaml")]) == 70
+    assert "nowhere/openapi.yaml: No such file or directory" in capsys.readouterr().err
+    monkeypatch.setenv("HUFU_PORT", "eight")
+    with pytest.raises(SystemExit) as caught:
+        dispatch(["run"])
+    assert caught.value.code == 64
+    assert "--port: invalid int value: 'eight'" in capsys.readouterr().err
 
 
 def test_bad_settings_stop_the_start_and_are_named_without_their_value(
