@@ -92,22 +92,17 @@ class Mandates:
 
     async def redeem(self, code: str, person_id: str, document_index: bytes, now: datetime) -> str | None:
         """Turn a 代办码 into an active mandate, once, for the agent it names; return the mandate."""
-        statement = (
-            update(mandates)
-            .where(
-                mandates.c.code_index == self.code_index(code),
-                mandates.c.state.in_((MandateState.PROPOSED, MandateState.ACTIVE)),
-                mandates.c.agent_document_index == document_index,
-                mandates.c.valid_until > now,
-            )
-            .values(state=MandateState.ACTIVE, agent_person_id=person_id, accepted_at=now, awaits="", code_index=None)
-            .returning(mandates.c.mandate_id)
-        )
-        mandate_id: str | None = (await self._connection.execute(statement)).scalar_one_or_none()
-        return mandate_id
+        return await self._accepted(code, person_id, document_index, now, {"accepted_at": now, "code_index": None})
 
     async def present(self, code: str, person_id: str, document_index: bytes, now: datetime) -> str | None:
         """Accept a 代办码 that its agent shows at a counter; the paper keeps its worth for the next visit."""
+        first = {"accepted_at": func.coalesce(mandates.c.accepted_at, now)}
+        return await self._accepted(code, person_id, document_index, now, first)
+
+    async def _accepted(
+        self, code: str, person_id: str, document_index: bytes, now: datetime, values: Mapping[str, Any]
+    ) -> str | None:
+        """Make the mandate of a code active for the agent it names, while it runs; return the mandate."""
         statement = (
             update(mandates)
             .where(
@@ -116,12 +111,7 @@ class Mandates:
                 mandates.c.agent_document_index == document_index,
                 mandates.c.valid_until > now,
             )
-            .values(
-                state=MandateState.ACTIVE,
-                agent_person_id=person_id,
-                accepted_at=func.coalesce(mandates.c.accepted_at, now),
-                awaits="",
-            )
+            .values(state=MandateState.ACTIVE, agent_person_id=person_id, awaits="", **values)
             .returning(mandates.c.mandate_id)
         )
         mandate_id: str | None = (await self._connection.execute(statement)).scalar_one_or_none()
