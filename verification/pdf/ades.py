@@ -34,6 +34,11 @@ from pyhanko_certvalidator.policy_decl import (
 )
 from pyhanko_certvalidator.registry import SimpleTrustManager
 from pyhanko_certvalidator.revinfo.archival import CRLContainer, OCSPContainer
+from pyhanko_certvalidator.sig_validate import (
+    DEFAULT_VALIDATION_CONTEXT,
+    DefaultSignatureValidator,
+    SignatureValidationContext,
+)
 
 from verification.model import Indication
 from verification.pdf.event_loop import run
@@ -43,6 +48,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from asn1crypto import cms
+    from asn1crypto.keys import PublicKeyInfo
     from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
     from pyhanko_certvalidator.path import ValidationPath
 
@@ -102,6 +108,27 @@ class Judged:
         return self.indication is Indication.TOTAL_PASSED
 
 
+class _Remembering(DefaultSignatureValidator):
+    """Verifies a signature over the same bytes once: the seals of a document share issuers and lists."""
+
+    def __init__(self) -> None:
+        self._held: set[tuple[object, ...]] = set()
+
+    def validate_signature(
+        self,
+        signature: bytes,
+        signed_data: bytes,
+        public_key_info: PublicKeyInfo,
+        signature_algorithm: cms.SignedDigestAlgorithm,
+        context: SignatureValidationContext = DEFAULT_VALIDATION_CONTEXT,
+    ) -> None:
+        """Return where a signature holds; raises as pyHanko does, each time, where it does not."""
+        asked = signature, signed_data, public_key_info.dump(), signature_algorithm.dump(), context
+        if asked not in self._held:
+            super().validate_signature(signature, signed_data, public_key_info, signature_algorithm, context)
+            self._held.add(asked)
+
+
 class AdesJudge:
     """Runs the procedures for the seals of one document."""
 
@@ -113,6 +140,7 @@ class AdesJudge:
             known_crls=[CRLContainer(crl_data=item) for item in knowledge.crls],
             known_certs=list(knowledge.certificates),
         )
+        self._signatures = _Remembering()
         self._roots = self._tsa_roots = _trusting(material.roots_der)
         if material.tsa_roots_der:
             self._tsa_roots = _trusting(material.tsa_roots_der)
@@ -128,9 +156,11 @@ class AdesJudge:
 
     def _build(self, revocation: CertRevTrustPolicy) -> SignatureValidationSpec:
         return SignatureValidationSpec(
-            cert_validation_policy=CertValidationPolicySpec(trust_manager=self._roots, revinfo_policy=revocation),
+            cert_validation_policy=CertValidationPolicySpec(
+                trust_manager=self._roots, revinfo_policy=revocation, signature_validator=self._signatures
+            ),
             ts_cert_validation_policy=CertValidationPolicySpec(
-                trust_manager=self._tsa_roots, revinfo_policy=revocation
+                trust_manager=self._tsa_roots, revinfo_policy=revocation, signature_validator=self._signatures
             ),
             revinfo_gathering_policy=RevocationInfoGatheringSpec(
                 online_fetching_rule=RevinfoOnlineFetchingRule.LOCAL_ONLY,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from asn1crypto import cms, core, parser, tsp
@@ -35,6 +36,7 @@ HASHES: dict[str, hashes.HashAlgorithm] = {
 }
 """What may still be relied on; anything else is too weak or unknown."""
 
+_REMEMBERED = 256
 MINIMUM_RSA_BITS = 2048
 MINIMUM_EC_BITS = 224
 
@@ -192,6 +194,13 @@ def verify_signature(
     public_key_der: bytes, algorithm: cms.SignedDigestAlgorithm, signature: bytes, data: bytes, digest_algorithm: str
 ) -> bool:
     """Verify one signature; raises WeakAlgorithm for what is unknown, too short or not to be relied on."""
+    return _holds(public_key_der, algorithm.dump(), signature, data, digest_algorithm)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _holds(public_key_der: bytes, algorithm_der: bytes, signature: bytes, data: bytes, digest_algorithm: str) -> bool:
+    """Verify by the bytes alone, once: the seals of a document share issuers and lists."""
+    algorithm = cms.SignedDigestAlgorithm.load(algorithm_der)
     try:
         key = load_der_public_key(public_key_der)
     except (ValueError, UnsupportedAlgorithm) as error:
