@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ class Doubler:
 
 async def test_who_asks_during_a_call_shares_the_next_and_gets_his_own_answer() -> None:
     doubler = Doubler()
-    gathering = Gathering(doubler, at_most=40)
+    gathering = Gathering(doubler, at_most=40, at_a_time=1)
     first = asyncio.create_task(gathering(0))
     await asyncio.sleep(0.005)
     answers = await asyncio.gather(*(gathering(number) for number in range(100)))
@@ -46,8 +47,24 @@ async def test_who_asks_during_a_call_shares_the_next_and_gets_his_own_answer() 
     assert [len(call) for call in doubler.calls] == [1, 40, 40, 20]
 
 
+async def test_calls_begin_apart_so_that_quick_ones_are_shared_too_and_the_first_waits_for_nobody() -> None:
+    doubler = Doubler()
+    gathering = Gathering(doubler, apart_seconds=0.1)
+    began = time.monotonic()
+    assert await gathering(0) == 0
+    assert time.monotonic() - began < 0.1
+    asked = []
+    for number in (1, 2, 3):
+        asked.append(asyncio.create_task(gathering(number)))
+        await asyncio.sleep(0.001)
+    assert doubler.calls == [[0]]
+    assert await asyncio.gather(*asked) == [2, 4, 6]
+    assert time.monotonic() - began >= 0.1
+    assert doubler.calls == [[0], [1, 2, 3]]
+
+
 async def test_a_failed_call_fails_those_who_shared_it_and_no_others() -> None:
-    gathering = Gathering(Doubler())
+    gathering = Gathering(Doubler(), at_a_time=1)
     outcomes = await asyncio.gather(*(gathering(number) for number in (1, -1, 2)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [ValueError] * 3
     assert await gathering(3) == 6
