@@ -61,6 +61,10 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+NOT_SEARCHED = "licence.not_searched"
+"""The name of the remark that not every page of a long paper was searched for licences."""
+
+
 class Subject:
     """What was examined: `kind` is `identifier`, `qr`, `pdf`, `receipt` or `token`."""
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from verification.identifier import Parts, read_identifier
-from verification.model import Check, Outcome, Reason, Report, Sentence, Verdict
+from verification.model import NOT_SEARCHED, Check, Outcome, Reason, Report, Sentence, Verdict
 from verification.own_documents import ASK_THE_ISSUER, sealed_for
 from verification.qr import MalformedCode, read_code
 
@@ -70,11 +70,19 @@ def judge_shown(report: Report, *, codes: Mapping[str, Report] | None = None, fa
         return _not_confirmed(replace(report, checks=(*report.checks, _TOO_MANY)))
     strange = strange_licences(report)
     if not strange:
-        return _alike(report) if report.seems_shown else report
+        return _alike(report) if report.seems_shown else _not_searched(report)
     shown = next(iter(faces), None)
     if shown is not None:
         return _not_confirmed(_found(report, shown, (), vouched=False))
     return _named(report, strange)
+
+
+def _not_searched(report: Report) -> Report:
+    """Let the reason and advice say of a sound paper that not all its pages were searched (decision 0135)."""
+    remark = next((check for check in report.checks if check.name == NOT_SEARCHED), None)
+    if remark is None or report.reason is not Reason.ALL_CHECKS_PASSED:
+        return report
+    return replace(report, reason=Reason.PAGES_NOT_SEARCHED, advice=(*report.advice, remark.detail))
 
 
 def _found(report: Report, licence: Parts, further: tuple[Check, ...], *, vouched: bool) -> Report:

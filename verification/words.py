@@ -210,8 +210,8 @@ _REASONS = {
         "The seal holds, but a picture cannot be decoded: what another reader may show there was not seen.",
     ),
     Reason.PAGES_NOT_SEARCHED: Sentence(
-        "签章正确，但有图像的页面过多，未能逐页查找其他证照。",
-        "The seal holds, but not every page with pictures could be searched for somebody else's licence.",
+        "签章有效；但文件过长，未逐页查找其中的证照，页面上如有证照须另行核验。",
+        "The seal holds; not every page was searched for licences: one that is shown has to be verified by itself.",
     ),
     Reason.FORMAT_FAILURE: Sentence(
         "文件结构损坏或不合规，无法核验。", "The file's structure is damaged or not conforming."

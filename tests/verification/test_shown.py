@@ -206,9 +206,20 @@ def test_what_is_too_much_to_search_says_so_and_the_first_pages_are_searched_wha
         shown = ShownLicence(is_licence=False, pixels_each=1e9)
         assert shown.limits() == ()
         shown.search(PAGES_SEARCHED, document[0])
-        assert (shown.codes, [check.outcome for check, _ in shown.limits()]) == ((), [Outcome.UNKNOWN])
+        assert (shown.codes, [check.outcome for check, _ in shown.limits()]) == ((), [Outcome.NOT_APPLICABLE])
         shown.search(0, document[0])
         assert shown.codes == (CODE,)
+
+
+def test_a_paper_too_long_to_search_is_as_good_as_its_seal_and_says_so() -> None:
+    shown = ShownLicence(is_licence=False, unsearched=40)
+    read = replace(paper(OTHER), checks=tuple(check for check, _ in shown.limits()))
+    judged = judge_shown(read)
+    assert (judged.verdict, judged.reason) == (Verdict.VALID, Reason.PAGES_NOT_SEARCHED)
+    assert "40" in judged.advice[-1].zh
+    named = judge_shown(replace(read, named_licences=(IDENTIFIER,)))
+    assert (named.verdict, named.reason) == (Verdict.VALID, Reason.LICENCE_ONLY_NAMED)
+    assert judge_shown(replace(read, code_text=CODE)).verdict is Verdict.UNDETERMINED
 
 
 FACE = "重庆市\n食 品 经 营 许 可 证（副本）\n名称：某店\n许可证编号：JY15001120012345\n发证机关：演示市市场监督管理局"

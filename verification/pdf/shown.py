@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verification.identifier import ROOT, read_identifier
-from verification.model import Check, Outcome, Reason, Sentence
+from verification.model import NOT_SEARCHED, Check, Outcome, Reason, Sentence
 from verification.pdf.pictures import PAGES_SEARCHED, codes_on_page
 
 if TYPE_CHECKING:
@@ -126,14 +126,15 @@ class ShownLicence:
         self.alike = self.alike or found.alike
 
     def limits(self) -> tuple[tuple[Check, Reason], ...]:
-        """Say of a long paper that not all of it was searched."""
+        """Say of a long paper that not all of it was searched: a remark, for an archive's seal is as good as any."""
         if not self.unsearched:
             return ()
         sentence = Sentence(
-            f"有图像的页面过多，其中 {self.unsearched} 页未查找其他证照的二维码。",
-            f"There are too many pages with pictures: {self.unsearched} were not searched for codes of licences.",
+            f"有图像的页面过多，其中 {self.unsearched} 页未查找其他证照的二维码；页面上如有证照，请另行核验。",
+            f"There are too many pages with pictures: {self.unsearched} were not searched for codes of licences; "
+            "verify any licence on them by itself.",
         )
-        check = Check("licence.shown", "GB/T 36903; GB/T 36904", Outcome.UNKNOWN, sentence)
+        check = Check(NOT_SEARCHED, "GB/T 36903; GB/T 36904", Outcome.NOT_APPLICABLE, sentence)
         return ((check, Reason.PAGES_NOT_SEARCHED),)
 
 
