@@ -60,11 +60,11 @@ class Check:
     of_seal: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 NOT_SEARCHED = "licence.not_searched"
 """The name of the remark that not every page of a long paper was searched for licences."""
 
 
+@dataclass(frozen=True, slots=True)
 class Subject:
     """What was examined: `kind` is `identifier`, `qr`, `pdf`, `receipt` or `token`."""
 
