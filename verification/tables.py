@@ -26,6 +26,7 @@ neighbour_lists = Table(
     Column("status_list", Integer, primary_key=True, autoincrement=False),
     Column("etag", Text, nullable=False),
     Column("fetched_at", DateTime(timezone=True), nullable=False),
+    Column("issued_at", DateTime(timezone=True), nullable=False, server_default=text("'epoch'")),
     Column("cwt", LargeBinary, nullable=False),
 )
 
