@@ -129,12 +129,14 @@ class MobileCodeService:
             return
         await self._gateway.send(row.code_id, mobile, f"code_{row.purpose}", {"code": code})
 
-    async def verify_mobile(self, principal: Principal, code_id: str, unverified_code: str) -> str:
-        """Prove the number the code was sent to; return it masked. Raises CodeRefused.
+    async def verify_mobile(self, principal: Principal, code_id: str, unverified_code: str, *, source: str) -> str:
+        """Prove the number the code was sent to; return it masked. Raises CodeRefused, SignInThrottled.
 
         A number proven by another account before is that account's no more: operators hand numbers on.
         """
-        mobile, account_id = await self.consume(Purpose.VERIFY, code_id, unverified_code, principal=principal)
+        mobile, account_id = await self.consume(
+            Purpose.VERIFY, code_id, unverified_code, source=source, principal=principal
+        )
         if account_id != principal.subject_id:
             raise CodeRefused("The code is wrong or too old.", field="code")
         now = self._tools.clock.now()
@@ -175,8 +177,8 @@ class MobileCodeService:
         """Use a code up and return its number and account.
 
         The attempt is committed before the comparison, so that parallel guesses count each, and it is counted for
-        the number over all its codes: by who guesses, for strangers can have code after code sent. Whoever is
-        neither signed in nor claims to be the owner is told from others by `source`.
+        the number over all its codes: by who guesses, for strangers can have code after code sent. Whoever does not
+        claim to be the owner is told from others by `source`, the address, and when signed in by the account as well.
 
         Raises: CodeRefused, SignInThrottled.
         """
@@ -187,8 +189,8 @@ class MobileCodeService:
             raise CodeRefused("The code is wrong or too old.", field="code")
         code, mobile, account_id = found
         owner = _asking_owner(await self._of_number(mobile, browser), principal)
-        asker = source if principal is None else principal.subject_id
-        places = await self._tools.throttle.guess(mobile, asker, owner=owner, claim=claimed_owner)
+        askers = (source,) if principal is None else (source, principal.subject_id)
+        places = await self._tools.throttle.guess(mobile, askers, owner=owner, claim=claimed_owner)
         if code is None or not hmac.compare_digest(code.encode(), unverified_code.strip().encode()):
             raise CodeRefused("The code is wrong or too old.", field="code")
         await self._tools.throttle.give_back(places)

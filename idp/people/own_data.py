@@ -108,7 +108,10 @@ class OwnData:
         )
 
     async def history(self, principal: Principal) -> tuple[SignInAttempt, ...]:
-        """Return the latest hundred attempts to sign in, refused ones too, newest first."""
+        """Return the latest hundred sign-ins, hundred refused ones and hundred changes of post, newest first.
+
+        Each sort is counted alone, so that nobody hides a sign-in behind failures or changes of his making.
+        """
         async with self._tools.database.read() as connection:
             account_id = await self._account(connection, principal)
             group = await merged_with(connection, account_id)
@@ -196,11 +199,15 @@ class OwnData:
                 return ClosingFactor.PASSKEY
         return ClosingFactor.MESSAGE if account is not None and account.mobile_verified else ClosingFactor.NONE
 
-    async def _closing_factor_given(self, principal: Principal, code_id: str, unverified_code: str) -> None:
+    async def _closing_factor_given(
+        self, principal: Principal, code_id: str, unverified_code: str, source: str
+    ) -> None:
         """Raise SecondFactorRequired or CodeRefused unless the second factor stands behind the closing."""
         factor = await self.closing_factor(principal)
         if factor is ClosingFactor.MESSAGE:
-            _, account_id = await self._codes.consume(Purpose.CLOSE, code_id, unverified_code, principal=principal)
+            _, account_id = await self._codes.consume(
+                Purpose.CLOSE, code_id, unverified_code, source=source, principal=principal
+            )
             if account_id != principal.subject_id:
                 raise CodeRefused("The code is wrong or too old.", field="code")
             return
@@ -209,7 +216,13 @@ class OwnData:
             raise SecondFactorRequired("Closing an account takes a second factor given just now.")
 
     async def close(
-        self, principal: Principal, unverified_password: str, *, code_id: str = "", unverified_code: str = ""
+        self,
+        principal: Principal,
+        unverified_password: str,
+        *,
+        source: str,
+        code_id: str = "",
+        unverified_code: str = "",
     ) -> None:
         """Close the account for good: credentials are deleted, sessions and open mandates end.
 
@@ -227,7 +240,7 @@ class OwnData:
         right = stored is not None and (await self._tools.passwords.verify(stored, unverified_password)).correct
         if account is None or not (right or (stored is None and "mfa" in principal.amr)):
             raise SignInRefused("The present password is wrong.", field="password")
-        await self._closing_factor_given(principal, code_id, unverified_code)
+        await self._closing_factor_given(principal, code_id, unverified_code, source)
         await self._tools.throttle.give_back(places)
         now = self._tools.clock.now()
         async with self._tools.database.transaction() as connection:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, NoReturn
 from idp.people.errors import MessageJustSent, SignInThrottled
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from foundation.cache import Cache
     from foundation.encryption import FieldCipher
 
@@ -35,8 +37,9 @@ class ThrottlePolicy:
     an hourly number of its own, and so has who says whose number it is, to recover an account; a claim that is
     wrong gets no message. Never more reach a number in an hour than the three together.
     `guesses_per_mobile_hour`: wrong codes for one number, whichever of its codes they are for. Strangers share
-    them, each address or account a few (`guesses_per_mobile_and_asker`), so that one alone uses up nobody else's;
-    the number's owner has as many, and so has each claim to be the owner, when it is made to recover an account.
+    them, each address a few whatever the codes are for, and so each account wherever it is signed in
+    (`guesses_per_mobile_and_asker`): one alone uses up nobody else's. The number's owner has as many, and so has
+    each claim to be the owner, when it is made to recover an account.
     """
 
     per_device: int = 10
@@ -154,16 +157,20 @@ class Throttle:
         await self._take(self._key("message", mobile), self._policy.messages_per_mobile)
         await self._take(self._key("message_hour", mobile), self._policy.messages_per_mobile_hour, HOUR)
 
-    async def guess(self, mobile: str, asker: str, *, owner: str | None, claim: str | None) -> tuple[str, ...]:
+    async def guess(
+        self, mobile: str, askers: Sequence[str], *, owner: str | None, claim: str | None
+    ) -> tuple[str, ...]:
         """Take a place for one code to a number; return the counters to give back if it is right.
 
         A wrong claim recovers nothing, so places of its own gain a guesser nothing, and strangers' guesses
-        leave the owner his. `asker` is a stranger's address, or the account signed in. Raises SignInThrottled.
+        leave the owner his. `askers` are a stranger's address and, of somebody signed in, the account:
+        a wrong guess counts for each. Raises SignInThrottled.
         """
         limits = {}
         if owner is None and claim is None:
             # First, so that whoever has none of these left takes none of those that strangers share.
-            limits[self._key("guess_asker", f"{mobile}\0{asker}")] = self._policy.guesses_per_mobile_and_asker
+            for asker in askers:
+                limits[self._key("guess_asker", f"{mobile}\0{asker}")] = self._policy.guesses_per_mobile_and_asker
         whose = f"owner\0{owner}" if owner is not None else f"claim\0{claim or ''}"
         limits[self._key("guess", f"{mobile}\0{whose}")] = self._policy.guesses_per_mobile_hour
         beyond = await self._cache.take_places(limits, window_seconds=HOUR)

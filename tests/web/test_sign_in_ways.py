@@ -46,7 +46,8 @@ async def with_proven_mobile(city: City, name: str, mobile: str) -> None:
     people = city.application.people
     session = await people.sessions.sign_in(name, PASSWORD, source="192.0.2.77", channel=Channel.WEB)
     code_id = await people.mobile_codes.send("verify", mobile, source="192.0.2.77", principal=session.principal())
-    await people.mobile_codes.verify_mobile(session.principal(), code_id, await message_to(city, mobile))
+    code = await message_to(city, mobile)
+    await people.mobile_codes.verify_mobile(session.principal(), code_id, code, source="192.0.2.1")
     await no_pause(city)
 
 

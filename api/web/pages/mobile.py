@@ -52,7 +52,9 @@ async def mobile(request: Request) -> Response:
                 Purpose.VERIFY, values["mobile"], source=source_of(request), principal=principal
             )
             return await _mobile(request, **facts)
-        await codes.verify_mobile(principal, facts["code_id"], text_of(form, "code", limit=20))
+        await codes.verify_mobile(
+            principal, facts["code_id"], text_of(form, "code", limit=20), source=source_of(request)
+        )
     except TrustServiceError as error:
         facts["sent_to"] = facts.get("sent_to", "") if facts["code_id"] else ""
         return await _mobile(request, wrong(request, error, FIELDS), **facts)

@@ -186,6 +186,7 @@ async def close(request: Request) -> Response:
         await services.people.own_data.close(
             stepped.own_principal(),
             password_of(form, "password"),
+            source=source_of(request),
             code_id=code_id,
             unverified_code=text_of(form, "code", limit=40),
         )

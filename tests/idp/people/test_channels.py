@@ -61,7 +61,7 @@ class Teller:
         with pytest.raises(SignInRefused):
             await self.join.sign_in("chenwei", "wrong")
         code_id, code = await self.join.code("verify", CHEN_WEI.mobile, principal=who)
-        await self.people.mobile_codes.verify_mobile(who, code_id, code)
+        await self.people.mobile_codes.verify_mobile(who, code_id, code, source="192.0.2.1")
         secret = (await factors.begin_totp(who)).secret_base32
         await factors.confirm_totp(who, self.code(secret))
         pending = await self.join.sign_in("chenwei")
@@ -95,10 +95,12 @@ class Teller:
         session = await self.join.sign_in("chenwei", NEW_PASSWORD)
         await _pause(self.join)
         code_id, code = await self.join.code("verify", CHEN_WEI.mobile, principal=session.principal())
-        await self.people.mobile_codes.verify_mobile(session.principal(), code_id, code)
+        await self.people.mobile_codes.verify_mobile(session.principal(), code_id, code, source="192.0.2.1")
         await _pause(self.join)
         code_id, code = await self.join.code("close", CHEN_WEI.mobile, principal=session.principal())
-        await self.people.own_data.close(session.principal(), NEW_PASSWORD, code_id=code_id, unverified_code=code)
+        await self.people.own_data.close(
+            session.principal(), NEW_PASSWORD, source="192.0.2.1", code_id=code_id, unverified_code=code
+        )
 
     async def recover(self) -> None:
         """Recover an account, and try with somebody else's elements."""

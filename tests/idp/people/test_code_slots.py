@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import select, text
@@ -39,7 +39,7 @@ async def owner(people: People, join: Join) -> Session:
     """Sign the number's owner in on a device that is known from then on."""
     session = await join.citizen()
     code_id, code = await join.code("verify", MOBILE, principal=session.principal())
-    await people.mobile_codes.verify_mobile(session.principal(), code_id, code)
+    await people.mobile_codes.verify_mobile(session.principal(), code_id, code, source="192.0.2.1")
     return session
 
 
@@ -56,7 +56,7 @@ async def ask(
     return await people.mobile_codes.send(purpose, MOBILE, source=source, browser=browser, principal=principal)
 
 
-async def outcomes(*asked: asyncio.Future[str]) -> Counter[str]:
+async def outcomes(*asked: asyncio.Future[Any]) -> Counter[str]:
     found = await asyncio.gather(*asked, return_exceptions=True)
     return Counter(type(one).__name__ for one in found)
 
@@ -225,4 +225,28 @@ async def test_a_stranger_at_one_address_uses_up_nobody_elses_guesses(people: Pe
     own = await ask(people, "own", source=new_phone.source)
     with pytest.raises(CodeRefused):
         await people.mobile_codes.sign_in(own, "wrong", new_phone)
+    assert (await people.mobile_codes.sign_in(own, await code_of(people, own), new_phone)).amr == ("sms",)
+
+
+async def test_neither_more_accounts_nor_more_addresses_add_guesses(people: People, join: Join) -> None:
+    await owner(people, join)
+    there, places = Arrival("198.51.100.7", Channel.WEB), POLICY.guesses_per_mobile_and_asker
+    thieves = [(await join.citizen(f"thief.{n}")).principal() for n in range(2)]
+
+    async def wrong(principal: Principal, source: str, count: int) -> Counter[str]:
+        one = await ask(people, "", source=source, purpose="verify", principal=principal)
+        tried = [people.mobile_codes.verify_mobile(principal, one, "wrong", source=source) for _ in range(count)]
+        return await outcomes(*map(asyncio.ensure_future, tried))
+
+    signing = [await ask(people, f"mark {n}", source=there.source) for n in range(2)]
+    guesses = [people.mobile_codes.sign_in(one, "wrong", there) for one in signing for _ in range(3)]
+    assert {type(one) for one in await asyncio.gather(*guesses, return_exceptions=True)} == {CodeRefused}
+    assert await wrong(thieves[0], there.source, 5) == {"CodeRefused": places - 6, "SignInThrottled": 11 - places}
+    assert await wrong(thieves[1], there.source, 3) == {"SignInThrottled": 3}
+    # An account that moves on takes along what it used up.
+    assert await wrong(thieves[1], "198.51.100.8", 5) == {"CodeRefused": 5}
+    assert await wrong(thieves[1], "198.51.100.9", 5) == {"CodeRefused": places - 5, "SignInThrottled": 10 - places}
+    # The owner, on a device nobody knows, from elsewhere, with the right code at once.
+    new_phone = Arrival("192.0.2.77", Channel.MOBILE)
+    own = await ask(people, "own", source=new_phone.source)
     assert (await people.mobile_codes.sign_in(own, await code_of(people, own), new_phone)).amr == ("sms",)

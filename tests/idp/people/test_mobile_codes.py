@@ -31,7 +31,7 @@ NEW_PASSWORD = "amber-lighthouse-93"
 async def _verified(people: People, join: Join, username: str = "chenwei", mobile: str = MOBILE) -> Session:
     session = await join.citizen(username)
     code_id, code = await join.code("verify", mobile, principal=session.principal())
-    await people.mobile_codes.verify_mobile(session.principal(), code_id, code)
+    await people.mobile_codes.verify_mobile(session.principal(), code_id, code, source="192.0.2.1")
     return session
 
 
@@ -91,15 +91,17 @@ async def test_a_code_is_guessed_at_five_times_and_lives_five_minutes(
     session = await join.citizen()
     code_id, code = await join.code("verify", MOBILE, principal=session.principal())
     wrong = f"{(int(code) + 1) % 10**6:06d}"
-    guesses = [people.mobile_codes.verify_mobile(session.principal(), code_id, wrong) for _ in range(6)]
+    guesses = [
+        people.mobile_codes.verify_mobile(session.principal(), code_id, wrong, source="192.0.2.1") for _ in range(6)
+    ]
     await asyncio.gather(*guesses, return_exceptions=True)
     with pytest.raises(CodeRefused):
-        await people.mobile_codes.verify_mobile(session.principal(), code_id, code)
+        await people.mobile_codes.verify_mobile(session.principal(), code_id, code, source="192.0.2.1")
     await _pause(join)
     code_id, code = await join.code("verify", MOBILE, principal=session.principal())
     clock.advance(timedelta(minutes=5))
     with pytest.raises(CodeRefused):
-        await people.mobile_codes.verify_mobile(session.principal(), code_id, code)
+        await people.mobile_codes.verify_mobile(session.principal(), code_id, code, source="192.0.2.1")
 
 
 async def test_a_code_for_one_purpose_or_account_is_worth_nothing_for_another(people: People, join: Join) -> None:
@@ -108,7 +110,7 @@ async def test_a_code_for_one_purpose_or_account_is_worth_nothing_for_another(pe
     with pytest.raises(CodeRefused):
         await people.mobile_codes.sign_in(code_id, code, HERE)
     with pytest.raises(CodeRefused):
-        await people.mobile_codes.verify_mobile(other.principal(), code_id, code)
+        await people.mobile_codes.verify_mobile(other.principal(), code_id, code, source="192.0.2.1")
     with pytest.raises(NotPermitted):
         await people.mobile_codes.send("verify", MOBILE, source="192.0.2.1")
     with pytest.raises(InvalidInput):

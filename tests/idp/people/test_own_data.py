@@ -20,6 +20,8 @@ from tests.idp.people.conftest import CHEN_WEI, PASSWORD, Join
 from tests.idp.people.test_mobile_codes import _pause
 from tests.support.real_name_authority import CITIZENS
 
+HERE = "192.0.2.1"
+
 if TYPE_CHECKING:
     from foundation.clock import FixedClock
     from foundation.database import Database
@@ -86,18 +88,18 @@ async def test_closing_ends_credentials_sessions_and_mandates(
     await people.mandates.accept(agent, mandate.mandate_id)
     owner = session.principal()
     with pytest.raises(SecondFactorRequired):
-        await people.own_data.close(owner, PASSWORD)
+        await people.own_data.close(owner, PASSWORD, source=HERE)
     assert await people.own_data.closing_factor(owner) is ClosingFactor.NONE
     code_id, code = await join.code("verify", CHEN_WEI.mobile, principal=owner)
-    await people.mobile_codes.verify_mobile(owner, code_id, code)
+    await people.mobile_codes.verify_mobile(owner, code_id, code, source=HERE)
     assert await people.own_data.closing_factor(owner) is ClosingFactor.MESSAGE
     with pytest.raises(CodeRefused):
-        await people.own_data.close(owner, PASSWORD, code_id=code_id, unverified_code=code)
+        await people.own_data.close(owner, PASSWORD, source=HERE, code_id=code_id, unverified_code=code)
     await _pause(join)
     code_id, code = await join.code("close", CHEN_WEI.mobile, principal=owner)
     with pytest.raises(SignInRefused):
-        await people.own_data.close(owner, "wrong-password", code_id=code_id, unverified_code=code)
-    await people.own_data.close(owner, PASSWORD, code_id=code_id, unverified_code=code)
+        await people.own_data.close(owner, "wrong-password", source=HERE, code_id=code_id, unverified_code=code)
+    await people.own_data.close(owner, PASSWORD, source=HERE, code_id=code_id, unverified_code=code)
     assert session.secret is not None
     assert await people.sessions.resolve(session.secret) is None
     with pytest.raises(SignInRefused):
@@ -122,14 +124,14 @@ async def test_closing_an_account_with_a_second_factor_takes_it_fresh(
     await people.second_factors.confirm_totp(session.principal(), totp.code_at(key, totp.step_of(clock.now())))
     assert await people.own_data.closing_factor(session.principal()) is ClosingFactor.ONE_TIME_CODE
     with pytest.raises(SecondFactorRequired):
-        await people.own_data.close(session.principal(), PASSWORD)
+        await people.own_data.close(session.principal(), PASSWORD, source=HERE)
     clock.advance(timedelta(minutes=1))
     both = await people.sessions.second_factor(session, totp.code_at(key, totp.step_of(clock.now())))
     clock.advance(timedelta(minutes=11))
     with pytest.raises(SecondFactorRequired):
-        await people.own_data.close(both.principal(), PASSWORD)
+        await people.own_data.close(both.principal(), PASSWORD, source=HERE)
     again = await people.sessions.second_factor(both, totp.code_at(key, totp.step_of(clock.now())))
-    await people.own_data.close(again.principal(), PASSWORD)
+    await people.own_data.close(again.principal(), PASSWORD, source=HERE)
     assert again.secret is not None
     assert await people.sessions.resolve(again.secret) is None
 
