@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 PENDING, OPEN = "pending", "open"
+POST_CHANGE = "post"
+"""The method of a history line that is no sign-in: the change to another post."""
 
 _every = officers.alias("every_post")
 _posts = (
@@ -170,7 +172,7 @@ class Sessions:
 
     async def note_change(self, session_id: str, following: str, now: datetime) -> None:
         """Append the change to another post to the history: where the sign-in was made, in the session that follows."""
-        given = {"attempted_at": now, "method": "post", "new_device": False, "session_id": following}
+        given = {"attempted_at": now, "method": POST_CHANGE, "new_device": False, "session_id": following}
         former = sign_in_attempts.c.session_id == session_id
         await self._connection.execute(_copy(sign_in_attempts, former, given, left_out={"attempt_id"}))
 
@@ -206,15 +208,25 @@ class Sessions:
         await self._connection.execute(insert(sign_in_attempts).values(**values))
 
     async def attempts(self, account_ids: Collection[str], limit: int) -> tuple[Row[Any], ...]:
-        """Return the accounts' latest attempts, newest first, with the post of each session that opened."""
+        """Return the accounts' latest attempts, newest first, with the post of each session that opened.
+
+        `limit` is for each sort: sign-ins, refused ones and changes of post.
+        """
+        sort = (sign_in_attempts.c.succeeded, sign_in_attempts.c.method == POST_CHANGE)
+        place = func.row_number().over(partition_by=sort, order_by=sign_in_attempts.c.attempt_id.desc())
+        placed = (
+            select(sign_in_attempts.c.attempt_id, place.label("place"))
+            .where(sign_in_attempts.c.account_id.in_(account_ids))
+            .subquery()
+        )
         opened = and_(sessions.c.session_id == sign_in_attempts.c.session_id, sessions.c.state == OPEN)
         statement = (
             select(sign_in_attempts, devices.c.label, officers.c.post, officers.c.organisation_code)
+            .join(placed, placed.c.attempt_id == sign_in_attempts.c.attempt_id)
             .outerjoin(devices, devices.c.device_id == sign_in_attempts.c.device_id)
             .outerjoin(sessions, opened)
             .outerjoin(officers, officers.c.officer_id == sessions.c.officer_id)
-            .where(sign_in_attempts.c.account_id.in_(account_ids))
+            .where(placed.c.place <= limit)
             .order_by(sign_in_attempts.c.attempt_id.desc())
-            .limit(limit)
         )
         return tuple(await self._connection.execute(statement))

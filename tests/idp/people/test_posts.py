@@ -12,7 +12,7 @@ from sqlalchemy import select
 from foundation.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from foundation.principal import SYSTEM, PrincipalKind
 from foundation.tables import audit_log
-from idp.people import totp
+from idp.people import own_data, totp
 from idp.people.errors import AccountClosed, AuthorityMissing, SignInRefused
 from idp.people.officer import Authority
 from idp.people.parties import Named
@@ -324,3 +324,23 @@ async def test_the_history_names_the_post_of_every_session_and_each_change(
     assert (shown[0].source, shown[0].new_device) == (shown[2].source, False)
     living = await people.own_data.sessions(back.own_principal())
     assert [(one.current, one.post, one.organisation_code) for one in living] == [(True, *here), (False, *here)]
+
+
+async def test_changes_of_post_and_refusals_push_no_sign_in_out_of_the_history(
+    people: People, join: Join, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_data, "HISTORY", 3)
+    first, secret = await join.officer()
+    second = await further(people)
+    session = await acting(join, secret, clock, first.officer_id)
+    for officer in (second, first) * 3:
+        session = await people.sessions.take_post(session, officer.officer_id)
+    for _ in range(4):
+        with pytest.raises(SignInRefused):
+            await join.sign_in("officer.li", "wrong")
+    shown = await people.own_data.history(session.own_principal())
+    assert [(one.method, one.succeeded) for one in shown] == [
+        *[("password", False)] * 3,
+        *[("post", True)] * 3,
+        ("password", True),
+    ]
