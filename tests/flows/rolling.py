@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from foundation.settings import Settings
 
 READY_SECONDS = 90
+REST_SECONDS = 0.1
+"""Between a person's rounds: without it the load takes both cores from the process that starts."""
 SCOPE = "openid profile offline_access"
 
 
@@ -119,6 +121,7 @@ class Person:
             told = await self.balanced.ask("GET", "/oauth/userinfo", headers={"authorization": f"Bearer {token}"})
             self._note("userinfo", told, told.status_code == httpx2.codes.OK)
             await self.code_flow()
+            await asyncio.sleep(REST_SECONDS)
 
     async def code_flow(self) -> dict[str, str]:
         pkce = Pkce.new()
