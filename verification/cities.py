@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from foundation.audit import AuditEvent
-from foundation.errors import InvalidInput, NotFound, UpstreamUnavailable
+from foundation.errors import NotFound, UpstreamUnavailable
 from foundation.principal import SYSTEM
 from keys.jws import sign_jws
 from keys.model import KeyPurpose
-from verification.neighbours import LONGEST_TTL_SECONDS, ask_for_list
+from verification.neighbours import LONGEST_TTL_SECONDS, ask_for_list, in_turn
 from verification.offline import judge_code_offline
 from verification.packs import pack_of_city
 from verification.qr import MalformedCode, read_code
-from verification.tables import status_lists, trust_lists
+from verification.tables import neighbour_lists, status_lists, trust_lists
 from verification.trust_lists import (
     LIFE,
     LIST_PATH,
@@ -34,9 +34,9 @@ from verification.trust_lists import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+    from collections.abc import Iterable, Mapping
 
+    from sqlalchemy import ColumnElement, Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from foundation.audit import Audit
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 UPDATE_EVERY = timedelta(minutes=10)
 KEPT_SECONDS = 10.0
 _OK = 200
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 logger = logging.getLogger("hufu.verification")
 
 
@@ -162,10 +163,7 @@ class Cities:
 
     async def _require_own_address(self, connection: AsyncConnection, new: TrustList) -> None:
         """Refuse a list that claims our address or another city's: receipts name their giver by it."""
-        others = select(trust_lists.c.document).where(
-            trust_lists.c.service_id != new.service_id, trust_lists.c.withdrawn_at.is_(None)
-        )
-        held = map(read_trust_list, (await connection.execute(others)).scalars().all())
+        held = await _held(connection, trust_lists.c.service_id != new.service_id)
         if new.issuer in {self._issuer, *(item.issuer for item in held)}:
             raise BadTrustList("The address of the trust list is another service's.", field="document")
 
@@ -187,28 +185,26 @@ class Cities:
     async def trusted(self) -> Mapping[str, TrustList]:
         """Return the lists in force now by service id; looked up at most every ten seconds."""
         if time.monotonic() - self._kept[0] >= KEPT_SECONDS:
-            in_force = select(trust_lists.c.document).where(trust_lists.c.withdrawn_at.is_(None))
             async with self._database.read() as connection:
-                documents = (await connection.execute(in_force)).scalars().all()
-            lists = {item.service_id: item for item in map(read_trust_list, documents)}
-            self._kept = (time.monotonic(), lists)
+                lists = await _held(connection)
+            self._kept = (time.monotonic(), {item.service_id: item for item in lists})
         now = self._clock.now()
         return {name: item for name, item in self._kept[1].items() if item.is_current(now)}
 
     async def update_all(self) -> None:
         """Fetch every city's list anew; one that cannot be had keeps its last until it expires."""
-        in_force = select(trust_lists.c.document).where(trust_lists.c.withdrawn_at.is_(None))
         async with self._database.read() as connection:
-            documents = (await connection.execute(in_force)).scalars().all()
-        for held in map(read_trust_list, documents):
-            try:
-                response = await self._outbound.request(
-                    "GET", held.address, max_bytes=MAXIMUM_BYTES, plain_http=held.address.startswith("http://")
-                )
-                if response.status == _OK:
-                    await self.import_list(SYSTEM, response.body.decode("ascii", "replace"))
-            except (UpstreamUnavailable, InvalidInput) as error:
-                logger.warning("trust list not updated", extra={"reason": type(error).__name__})
+            held = await _held(connection)
+        done = [await in_turn("trust list not updated", city, self._update(city)) for city in held]
+        if not all(done):
+            logger.warning("trust lists not updated", extra={"failed": done.count(False), "of": len(done)})
+
+    async def _update(self, held: TrustList) -> None:
+        plain = held.address.startswith("http://")
+        response = await self._outbound.request("GET", held.address, max_bytes=MAXIMUM_BYTES, plain_http=plain)
+        if response.status != _OK:
+            raise UpstreamUnavailable("The other city gives no trust list.")
+        await self.import_list(SYSTEM, response.body.decode("ascii", "replace"))
 
     async def judge_code(self, unverified_text: str, *, at: datetime) -> Report | None:
         """Judge a code of another city by its list and its published status; None when it is not theirs."""
@@ -229,14 +225,40 @@ class Cities:
         return await asyncio.to_thread(judge)
 
     async def _status(self, city: TrustList, number: int) -> StatusListToken | None:
-        """Return a city's status list, at most as old as its `ttl` says; None when it cannot be had."""
+        """Return a city's status list, at most as old as its `ttl` says; None when it, or none but an older, is had."""
         kept = self._statuses.get((city.service_id, number))
         if kept is not None and time.monotonic() < kept[0]:
             return kept[1]
         response = await ask_for_list(self._outbound, city, number)
         token = None if response is None else city.own_status_list(number, response.body)
-        if token is None:
+        if token is None or token.facts.issued_at < await self._newest(city.service_id, number, kept and kept[1]):
             return None
         kept_for = min(token.facts.ttl_seconds, LONGEST_TTL_SECONDS)
         self._statuses[city.service_id, number] = (time.monotonic() + kept_for, token)
         return token
+
+    async def _newest(self, service_id: str, number: int, last: StatusListToken | None) -> datetime:
+        """Return when the newest list was made that we ever held under this number: nothing older is taken."""
+        of_list = neighbour_lists.c.service_id == service_id, neighbour_lists.c.status_list == number
+        async with self._database.read() as connection:
+            fetched = (await connection.execute(select(neighbour_lists.c.issued_at).where(*of_list))).scalar()
+        seen = [] if last is None else [last.facts.issued_at]
+        return max([*seen, *([] if fetched is None else [fetched])], default=_NEVER)
+
+
+async def _held(connection: AsyncConnection, *which: ColumnElement[bool]) -> list[TrustList]:
+    """Return the lists in force, in the order of their cities, read aside since that takes its time."""
+    columns = select(trust_lists.c.service_id, trust_lists.c.document).order_by(trust_lists.c.service_id)
+    rows = await connection.execute(columns.where(trust_lists.c.withdrawn_at.is_(None), *which))
+    return await asyncio.to_thread(_usable, rows.all())
+
+
+def _usable(rows: Iterable[Row[str, str]]) -> list[TrustList]:
+    """Read lists; one that an earlier release took and this one refuses is left aside, and its city named."""
+    lists = []
+    for service_id, document in rows:
+        try:
+            lists.append(read_trust_list(document))
+        except BadTrustList as error:
+            logger.warning("trust list held is not usable", extra={"city": service_id, "reason": str(error)})
+    return lists

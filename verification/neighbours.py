@@ -24,7 +24,7 @@ from verification.tables import neighbour_lists
 from verification.trust_lists import MAXIMUM_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Mapping, Sequence
     from datetime import datetime
 
     from foundation.clock import Clock
@@ -65,6 +65,7 @@ async def ask_for_list(
 ) -> OutboundResponse | None:
     """Ask a city for one of its status lists, or whether it is still the one with this tag; None without an answer."""
     url = city.status_list_address(number)
+    etag = _tag(etag)
     headers = {"accept": CWT_TYPE} | ({"if-none-match": etag} if etag else {})
     try:
         response = await outbound.request(
@@ -73,6 +74,21 @@ async def ask_for_list(
     except UpstreamUnavailable:
         return None
     return response if response.status == _OK or (etag and response.status == _NOT_MODIFIED) else None
+
+
+def _tag(unverified: str) -> str:
+    """Return a tag that can be sent back as it came; empty for anything else, and the list is fetched whole."""
+    return unverified if len(unverified) <= LONGEST_ETAG and unverified.isascii() and unverified.isprintable() else ""
+
+
+async def in_turn(failed: str, city: TrustList, turn: Awaitable[None]) -> bool:
+    """Await what is done for one city and tell whether it was; whatever it brings about, the others have their turn."""
+    try:
+        await turn
+    except Exception as error:  # noqa: BLE001 - of what a stranger's server sends, no failure may be everybody's
+        logger.warning(failed, extra={"city": city.service_id, "reason": type(error).__name__})
+        return False
+    return True
 
 
 class NeighbourLists:
@@ -91,7 +107,10 @@ class NeighbourLists:
         async with self._database.transaction() as connection:
             await connection.execute(neighbour_lists.delete().where(neighbour_lists.c.service_id.not_in(list(trusted))))
         room = Room.for_each_of(len(trusted))
-        await asyncio.gather(*(self._fetch(city, room) for city in trusted.values()))
+        turns = (in_turn("status lists not fetched", city, self._fetch(city, room)) for city in trusted.values())
+        done = await asyncio.gather(*turns)
+        if not all(done):
+            logger.warning("status lists not fetched", extra={"failed": done.count(False), "of": len(done)})
 
     async def _fetch(self, city: TrustList, room: Room) -> None:
         of_city, number = neighbour_lists.c.service_id == city.service_id, neighbour_lists.c.status_list
@@ -128,10 +147,10 @@ class NeighbourLists:
                 continue
             if answer.status == _NOT_MODIFIED:
                 same.append(number)
-            elif city.own_status_list(number, answer.body) is not None:
-                etag = answer.headers.get("etag", "")[:LONGEST_ETAG]
-                row = {"status_list": number, "etag": etag, "cwt": answer.body}
-                new.append(row | {"service_id": city.service_id, "fetched_at": now})
+            elif (token := city.own_status_list(number, answer.body)) is not None:
+                row = {"status_list": number, "etag": _tag(answer.headers.get("etag", "")), "cwt": answer.body}
+                dates = {"fetched_at": now, "issued_at": token.facts.issued_at}
+                new.append(row | dates | {"service_id": city.service_id})
             else:
                 logger.warning("status list not believed", extra={"city": city.service_id, "status_list": number})
         await self._keep(city.service_id, same, new, now)
@@ -146,13 +165,17 @@ class NeighbourLists:
             .values(fetched_at=now)
         )
         statement = insert(neighbour_lists)
-        changed = {name: statement.excluded[name] for name in ("etag", "fetched_at", "cwt")}
+        changed = {name: statement.excluded[name] for name in ("etag", "fetched_at", "issued_at", "cwt")}
+        # An older list given again confirms nothing: the newer one grows old and is left out of packs.
+        newer = statement.excluded.issued_at >= neighbour_lists.c.issued_at
         key = [neighbour_lists.c.service_id, neighbour_lists.c.status_list]
         async with self._database.transaction() as connection:
             if same:
                 await connection.execute(confirmed)
             if new:
-                await connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), new)
+                await connection.execute(
+                    statement.on_conflict_do_update(index_elements=key, set_=changed, where=newer), new
+                )
 
     async def for_pack(self) -> tuple[CityInPack, ...]:
         """Return every trusted city with what is held of its lists; asks nobody."""

@@ -8,7 +8,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 COORDINATE = 32
 
@@ -21,6 +21,12 @@ def _load(public_key_der: bytes) -> ec.EllipticCurvePublicKey | None:
     except (ValueError, UnsupportedAlgorithm):
         return None
     return key if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == "secp256r1" else None
+
+
+def is_key(public_key_der: bytes) -> bool:
+    """Tell whether this is a P-256 key as everybody writes it: browsers read fewer forms than libraries."""
+    key = _load(public_key_der)
+    return key is not None and key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) == public_key_der
 
 
 def holds(public_key_der: bytes, signature: bytes, signed: bytes) -> bool:

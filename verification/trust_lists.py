@@ -3,25 +3,30 @@
 A JWS signed by the city's trust-list key. It holds anchors, revocation lists, the keys
 of codes and status lists, and where status lists are served. A city's first list is
 imported with the fingerprint of its key, obtained by another way; from then on only that
-key counts, and only a higher sequence replaces a list. Pure.
+key counts, and only a higher sequence replaces a list. A city is believed about what is its own, not about
+how much of it there is: what a list holds is bounded (decision 0140). Pure.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import json
+import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cryptography import x509
 
 from foundation.errors import InvalidInput
-from verification.signing_keys import holds
+from verification.presentation.sd_jwt import MalformedSdJwt, read_jws, unbase64url
+from verification.signing_keys import holds, is_key
 from verification.status.encoding import BadStatusList, StatusListToken, read_cwt
 from verification.trust import TrustMaterial, VerificationKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 TYPE = "hufu-trust-list+jwt"
 LIST_PATH = "/api/v1/trust-list"
@@ -30,6 +35,13 @@ LIFE = timedelta(hours=24)
 MAXIMUM_BYTES = 20 * 1024 * 1024
 LAST_NUMBER = 2**31 - 1
 MOST_NUMBERS = 10_000
+MOST_KEYS, MOST_TYPES, MOST_CERTIFICATES = 200, 10_000, 500
+LONGEST_TEXT, LONGEST_ADDRESS, LONGEST_CERTIFICATE = 200, 400, 16 * 1024
+LONGEST_JWK_MEMBER, MOST_JWK_MEMBERS = 4_000, 20
+Many = TypeVar("Many", bound="Collection[Any]")
+_SERVICE_ID = re.compile(r"[A-Z]{2}-[0-9]{4,6}")
+_ADDRESS = re.compile(r"https?://[!-~]+")
+_LAST_SECOND, _LAST_SEQUENCE = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp()), 2**53
 
 
 class BadTrustList(InvalidInput):
@@ -116,41 +128,44 @@ def read_trust_list(unverified_document: str) -> TrustList:
     if len(unverified_document) > MAXIMUM_BYTES:
         raise BadTrustList("The trust list is too large.", field="document")
     try:
-        header, payload, signature = unverified_document.strip().split(".")
-        head, claims = json.loads(_unb64url(header)), json.loads(_unb64url(payload))
-        key_der = base64.b64decode(claims["key"], validate=True)
-        signed = head["typ"] == TYPE and head["alg"] == "ES256"
-        if not signed or not holds(key_der, _unb64url(signature), f"{header}.{payload}".encode()):
+        jws = read_jws(unverified_document.strip())
+        signed, _, signature = jws.text.rpartition(".")
+        key_der = base64.b64decode(jws.claims["key"], validate=True)
+        right = jws.header["typ"] == TYPE and jws.header["alg"] == "ES256"
+        if not right or not holds(key_der, unbase64url(signature), signed.encode()):
             raise BadTrustList("The signature of the trust list does not hold.", field="document")
-        return list_of_claims(claims, key_der)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        return list_of_claims(jws.claims, key_der)
+    except (MalformedSdJwt, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise BadTrustList("The document is no trust list.", field="document") from error
 
 
 def list_of_claims(claims: Mapping[str, Any], key_der: bytes) -> TrustList:
     """Return a list by claims that somebody vouched for; a ValueError, KeyError or TypeError where they are none."""
-    service_id = str(claims["iss"])
+    service_id = claims["iss"]
+    if not _SERVICE_ID.fullmatch(service_id):
+        raise BadTrustList("The trust list is of no service.", field="document")
+    issued_at = datetime.fromtimestamp(_whole(claims["iat"], _LAST_SECOND), UTC)
     return TrustList(
         service_id=service_id,
-        city_name=str(claims["city"]),
-        sequence=int(claims["seq"]),
-        issued_at=datetime.fromtimestamp(claims["iat"], UTC),
+        city_name=_text(claims["city"]),
+        sequence=_whole(claims["seq"], _LAST_SEQUENCE),
+        issued_at=issued_at,
         # Nobody is trusted for longer than a list may live, whatever it says.
-        expires_at=min(datetime.fromtimestamp(claims["exp"], UTC), datetime.fromtimestamp(claims["iat"], UTC) + LIFE),
+        expires_at=min(datetime.fromtimestamp(_whole(claims["exp"], _LAST_SECOND), UTC), issued_at + LIFE),
         key_sha256=hashlib.sha256(key_der).digest(),
-        address=str(claims["address"]),
-        status_base_url=str(claims["status_lists"]),
+        address=_address(claims["address"]),
+        status_base_url=_address(claims["status_lists"]),
         # Lists of releases before this claim stand for pages at the same address.
-        verify_page=str(claims.get("verify_page", claims["address"])),
+        verify_page=_address(claims.get("verify_page", claims["address"])),
         material=TrustMaterial(
-            roots_der=_ders(claims["roots"]),
-            intermediates_der=_ders(claims["intermediates"]),
-            crls_der=_ders(claims["crls"]),
+            roots_der=_ders(claims["roots"], LONGEST_CERTIFICATE, x509.load_der_x509_certificate),
+            intermediates_der=_ders(claims["intermediates"], LONGEST_CERTIFICATE, x509.load_der_x509_certificate),
+            crls_der=_ders(claims["crls"], MAXIMUM_BYTES, x509.load_der_x509_crl),
             data_as_of=_moment(claims["revocation_as_of"]),
         ),
-        code_keys=tuple(_key(item, service_id) for item in claims["code_keys"]),
-        status_list_keys=tuple(_key(item, service_id) for item in claims["status_list_keys"]),
-        types={str(code): str(name) for code, name in claims["types"].items()},
+        code_keys=tuple(_key(item, service_id) for item in _few(claims["code_keys"], MOST_KEYS)),
+        status_list_keys=tuple(_key(item, service_id) for item in _few(claims["status_list_keys"], MOST_KEYS)),
+        types={_text(code): _text(name) for code, name in _few(claims["types"], MOST_TYPES).items()},
         receipt_jwks=_receipt_jwks(claims.get("receipt_jwks", {"keys": []})),
         status_lists=_numbers(claims.get("status_list_numbers", [])),
     )
@@ -184,12 +199,39 @@ def _texts(items: Iterable[bytes]) -> list[str]:
     return [base64.b64encode(item).decode() for item in items]
 
 
-def _ders(items: Iterable[str]) -> tuple[bytes, ...]:
-    return tuple(base64.b64decode(item, validate=True) for item in items)
+def _ders(items: Collection[str], longest: int, load: Callable[[bytes], object]) -> tuple[bytes, ...]:
+    """Return certificates or revocation lists; one that nobody can read would stop every verdict on a PDF."""
+    ders = tuple(base64.b64decode(item, validate=True) for item in _few(items, MOST_CERTIFICATES))
+    for der in ders:
+        if len(der) > longest:
+            raise BadTrustList("A certificate in the trust list is too long.", field="document")
+        load(der)
+    return ders
 
 
-def _unb64url(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+def _few(items: Many, most: int) -> Many:
+    if len(items) > most:
+        raise BadTrustList("The trust list holds too many of something.", field="document")
+    return items
+
+
+def _text(value: object, longest: int = LONGEST_TEXT) -> str:
+    """Return a text that can be written again and shown: of bounded length, no halves of characters, no controls."""
+    if not isinstance(value, str) or len(value) > longest or {"Cc", "Cs"} & set(map(unicodedata.category, value)):
+        raise BadTrustList("A text in the trust list is too long or cannot be shown.", field="document")
+    return value
+
+
+def _address(value: str) -> str:
+    if not _ADDRESS.fullmatch(value) or len(value) > LONGEST_ADDRESS:
+        raise BadTrustList("An address in the trust list is too long or none of the web.", field="document")
+    return value
+
+
+def _whole(value: object, most: int) -> int:
+    if type(value) is int and 0 <= value <= most:
+        return value
+    raise BadTrustList("A number in the trust list is out of bounds.", field="document")
 
 
 def _key_claims(key: VerificationKey) -> dict[str, Any]:
@@ -204,8 +246,8 @@ def _key_claims(key: VerificationKey) -> dict[str, Any]:
 def _key(item: Mapping[str, Any], service_id: str) -> VerificationKey:
     since = item["not_trusted_from"]
     der = base64.b64decode(item["der"], validate=True)
-    if hashlib.sha256(der).digest()[:8].hex() != item["id"]:
-        raise BadTrustList("A key in the trust list does not have its id.", field="document")
+    if hashlib.sha256(der).digest()[:8].hex() != item["id"] or not is_key(der):
+        raise BadTrustList("A key in the trust list does not have its id, or is none of P-256.", field="document")
     return VerificationKey(bytes.fromhex(item["id"]), der, service_id, _moment(since) if since else None)
 
 
@@ -220,16 +262,19 @@ def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise BadTrustList("A moment in the trust list has no time zone.", field="document")
-    return moment
+    _whole(int(moment.timestamp()), _LAST_SECOND)
+    return moment.astimezone(UTC)
 
 
 def _receipt_jwks(unverified: Mapping[str, Any]) -> dict[str, Any]:
     """Return keys as a list states them; lists of releases before this claim have none."""
     keys = []
-    for item in unverified["keys"]:
-        if not isinstance(item["kid"], str):
+    for item in _few(unverified["keys"], MOST_KEYS):
+        members = _few(item, MOST_JWK_MEMBERS).items()
+        key = {_text(name): _text(value, LONGEST_JWK_MEMBER) for name, value in members}
+        if "kid" not in key:
             raise BadTrustList("A key of receipts has no name.", field="document")
-        if "not_trusted_from" in item:
-            _moment(item["not_trusted_from"])
-        keys.append(dict(item))
+        if "not_trusted_from" in key:
+            _moment(key["not_trusted_from"])
+        keys.append(key)
     return {"keys": keys}

@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -28,14 +28,15 @@ from verification.packs import LeftOut
 from verification.status.encoding import StatusListFacts, cose_sign1, cwt_parts, deflate, pack, signature_structure
 from verification.tables import neighbour_lists
 from verification.trust import TrustMaterial, VerificationKey
-from verification.trust_lists import LIFE, LIST_PATH, TYPE, BadTrustList, TrustList, joined, list_claims
+from verification.trust_lists import LIFE, LIST_PATH, TYPE, BadTrustList, TrustList, list_claims
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from foundation.audit import Audit
     from foundation.clock import FixedClock
     from foundation.database import Database
+    from foundation.principal import Principal
     from keys.assembly import Keys
     from verification.packs import CityInPack
     from verification.ports import LicenceTypes
@@ -54,7 +55,12 @@ def signed(key: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
 
 def published(trust_list: TrustList, key: ec.EllipticCurvePrivateKey = KEY) -> bytes:
     """Return a list as its city puts it on the wire."""
-    parts = [{"alg": "ES256", "typ": TYPE}, list_claims(trust_list, public(key))]
+    return stating(list_claims(trust_list, public(key)), key)
+
+
+def stating(claims: dict[str, Any], key: ec.EllipticCurvePrivateKey = KEY) -> bytes:
+    """Return any claims signed as a list is."""
+    parts = [{"alg": "ES256", "typ": TYPE}, claims]
     text = b".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in parts)
     return text + b"." + base64.urlsafe_b64encode(signed(key, text)).rstrip(b"=")
 
@@ -75,15 +81,18 @@ def status_list(
 
 
 class Wire(BaseHTTPRequestHandler):
-    """Serves what a city publishes, by path; `asked` is what it was asked for."""
+    """Serves what a city publishes, by path; `asked` is what it was asked for, `tag` the ETag of everything."""
 
     pages: dict[str, bytes]
     asked: list[str]
+    tag: bytes = b""
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
         body = self.pages.get(self.path)
         self.send_response(200 if body is not None else 404)
+        if self.tag:
+            self.send_header("ETag", self.tag.decode("latin-1"))
         self.end_headers()
         self.wfile.write(body or b"")
 
@@ -98,16 +107,18 @@ class CityWire:
     port: int
     pages: dict[str, bytes]
     asked: list[str]
+    handler: type[Wire]
 
 
 @pytest.fixture
 def wire() -> Iterator[CityWire]:
     pages: dict[str, bytes] = {}
     asked: list[str] = []
-    server = HTTPServer(("127.0.0.1", 0), type("Page", (Wire,), {"pages": pages, "asked": asked}))
+    handler = type("Page", (Wire,), {"pages": pages, "asked": asked})
+    server = HTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield CityWire(server.server_port, pages, asked)
+    yield CityWire(server.server_port, pages, asked, handler)
     server.shutdown()
     server.server_close()
     thread.join()
@@ -167,6 +178,98 @@ async def test_no_update_brings_an_older_list_or_one_of_another_key(
     assert await after(published(there)) == (8, "新")
     with pytest.raises(BadTrustList, match="older"):
         await cities.import_list(OPERATOR, published(there).decode())
+
+
+DEEP = base64.urlsafe_b64encode(b'{"a":' + b"[" * 200_001)
+ODD: dict[str, Callable[[dict[str, Any]], bytes]] = {
+    "a sequence beyond all bounds": lambda claims: stating(claims | {"seq": 2**70}),
+    "a date beyond all years": lambda claims: stating(claims | {"exp": 1e300}),
+    "something behind a part": lambda claims: stating(claims).replace(b".", b"\0.", 1),
+    "nested deeply": lambda _: b".".join([DEEP, DEEP, b"AAAA"]),
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+async def test_what_one_city_serves_stops_no_update_of_anothers(
+    cities: Cities, there: TrustList, wire: CityWire, what: str
+) -> None:
+    """The first in order serves something odd, the second a newer list."""
+    second = replace(there, service_id="CN-5999", address=f"http://localhost:{wire.port}/second{LIST_PATH}")
+    pin = hashlib.sha256(public(KEY)).digest()
+    await cities.import_list(OPERATOR, published(second).decode(), pinned_key_sha256=pin)
+    odd = ODD[what](list_claims(there, public(KEY)))
+    with pytest.raises(BadTrustList):
+        await cities.import_list(OPERATOR, odd.decode())
+    wire.pages[LIST_PATH] = odd
+    wire.pages[f"/second{LIST_PATH}"] = published(replace(second, sequence=8))
+    await cities.update_all()
+    assert {name: one.sequence for name, one in (await cities.trusted()).items()} == {"CN-5108": 7, "CN-5999": 8}
+
+
+async def test_no_failure_of_one_city_is_everybodys(
+    cities: Cities, there: TrustList, wire: CityWire, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever goes wrong, even here: the others have their turn, and the log says how many had none."""
+    second = replace(there, service_id="CN-5000", address=f"http://localhost:{wire.port}/second{LIST_PATH}")
+    cities._service_id, pin = "CN-5001", hashlib.sha256(public(KEY)).digest()
+    await cities.import_list(OPERATOR, published(second).decode(), pinned_key_sha256=pin)
+    wire.pages[LIST_PATH] = published(replace(there, sequence=8))
+    wire.pages[f"/second{LIST_PATH}"] = b"odd"
+    read = cities.import_list
+
+    async def failing(principal: Principal, document: str) -> TrustList:
+        if document == "odd":
+            raise ZeroDivisionError
+        return await read(principal, document)
+
+    monkeypatch.setattr(cities, "import_list", failing)
+    await cities.update_all()
+    assert (await cities.trusted())["CN-5108"].sequence == 8
+    said = [
+        (record.getMessage(), record.__dict__.get("reason"), record.__dict__.get("failed")) for record in caplog.records
+    ]
+    assert said == [("trust list not updated", "ZeroDivisionError", None), ("trust lists not updated", None, 1)]
+
+
+async def test_no_older_status_list_is_taken_after_a_newer_one(
+    cities: Cities, neighbours: NeighbourLists, there: TrustList, wire: CityWire, clock: FixedClock
+) -> None:
+    """A cache between answers with the list of before the revocation, genuine and not over."""
+    await publishing(cities, there, 1)
+    newer = status_list(there, 1)
+    older = status_list(replace(there, issued_at=there.issued_at - timedelta(hours=3)), 1)
+    for page in (newer, older):
+        wire.pages["/status-lists/1"] = page
+        await neighbours.fetch_all()
+        (held,) = await neighbours.for_pack()
+        assert held.lists == {1: newer}
+    assert await cities._status(there, 1) is None, "online neither, though this process held none"
+    # Nor does the older one confirm the newer: it ages as if nothing had come.
+    clock.advance(timedelta(seconds=LONGEST_TTL_SECONDS + 1))
+    await neighbours.fetch_all()
+    (held,) = await neighbours.for_pack()
+    assert (held.lists, held.left_out) == ({}, {1: LeftOut.NOT_FETCHED})
+    wire.pages["/status-lists/1"] = status_list(replace(there, issued_at=clock.now().replace(microsecond=0)), 1)
+    taken = await cities._status(there, 1)
+    assert taken is not None
+    cities._statuses = {key: (float("-inf"), token) for key, (_, token) in cities._statuses.items()}
+    wire.pages["/status-lists/1"] = newer
+    assert await cities._status(there, 1) is None, "nor what this process alone had a newer one of"
+
+
+async def test_a_tag_that_cannot_be_sent_back_is_none(
+    cities: Cities, neighbours: NeighbourLists, there: TrustList, wire: CityWire
+) -> None:
+    await publishing(cities, there, 1)
+    wire.pages["/status-lists/1"] = status_list(there, 1)
+    for tag, kept in ((b'"\xff\xfe"', ""), (b'"' + b"a" * 300 + b'"', ""), (b'"a"', '"a"')):
+        wire.handler.tag = tag
+        await neighbours.fetch_all()
+        async with cities._database.transaction() as connection:
+            row = (await connection.execute(select(neighbour_lists))).one()
+            assert (row.etag, row.cwt) == (kept, wire.pages["/status-lists/1"])
+            # As an earlier release kept it.
+            await connection.execute(neighbour_lists.update().values(etag=tag.decode("latin-1")))
 
 
 async def test_no_city_speaks_for_another_address_or_for_longer_than_a_day(cities: Cities, there: TrustList) -> None:
@@ -291,14 +394,3 @@ async def test_a_city_that_hangs_holds_nobody_up_and_one_withdrawn_is_forgotten(
     await neighbours.fetch_all()
     async with cities._database.read() as connection:
         assert (await connection.execute(select(neighbour_lists))).all() == []
-
-
-def test_a_seal_is_judged_with_the_anchors_and_revocations_of_every_city(clock: FixedClock) -> None:
-    now = clock.now()
-    ours = TrustMaterial((b"r1",), (b"i1",), crls_der=(b"c1",), data_as_of=now)
-    theirs = TrustMaterial((b"r2",), (b"i2",), crls_der=(b"c2",), data_as_of=now - timedelta(hours=1))
-    both = joined(ours, [theirs])
-    assert (both.roots_der, both.intermediates_der) == ((b"r1", b"r2"), (b"i1", b"i2"))
-    assert both.crls_der == (b"c1", b"c2")
-    assert both.data_as_of == theirs.data_as_of, "no younger than its oldest part"
-    assert both.revocation_required

@@ -19,6 +19,8 @@ from verification.cities import Cities
 from verification.model import Reason, Report, Verdict
 from verification.offline import judge_code_offline
 from verification.packs import read_pack
+from verification.trust import TrustMaterial
+from verification.trust_lists import joined
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,3 +124,14 @@ def test_packs_of_before_are_read_and_those_of_now_by_readers_of_before() -> Non
     report = judge_code_offline(GOOD, before, at=NOW)
     assert (report.verdict, report.reason) == (Verdict.UNDETERMINED, Reason.DATA_MISSING)
     assert opened(pack_with(CITY, status_token({INDEX: 1}))).statuses[1].at(INDEX) == 0
+
+
+def test_a_seal_is_judged_with_the_anchors_and_revocations_of_every_city() -> None:
+    now = NOW
+    ours = TrustMaterial((b"r1",), (b"i1",), crls_der=(b"c1",), data_as_of=now)
+    theirs = TrustMaterial((b"r2",), (b"i2",), crls_der=(b"c2",), data_as_of=now - timedelta(hours=1))
+    both = joined(ours, [theirs])
+    assert (both.roots_der, both.intermediates_der) == ((b"r1", b"r2"), (b"i1", b"i2"))
+    assert both.crls_der == (b"c1", b"c2")
+    assert both.data_as_of == theirs.data_as_of, "no younger than its oldest part"
+    assert both.revocation_required

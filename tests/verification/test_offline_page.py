@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import shutil
 import zipfile
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from api.web.rendering import STATIC
 from tests.support import node
@@ -35,6 +38,7 @@ from tests.verification.test_qr import CLAIMS, EPOCH, KEY_ID, NOW, PUBLIC, code_
 from verification.model import Check, Outcome, Reason
 from verification.offline import judge_code_offline
 from verification.packs import MANIFEST, BadPack, LeftOut, OfflinePack, build_zip, read_pack
+from verification.trust import VerificationKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +46,11 @@ if TYPE_CHECKING:
 
     from verification.model import Report
 
+P384 = (
+    ec.generate_private_key(ec.SECP384R1())
+    .public_key()
+    .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+)
 SINCE = {"compromised_before": NOW - timedelta(days=1), "compromised_after": NOW + timedelta(days=1)}
 
 
@@ -231,6 +240,17 @@ async def test_both_know_a_neighbours_codes_by_packs_of_before_but_not_their_sta
     undetermined, invalid = "UNDETERMINED", "INVALID"
     # What "key" forges is a code in our own name: under a neighbour's key alone its signer is unknown.
     assert await both.ask() == [undetermined, undetermined, undetermined, invalid, undetermined, invalid]
+
+
+@pytest.mark.parametrize("der", [P384, b"none"], ids=["P-384", "none"])
+async def test_both_agree_on_a_code_whose_key_is_none_of_ours(both: Both, der: bytes) -> None:
+    """Packs of earlier releases held whatever key a neighbour stated."""
+    identifier = hashlib.sha256(der).digest()[:8]
+    city = replace(neighbour.CITY, code_keys=(VerificationKey(identifier, der, "CN-5108"),))
+    text = code_text(CLAIMS | {1: "CN-5108"}, key=neighbour.THEIR_KEY, key_id=identifier)
+    number = both.add_pack(neighbour.pack_with(city, neighbour.status_list(0, "there")))
+    both.cases += [(text, number), (code_text(CLAIMS), number)]
+    assert await both.ask() == ["INVALID", "VALID"]
 
 
 def rebuilt(pack: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:

@@ -38,6 +38,15 @@ AGED = """async () => {
   await kept.put("/api/v1/offline-pack", new Response(await pack.blob(), { headers }));
 }"""
 KEPT_SINCE = "async () => Date.parse((await caches.match('/api/v1/offline-pack')).headers.get('date'))"
+KEPT_BEFORE = """async () => {
+  const shell = await caches.open("hufu-offline-shell");
+  const behind = ["#HF1BBBB", "?a=HF1CCCC", "?a=1#HF1DDDD"];
+  for (const part of behind) await shell.put("/v/offline" + part, new Response(""));
+}"""
+ADDRESSES = """async () => {
+  const shell = await caches.open("hufu-offline-shell");
+  return (await shell.keys()).map((request) => request.url);
+}"""
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -197,6 +206,40 @@ async def test_who_only_ever_opened_a_codes_link_verifies_without_a_network(
     await page.goto(f"{city.url}/v")
     await page.wait_for_function(f"async () => await ({KEPT_SINCE})() > 0")
     assert await page.evaluate("caches.match('/v').then(Boolean)") is False
+
+
+async def test_what_cannot_be_judged_takes_the_last_verdict_away(context: BrowserContext, city: City) -> None:
+    """Whatever fails while a code is looked at: here the browser's own arithmetic."""
+    identifier = await issue_to(city, CITIZENS[0])
+    await city.offline_pack()
+    good = await code_of(city, identifier)
+    page = await context.new_page()
+    await page.goto(f"{city.url}/v/offline")
+    assert (await shown(page, good))[0] == "VALID"
+    await page.evaluate("() => { crypto.subtle.verify = () => Promise.reject(new Error('no')); }")
+    assert await shown(page, good) == ("UNDETERMINED", Reason.DATA_MISSING.sentence.zh)
+    await expect(page.locator("#word")).to_have_text("无法确认")
+    await expect(page.locator("#facts")).to_be_hidden()
+
+
+async def test_no_code_is_kept_with_the_page(context: BrowserContext, city: City) -> None:
+    """Neither behind its address nor in a query of it; what an earlier release kept so is thrown away."""
+    page = await context.new_page()
+    await page.goto(f"{city.url}/")
+    await page.evaluate(KEPT_BEFORE)
+    assert len([url for url in await page.evaluate(ADDRESSES) if "HF1" in url]) > 0
+    await page.goto(f"{city.url}/v/offline")
+    await page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+    for behind in ("#HF1AAAA", "?identifier=SECRET"):
+        await page.goto("about:blank")
+        await page.goto(f"{city.url}/v/offline{behind}")
+        await expect(page.locator("html[data-ready]")).to_be_attached()
+    kept = [url for url in await page.evaluate(ADDRESSES) if "/v/offline" in url]
+    assert kept == [f"{city.url}/v/offline"]
+    await context.set_offline(offline=True)
+    await page.goto(f"{city.url}/v/offline?identifier=OTHER")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("没有网络也能核验")
+    await context.set_offline(offline=False)
 
 
 async def test_a_stale_pack_never_says_valid(context: BrowserContext, city: City) -> None:

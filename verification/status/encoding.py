@@ -151,7 +151,7 @@ def read_cwt(data: bytes) -> StatusListToken:
     """Take a CWT status list apart; raises BadStatusList."""
     try:
         return _read_token(decode(data))
-    except (BadCbor, KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError) as error:
+    except (BadCbor, LookupError, TypeError, ValueError, AttributeError, OverflowError, OSError) as error:
         raise BadStatusList("It is no status list.") from error
 
 
@@ -164,13 +164,13 @@ def _read_token(value: Any) -> StatusListToken:  # noqa: ANN401 - decoded CBOR; 
     if header[_HEADER_ALGORITHM] != _ES256 or header[_HEADER_TYPE] != CWT_TYPE or unprotected != {}:
         raise BadStatusList("It is another kind of token.")
     status_list = claims[_CLAIM_LIST]
-    if status_list["bits"] != BITS:
-        raise BadStatusList("Its entries are not of two bits.")
+    if status_list["bits"] != BITS or not isinstance(status_list["lst"], bytes) or not isinstance(signature, bytes):
+        raise BadStatusList("Its entries are not of two bits, or it has none.")
     facts = StatusListFacts(
         subject=claims[_CLAIM_SUBJECT],
         issued_at=datetime.fromtimestamp(claims[_CLAIM_ISSUED], UTC),
         expires_at=datetime.fromtimestamp(claims[_CLAIM_EXPIRES], UTC),
         ttl_seconds=int(claims.get(_CLAIM_TTL, 0)),
-        lst=bytes(status_list["lst"]),
+        lst=status_list["lst"],
     )
     return StatusListToken(header[_HEADER_KEY_ID], facts, signature_structure(protected, payload), signature)

@@ -13,9 +13,13 @@ const BY_VALUE = ["all_checks_passed", "licence_not_in_force", "licence_suspende
 
 const imported = new Map();
 
+const importKey = async (spki) => crypto.subtle.importKey("spki", base64(spki), { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"]);
+
+// By a key that is none of P-256 nothing was signed.
 async function holds(spki, signature, signed) {
-  if (!imported.has(spki)) imported.set(spki, await crypto.subtle.importKey("spki", base64(spki), { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"]));
-  return crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, imported.get(spki), signature, signed);
+  if (!imported.has(spki)) imported.set(spki, await importKey(spki).catch(() => null));
+  const key = imported.get(spki);
+  return key !== null && crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, signature, signed);
 }
 
 const isBytes = (value, size) => value instanceof Uint8Array && value.length === size;

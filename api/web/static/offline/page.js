@@ -76,8 +76,14 @@ function show({ verdict, reason, facts, checks, dataAsOf }) {
   element("verdict").scrollIntoView({ block: "start" });
 }
 
+// Whatever happens, the verdict on the code before does not stay: what could not be judged is undetermined.
 async function check(text) {
-  show(await judge(text, pack, Date.now()));
+  element("result").hidden = true;
+  try {
+    show(await judge(text, pack, Date.now()));
+  } catch {
+    show({ verdict: "UNDETERMINED", reason: "data_missing", facts: null, checks: [], dataAsOf: pack?.dataAsOf ?? Date.now() });
+  }
 }
 
 element("code-form").addEventListener("submit", (event) => {

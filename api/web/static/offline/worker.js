@@ -16,10 +16,17 @@ async function keepPack() {
   else await answer.body?.cancel();
 }
 
+// Earlier releases kept the page once for every address it was opened by.
+async function forgetCodes(shell) {
+  const codes = (await shell.keys()).filter(({ url }) => new URL(url).pathname === PAGE && url !== new URL(PAGE, url).href);
+  await Promise.all(codes.map((request) => shell.delete(request, { ignoreVary: true })));
+}
+
 // The reader of codes is not installed everywhere: the page does without what is not there.
 async function keep() {
   const shell = await caches.open(SHELL);
   await shell.addAll(PARTS);
+  await forgetCodes(shell);
   const more = navigator.connection?.saveData ? [] : [keepPack()];
   await Promise.allSettled([...more, ...READER.map((part) => shell.add(part))]);
   await skipWaiting();
@@ -42,13 +49,14 @@ async function kept(address) {
   return (await match(false)) ?? match(true);
 }
 
-async function networkFirst(request) {
+// The page is kept under its bare address: behind it may stand a code, which is nobody's to keep.
+async function networkFirst(request, address = request) {
   try {
     const answer = await fetch(request);
-    if (answer.ok) await (await caches.open(SHELL)).put(request, answer.clone());
+    if (answer.ok) await (await caches.open(SHELL)).put(address, answer.clone());
     return answer;
   } catch (error) {
-    const found = await kept(request);
+    const found = await kept(address);
     if (found) return found;
     throw error;
   }
@@ -71,5 +79,6 @@ addEventListener("fetch", (event) => {
   if (pathname === "/v") {
     event.respondWith(verifyPage(event.request));
     event.waitUntil(freshen().catch(() => {}));
-  } else if (pathname === PAGE || pathname.startsWith("/static/")) event.respondWith(networkFirst(event.request));
+  } else if (pathname === PAGE) event.respondWith(networkFirst(event.request, PAGE));
+  else if (pathname.startsWith("/static/")) event.respondWith(networkFirst(event.request));
 });
