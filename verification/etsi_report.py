@@ -258,6 +258,10 @@ class _Writer:
     def _licence(self, parent: etree._Element) -> None:
         report = self.report
         said = f"{report.verdict.value}: {report.reason.sentence.en} {report.reason.sentence.zh}"
+        if report.known_at is not None and report.judged_at is not None:
+            # The schema has a place for the moment a signature was judged at, none for whose knowledge counted.
+            moments = f"judged at {_moment(report.judged_at)}, as known at {_moment(report.known_at)}"
+            said = f"{said} {report.headline.en}. {report.headline.zh}。({moments})"
         _add(parent, "OtherInformation", said)
 
     def _object(

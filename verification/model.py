@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from verification.headlines import headline
 from verification.words import Indication, Reason, Sentence, Verdict
 
 if TYPE_CHECKING:
@@ -174,6 +175,11 @@ class Report:
     stated: tuple[StatedFact, ...] = ()
 
     @property
+    def headline(self) -> Sentence:
+        """Return the verdict, with its moments when it is not about now."""
+        return headline(self.verdict, self.judged_at, self.known_at)
+
+    @property
     def seals_judged_at(self) -> datetime:
         """Return the moment seals were judged at; on a receipt's paper `judged_at` is what the receipt states."""
         return self.checked_at if self.subject.kind == "receipt" else self.judged_at or self.checked_at
@@ -182,7 +188,7 @@ class Report:
         """Return the report as `hufu verify --json` and the API print it."""
         return {
             "verdict": self.verdict.value,
-            "verdict_text": _sentence(self.verdict.sentence),
+            "verdict_text": _sentence(self.headline),
             "reason": self.reason.value,
             "reason_text": _sentence(self.reason.sentence),
             "indication": None if self.indication is None else self.indication.value,

@@ -12,7 +12,15 @@ from joserfc.jwk import ECKey
 
 from verification.model import Check, Outcome, Report, Sentence, Verdict
 from verification.pdf.attachment import RECEIPT_FILE
-from verification.receipts import ReceiptRefused, key_id_of, read_receipt, report_on_receipt, report_on_refused, stated
+from verification.receipts import (
+    ReceiptRefused,
+    key_id_of,
+    of_a_moment,
+    read_receipt,
+    report_on_receipt,
+    report_on_refused,
+    stated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,11 +48,15 @@ def paper_of(receipt: ReadReceipt, text: str) -> ReceiptPaper:
     facts = stated(receipt.claims)
     verdict, reason = facts[0].value.zh, facts[1].value.zh
     lines = tuple((fact.label.zh, breakable(fact.value.zh)) for fact in facts)
-    note = (
-        "本回执只说明核验当时的情况。附件 receipt.jws 是带签名的回执原文；"
-        "任何人可以用本系统的核验页或 hufu verify 命令核验本文件。"
+    asked = of_a_moment(receipt.claims)
+    about = (
+        "本回执只说明标题所写时点、按标题所写当时所知的情况，不说明出具时或现在是否有效。"
+        if asked
+        else "本回执只说明核验当时的情况。"
     )
-    return ReceiptPaper("电子核验回执", f"{verdict}　{reason}", lines, note, text)
+    note = f"{about}附件 receipt.jws 是带签名的回执原文；任何人可以用本系统的核验页或 hufu verify 命令核验本文件。"
+    # Beside the moments "every check passed" would be read as of now; it stands among the lines.
+    return ReceiptPaper("电子核验回执", verdict if asked else f"{verdict}　{reason}", lines, note, text)
 
 
 def breakable(text: str) -> str:

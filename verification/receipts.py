@@ -18,6 +18,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry
 
 from foundation.clock import CIVIL_TIME
+from verification.headlines import headline
 from verification.model import (
     Check,
     Indication,
@@ -29,6 +30,7 @@ from verification.model import (
     Subject,
     Verdict,
 )
+from verification.words import paper_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -194,8 +196,7 @@ def report_on_receipt(receipt: ReadReceipt, now: datetime) -> Report:
     claims = receipt.claims
     subject = claims["subject"]
     verdict, reason = Verdict(claims["verdict"]), Reason(claims["reason"])
-    then = claims["checked_at"]
-    judged_at, known_at = (datetime.fromisoformat(claims.get(name) or then) for name in ("judged_at", "known_at"))
+    judged_at, known_at = _moments(claims)
     return Report(
         verdict=verdict,
         reason=Reason.RECEIPT_GENUINE if verdict is Verdict.VALID else reason,
@@ -212,9 +213,21 @@ def report_on_receipt(receipt: ReadReceipt, now: datetime) -> Report:
         sub_indication=claims["sub_indication"] or "",
         judged_at=judged_at,
         known_at=known_at,
-        advice=(_THEN_NOT_NOW,),
+        advice=(_OF_A_MOMENT if of_a_moment(claims) else _THEN_NOT_NOW,),
         stated=stated(claims),
     )
+
+
+def of_a_moment(claims: Mapping[str, Any]) -> bool:
+    """Tell whether a receipt answers a question about another moment than that of asking."""
+    return bool(claims.get("judged_at") or claims.get("known_at"))
+
+
+def _moments(claims: Mapping[str, Any]) -> tuple[datetime, datetime]:
+    """Return the moment a receipt is about and the one whose knowledge counted."""
+    then = claims["checked_at"]
+    judged_at, known_at = (datetime.fromisoformat(claims.get(name) or then) for name in ("judged_at", "known_at"))
+    return judged_at, known_at
 
 
 def stated(claims: Mapping[str, Any]) -> tuple[StatedFact, ...]:
@@ -222,8 +235,9 @@ def stated(claims: Mapping[str, Any]) -> tuple[StatedFact, ...]:
     verdict, reason = Verdict(claims["verdict"]), Reason(claims["reason"])
     subject, asked_by, audit, tree = (claims.get(name) or {} for name in ("subject", "asked_by", "audit", "checkpoint"))
     items = (
-        ("结论", "Verdict", verdict.sentence),
+        ("结论", "Verdict", headline(verdict, *_moments(claims)) if of_a_moment(claims) else verdict.sentence),
         ("理由", "Reason", reason.sentence),
+        ("须注意", "Note", paper_sentence() if _of_paper(subject, verdict, reason) else ""),
         ("核验对象", "Examined", _KINDS.get(subject["kind"], subject["kind"])),
         ("证照标识", "Licence identifier", subject["identifier"]),
         ("文件摘要（SHA-256）", "Digest of the file (SHA-256)", subject["sha256"]),
@@ -245,6 +259,12 @@ def stated(claims: Mapping[str, Any]) -> tuple[StatedFact, ...]:
     )
 
 
+def _of_paper(subject: Mapping[str, Any], verdict: Verdict, reason: Reason) -> bool:
+    """Tell whether a receipt is about a sound document that is no licence."""
+    licence = subject["identifier"] or reason in (Reason.LICENCE_STATE_NOT_CHECKED, Reason.LICENCE_OF_ANOTHER_CITY)
+    return subject["kind"] == "pdf" and verdict is Verdict.VALID and not licence
+
+
 def _joined(*parts: str | None) -> str:
     return " ".join(part for part in parts if part)
 
@@ -256,6 +276,10 @@ def _local(text: str | None) -> str:
 _THEN_NOT_NOW = Sentence(
     "回执只说明核验当时的情况；要知道现在是否有效，请重新核验。",
     "A receipt tells how things stood when it was given; verify again to know how they stand now.",
+)
+_OF_A_MOMENT = Sentence(
+    "回执只说明它记载的所问时点、按记载的当时所知的情况，不说明出具回执时或现在是否有效；要知道现在是否有效，请重新核验。",
+    "The receipt is about the moment it names as known at the other, not about when it was given or now; verify again.",
 )
 
 

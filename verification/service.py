@@ -209,8 +209,9 @@ class VerificationService:
         Args:
             principal: who asks.
             document: the whole file.
-            at: as of this moment; now when None.
-            known_at: as the licence's record knew it then; the file is examined, and not valid by what nobody recorded.
+            at: as of this moment; now when None. With either moment the file is examined even when it is on record:
+                when it was sealed counts.
+            known_at: as the licence's record knew it then; not valid by what nobody recorded.
             examine: judge the seals also of a document that is on record, for a report that shows them.
             previews: draw what the last seal covers and what came after.
 
@@ -221,12 +222,12 @@ class VerificationService:
         sha256 = hashlib.sha256(document).digest()
         known = await self._licences.find_document(sha256)
         record = None if known is None else await self._standing(known, as_of)
-        if record is not None and not examine and known_at is None:
+        if record is not None and not examine and as_of == NOW:
             # Byte for byte our own, so it is read here: nothing in it is a stranger's.
             term = await self._term_of(document, sha256)
             report = judge_known_document(record, sha256, term, at=at or now, now=now)
         else:
-            judged = await self._examined(document, at or now)
+            judged = as_of.sealed_by(await self._examined(document, at or now))
             judged = judge_receipt_paper(judged, await self._trust.receipt_keys())
             report = as_of.known_then(await self._comparison.compare(judged, as_of, None if record else document))
         verified = await self.conclude(principal, as_of.named(report, now))

@@ -104,6 +104,7 @@ class Reason(StrEnum):
     DATA_STALE = "data_stale"
     DATA_MISSING = "data_missing"
     NOT_KNOWN_THEN = "not_known_then"
+    SEALED_LATER = "sealed_later"
     # A credential presented from a wallet.
     PRESENTATION_MALFORMED = "presentation_malformed"
     PRESENTATION_REPLAYED = "presentation_replayed"
@@ -243,6 +244,10 @@ _REASONS = {
     Reason.DATA_MISSING: Sentence("缺少核验所需的数据。", "Data needed for the check are missing."),
     Reason.NOT_KNOWN_THEN: Sentence(
         "无法确认在所问的时点当时掌握的情况。", "What was known at the moment asked about cannot be confirmed."
+    ),
+    Reason.SEALED_LATER: Sentence(
+        "该文件在所问的时点之后才盖章，当时还没有这份文件。",
+        "The file was sealed after the moment asked about: it did not exist then.",
     ),
     Reason.PRESENTATION_MALFORMED: Sentence(
         "出示的凭证结构不合规，无法核验。", "What was presented breaks the rules of its format."

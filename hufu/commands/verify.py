@@ -14,7 +14,7 @@ from foundation.outbound import OutboundClient
 from foundation.principal import SYSTEM
 from hufu.commands.terminal import shown
 from verification.anchors import read_anchors
-from verification.as_of import NOW, AsOf
+from verification.as_of import EARLIEST_YEAR, LATEST_YEAR, NOW, AsOf, read_moment
 from verification.errors import DocumentEncrypted, DocumentOverLimit, NoCodeFound, NoSealFound, NotAPdf
 from verification.etsi_report import etsi_report
 from verification.model import Outcome, Verdict
@@ -112,10 +112,11 @@ def _judge(document: bytes, arguments: argparse.Namespace) -> Report:
     if arguments.pack is not None:
         if arguments.anchors is not None:
             raise WrongUsage("--pack brings its own anchors: give one of the two")
-        return as_of.named(asyncio.run(_by_pack(document, arguments, as_of, now)), now)
+        judged = asyncio.run(_by_pack(document, arguments, as_of, now))
+        return as_of.named(judged, now, knows_until=judged.data_as_of)
     if arguments.anchors is not None:
-        judged = asyncio.run(_by_anchors(document, arguments.anchors, as_of.at or now))
-        return as_of.named(as_of.known_then(judged), now)
+        judged = asyncio.run(_by_anchors(document, arguments.anchors, as_of, now))
+        return as_of.named(as_of.known_then(judged), now, knows_until=judged.data_as_of)
     return _by_service(document, as_of, examine=arguments.report is not None)
 
 
@@ -128,7 +129,7 @@ def _as_of(arguments: argparse.Namespace, now: datetime) -> AsOf:
     return as_of
 
 
-async def _by_anchors(document: bytes, anchors: Path, at: datetime) -> Report:
+async def _by_anchors(document: bytes, anchors: Path, as_of: AsOf, now: datetime) -> Report:
     try:
         material = read_anchors(anchors.read_bytes())  # noqa: ASYNC240 - a command with nothing else to do
     except OSError as error:
@@ -138,8 +139,8 @@ async def _by_anchors(document: bytes, anchors: Path, at: datetime) -> Report:
     sandbox = Sandbox(workers=1)
     outbound = OutboundClient(("127.0.0.0/8", "::1/128"))
     try:
-        judged = await judge_with_fetching(sandbox, document, material, outbound, at=at)
-        return judge_shown(without_state(judge_receipt_paper(judged)))
+        judged = await judge_with_fetching(sandbox, document, material, outbound, at=as_of.at or now)
+        return judge_shown(without_state(judge_receipt_paper(as_of.sealed_by(judged))))
     finally:
         await sandbox.close()
         await outbound.close()
@@ -148,12 +149,12 @@ async def _by_anchors(document: bytes, anchors: Path, at: datetime) -> Report:
 async def _by_pack(document: bytes, arguments: argparse.Namespace, as_of: AsOf, now: datetime) -> Report:
     """Judge without a network: a code as text or picture, a receipt, or a PDF."""
     pack = _open_pack(arguments.pack, arguments.pack_key)
-    report = judge_pack_age(await _by_opened_pack(document, pack, as_of.at or now), pack, as_of.known_at)
+    report = judge_pack_age(await _by_opened_pack(document, pack, as_of, now), pack, as_of.known_at)
     return judge_pack_signer(report, pack, pinned=arguments.pack_key is not None)
 
 
-async def _by_opened_pack(document: bytes, pack: OfflinePack, at: datetime) -> Report:
-    text = _text(document)
+async def _by_opened_pack(document: bytes, pack: OfflinePack, as_of: AsOf, now: datetime) -> Report:
+    text, at = _text(document), as_of.at or now
     if text is not None:
         return (judge_receipt_offline if _is_token(text) else judge_code_offline)(text, pack, at=at)
     sandbox = Sandbox(workers=1)
@@ -163,7 +164,8 @@ async def _by_opened_pack(document: bytes, pack: OfflinePack, at: datetime) -> R
             if found is None:
                 raise NoCodeFound("There is no code of a licence in the picture: take it again, closer and sharp.")
             return judge_code_offline(found, pack, at=at)
-        report = judge_receipt_paper(await sandbox.validate(document, pack.material, at=at), dict(pack.receipt_jwks))
+        judged = as_of.sealed_by(await sandbox.validate(document, pack.material, at=at))
+        report = judge_receipt_paper(judged, dict(pack.receipt_jwks))
         return judge_document_offline(report, report.code_text, pack, at=at)
     finally:
         await sandbox.close()
@@ -238,10 +240,12 @@ def _moment(text: str | None, option: str) -> datetime | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        return read_moment(text).astimezone(UTC)
     except ValueError as error:
-        raise WrongUsage(f"{option} takes a date and time such as 2026-11-22T08:00:00+08:00") from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        raise WrongUsage(
+            f"{option} takes a date and time with its zone, such as 2026-11-22T08:00:00+08:00, "
+            f"of the years {EARLIEST_YEAR} to {LATEST_YEAR}"
+        ) from error
 
 
 def _print_refusal(error: TrustServiceError, *, as_json: bool) -> None:
@@ -259,13 +263,15 @@ def _print_report(report: Report) -> None:
 
 
 def _lines(report: Report) -> Iterator[str]:
-    verdict, reason = report.verdict.sentence, report.reason.sentence
-    yield f"{verdict.zh} {report.verdict.value}: {reason.zh} {reason.en}"
+    verdict, reason, said = report.verdict, report.reason.sentence, report.headline
+    if report.judged_at is None:
+        yield f"{said.zh} {verdict.value}: {reason.zh} {reason.en}"
+    else:
+        yield f"{said.zh} {said.en}"
+        yield f"  {verdict.value}: {reason.zh} {reason.en}"
     if report.indication is not None:
         yield f"  {report.indication.value} {report.sub_indication}".rstrip()
     yield f"  数据截至 Data as of {report.data_as_of.isoformat()}"
-    if report.judged_at and report.known_at and not report.stated:
-        yield f"  所问时点 About {report.judged_at.isoformat()}, 按当时所知 as known at {report.known_at.isoformat()}"
     yield from _facts(report)
     for seal in report.seals:
         when = "" if seal.sealed_at is None else f", {seal.sealed_at.isoformat()} ({seal.time_source})"

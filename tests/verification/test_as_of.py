@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from foundation.clock import CIVIL_TIME
 from foundation.errors import InvalidInput
 from foundation.principal import ANONYMOUS
 from licence_vault.model import LicenceState, ReasonCode, StateChange
 from tests.verification.city import BUREAU, City, small_city
+from tests.verification.test_receipt_papers import text_of
 from verification.as_of import AsOf
+from verification.etsi_report import etsi_report
 from verification.model import (
     Check,
     Indication,
@@ -114,6 +117,47 @@ async def test_every_way_in_answers_of_a_moment_as_known_at_a_moment(city: City)
             assert refused.value.field == field, way
 
 
+async def test_what_is_said_of_a_revoked_licence_as_known_before_cannot_be_read_as_of_now(city: City) -> None:
+    """Headline, note, advice, receipt, paper and report each name the moments and claim nothing of now."""
+    application = city.application
+    service, now = application.services.verification, application.services.clock.now
+    licence = await city.issue()
+    pdf = (await application.vault.licences.face_pdf(BUREAU, licence.identifier)).pdf
+    then = now()
+    await city.change(
+        licence.identifier, StateChange(LicenceState.REVOKED, ReasonCode.ILLEGAL_ACT, "吊销", "《食品安全法》")
+    )
+    verified = await service.by_identifier(ANONYMOUS, licence.identifier, known_at=then)
+    told = await service.by_receipt(verified.receipt)
+    for report in (verified.report, told):
+        assert report.verdict is VALID
+        answer = report.to_json()
+        assert answer["verdict_text"]["zh"].endswith("有效；不说明现在是否有效")
+        assert f"{then.astimezone(CIVIL_TIME):%H:%M:%S} 所知" in answer["verdict_text"]["zh"]
+        assert f"as known at {then.astimezone(CIVIL_TIME):%Y-%m-%d %H:%M:%S}" in answer["verdict_text"]["en"]
+        assert "不说明" in answer["advice"][-1]["zh"]
+        assert "核验当时的情况" not in json.dumps(answer, ensure_ascii=False)
+    assert told.stated[0].value == told.headline == verified.report.headline
+    shown = text_of(await service.receipt_paper(verified.receipt))
+    title, _, rest = shown.partition("结论")
+    assert "".join(verified.report.headline.zh.split()) in title
+    assert "全部核验项目均通过" not in title
+    assert "本回执只说明核验当时的情况" not in rest
+    assert "不说明出具时或现在是否有效" in rest
+    plain = text_of(await service.receipt_paper((await service.by_identifier(ANONYMOUS, licence.identifier)).receipt))
+    assert "无效" in plain.partition("结论")[0]
+    assert "本回执只说明核验当时的情况" in plain
+
+    xml = etsi_report((await service.by_pdf(ANONYMOUS, pdf, known_at=then)).report).decode()
+    assert f"as known at {then:%Y-%m-%dT%H:%M:%S}Z" in xml
+    # Our own file, whose bytes are on record, is not valid before it was sealed either.
+    whole = await service.by_pdf(ANONYMOUS, pdf, examine=True)
+    sealed_at = min(one.sealed_at for one in whole.report.seals if one.sealed_at)
+    early = (await service.by_pdf(ANONYMOUS, pdf, at=sealed_at - timedelta(seconds=1))).report
+    assert early.verdict is not VALID
+    assert "pdf.sealed_by_then" in {check.name for check in early.checks}
+
+
 async def test_a_pack_knows_nothing_older_than_itself(city: City) -> None:
     application = city.application
     licence = await city.issue()
@@ -135,7 +179,37 @@ async def test_a_pack_knows_nothing_older_than_itself(city: City) -> None:
 SEAL = SealFacts("S", "seal", "B-T", "局", THEN, "timestamp", Indication.TOTAL_PASSED, "", covers_whole_document=True)
 LICENCE = LicenceFacts("1.2", "T", "证", "I", "局", None, None, "valid")
 BY_RECORD = Check("licence.state", "", Outcome.PASSED, Sentence("有效", "in force"))
-LATER, EARLIER = THEN + timedelta(days=1), THEN - timedelta(days=1)
+DAY = timedelta(days=1)
+LATER, EARLIER = THEN + DAY, THEN - DAY
+
+
+@pytest.mark.parametrize(
+    ("at", "kinds", "held"),
+    [
+        (None, ("seal",), True),
+        (THEN, ("seal",), True),
+        (EARLIER, ("seal",), False),
+        (THEN, ("seal", "seal"), False),
+        (THEN, ("seal", "document_timestamp"), True),
+        (LATER, ("seal", "seal"), True),
+    ],
+    ids=["now", "as sealed", "before", "between two seals", "before it was kept longer", "after both"],
+)
+def test_a_file_is_not_valid_before_each_of_its_seals(
+    at: datetime | None, kinds: tuple[str, ...], *, held: bool
+) -> None:
+    seals = tuple(replace(SEAL, kind=kind, sealed_at=THEN + DAY * number) for number, kind in enumerate(kinds))
+    report = Report(
+        VALID, Reason.ALL_CHECKS_PASSED, Subject("pdf"), LATER, LATER, (), Indication.TOTAL_PASSED, seals=seals
+    )
+    judged = AsOf(at).sealed_by(report)
+    if held:
+        assert judged == report
+        return
+    assert (judged.verdict, judged.reason) == (UNDETERMINED, Reason.SEALED_LATER)
+    assert judged.indication is judged.seals[-1].indication is Indication.INDETERMINATE
+    refused = replace(report, verdict=INVALID, reason=Reason.SEAL_FORGED)
+    assert (AsOf(at).sealed_by(refused).verdict, AsOf(at).sealed_by(refused).reason) == (INVALID, Reason.SEAL_FORGED)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +243,11 @@ def test_what_has_no_history_is_never_valid_as_known_then(
         licence=LICENCE if recorded else None,
     )
     judged = AsOf(known_at=known_at).known_then(report)
+    if verdict is VALID and kind == "pdf" and known_at is not None:
+        # A second seal, or a timestamp over it, makes another file of it.
+        for added in ("seal", "document_timestamp"):
+            again = replace(report, seals=(*report.seals, replace(SEAL, kind=added, sealed_at=LATER + DAY)))
+            assert AsOf(known_at=known_at).known_then(again).reason is Reason.NOT_KNOWN_THEN
     assert judged.verdict is verdict
     assert judged.reason is (Reason.NOT_KNOWN_THEN if verdict is UNDETERMINED else reason)
     if known_at is not None and kind != "receipt":

@@ -379,6 +379,11 @@ def test_the_command_reads_texts_and_pictures(tmp_path: Path, capsys: pytest.Cap
     assert dispatch(["verify", str(text), *by_pack, *at, "--known-at", NOW.isoformat()]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["judged_at"] == answer["known_at"] == NOW.isoformat().replace("+00:00", "Z")
+    # Months later the pack knows no more than on its day, whether or not somebody asks for more.
+    for known_at in ((), ("--known-at", (NOW + timedelta(days=90)).isoformat())):
+        assert dispatch(["verify", str(text), *by_pack, *at, *known_at]) == 0
+        answer = json.loads(capsys.readouterr().out)
+        assert answer["known_at"] == answer["data_as_of"] <= NOW.isoformat().replace("+00:00", "Z")
     assert dispatch(["verify", str(text), "--pack", str(pack_path), "--pack-key", "00" * 32, *at]) == 64
     pack_path.write_bytes(b"junk")
     assert dispatch(["verify", str(text), *by_pack, *at]) == 64
@@ -393,7 +398,7 @@ def test_nothing_is_valid_on_the_word_of_a_pack_that_anybody_may_have_signed(
     command = ["verify", str(text), "--pack", str(pack_path), "--at", NOW.isoformat()]
     assert dispatch(command) == 2
     said = capsys.readouterr().out
-    assert said.startswith("无法确认 UNDETERMINED")
+    assert "无法确认；不说明现在是否有效" in said.splitlines()[0]
     assert f"自称来自 CN-5000，签名密钥的指纹是 {FINGERPRINT}" in said
     assert dispatch([*command, "--pack-key", said.rpartition("--pack-key ")[2].strip(" .\n")]) == 0
     pack_path.write_bytes(pack_file({"status/1.cwt": status_token({INDEX: 1})}))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 AT = ("--at", NOW.isoformat())
+ODD_MOMENTS = (
+    "2199-01-01T00:00:00Z",
+    "2026-03-01T00:00:00",
+    "2026-03-01",
+    "0001-01-01T00:00:00+08:00",
+    "9999-12-31T23:59:59-08:00",
+)
+"""To come, without a zone, at the edges of the calendar."""
 
 
 def pem_of(pki: Pki, *, lists: bool = True) -> bytes:
@@ -69,6 +77,21 @@ def test_anchors_have_no_history(tmp_path: Path, pki: Pki, anchors: str, capsys:
         assert (answer["reason"], answer["judged_at"]) == (reason, NOW.isoformat().replace("+00:00", "Z"))
 
 
+def test_nothing_is_valid_before_it_was_sealed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pki, path = Pki(declares_crl=False), tmp_path / "roots.pem"
+    path.write_bytes(pem_of(pki, lists=False))
+    document, by_anchors = seal(blank(), pki), ("--anchors", str(path), "--json")
+    assert verify(tmp_path, document, *by_anchors, *AT) == 0
+    (sealed,) = json.loads(capsys.readouterr().out)["seals"]
+    made = datetime.fromisoformat(sealed["sealed_at"])
+    assert verify(tmp_path, document, *by_anchors, "--at", made.isoformat()) == 0
+    capsys.readouterr()
+    assert verify(tmp_path, document, *by_anchors, "--at", (made - timedelta(seconds=1)).isoformat()) == 2
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["reason"], answer["indication"]) == ("sealed_later", "INDETERMINATE")
+    assert answer["seals"][0]["indication"] == "INDETERMINATE"
+
+
 def test_a_receipt_is_asked_of_no_moment(tmp_path: Path, anchors: str) -> None:
     assert verify(tmp_path, b"eyJ9.eyJ9.AAAA", "--anchors", anchors, *AT) == 64
 
@@ -78,7 +101,9 @@ def test_words_for_people_in_both_languages(
 ) -> None:
     assert verify(tmp_path, seal(blank(), pki), "--anchors", anchors, *AT) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("有效 VALID")
+    assert printed.startswith("按 2026年11月22日 11:00:00 所知，2026年11月22日 12:00:00 有效；不说明现在是否有效")
+    assert "Valid at 2026-11-22 12:00:00 as known at 2026-11-22 11:00:00" in printed, "by the list of that hour"
+    assert "\n  VALID: " in printed
     assert "演示市市场监督管理局" in printed
 
 
@@ -87,19 +112,21 @@ def test_words_for_people_in_both_languages(
     [
         ("--anchors", "missing.pem"),
         ("--at", "yesterday"),
-        ("--at", "2199-01-01T00:00:00Z"),
         ("--known-at", "yesterday"),
-        ("--known-at", "2199-01-01T00:00:00Z"),
+        *((option, moment) for option in ("--at", "--known-at") for moment in ODD_MOMENTS),
         ("--no-such-option",),
     ],
 )
-def test_wrong_usage_exits_64(tmp_path: Path, anchors: str, arguments: tuple[str, ...]) -> None:
+def test_wrong_usage_exits_64(
+    tmp_path: Path, anchors: str, arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     with_anchors = arguments if "--anchors" in arguments else ("--anchors", anchors, *arguments)
     try:
         code = verify(tmp_path, blank(), *with_anchors)
     except SystemExit as stopped:
         code = int(stopped.code or 0)
     assert code == 64
+    assert arguments[0] == "--anchors" or arguments[0] in capsys.readouterr().err
 
 
 def test_an_anchors_file_without_certificates_is_wrong_usage(tmp_path: Path) -> None:
@@ -139,7 +166,7 @@ def test_a_list_that_the_certificate_names_is_fetched(tmp_path: Path, list_serve
     pki = Pki(declares_crl=False)
     url = f"http://127.0.0.1:{list_server.server_port}/issuing.crl"
     sealing = issue("带吊销列表的证书", pki.issuing, crl_url=url)
-    document = seal(blank(), pki, identity=sealing, timestamp=False)
+    document = seal(blank(), pki, identity=sealing)
     path = tmp_path / "roots.pem"
     path.write_bytes(pem_of(pki, lists=False))
     ListServer.body = b"no list"

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from foundation.errors import InvalidInput, LimitExceeded
-from verification.as_of import NOW, AsOf
+from verification.as_of import NOW, AsOf, read_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,6 @@ CSV, NDJSON, JSON = "text/csv", "application/x-ndjson", "application/json"
 MEDIA_TYPES = (CSV, NDJSON, JSON)
 LENGTHS = {"ref": 100, "identifier": 300, "qr": 8_000, "holder_name": 200, "holder_code": 40, "at": 40, "known_at": 40}
 WAYS = ("identifier", "qr")
-_EARLIEST, _LATEST = 1900, 2200
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +154,7 @@ def _printable(name: str) -> str:
 def _moment(field: str, text: str) -> datetime | None:
     if not text:
         return None
-    rule = InvalidInput("The moment is a date and time with its zone (RFC 3339).", field=field)
     try:
-        moment = datetime.fromisoformat(text)
+        return read_moment(text)
     except ValueError as error:
-        raise rule from error
-    if moment.tzinfo is None or not _EARLIEST <= moment.year <= _LATEST:
-        raise rule
-    return moment
+        raise InvalidInput("The moment is a date and time with its zone (RFC 3339).", field=field) from error

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from foundation.encryption import FieldCipher
     from foundation.jobs import Jobs
     from verification.batches.rows import BatchRow
+    from verification.model import Report
     from verification.service import VerificationService, Verified
 
 JOB = "verification.batch"
@@ -221,6 +222,12 @@ def _progress(batch: Batch, counts: Mapping[tuple[str, str | None], int]) -> Bat
     )
 
 
+def _words(report: Report) -> str:
+    """Return the reason in words, behind the moments when the verdict is not about now."""
+    reason = report.reason.sentence.zh
+    return reason if report.judged_at is None else f"{report.headline.zh}。{reason}"
+
+
 def _result(row: BatchRow, verified: Verified) -> dict[str, Any]:
     """Return what is kept of a verdict: nothing about the holder but whether what was sent is the same."""
     said = verified.report.to_json()
@@ -231,7 +238,7 @@ def _result(row: BatchRow, verified: Verified) -> dict[str, Any]:
         "identifier": said["subject"]["identifier"],
         "verdict": said["verdict"],
         "reason": said["reason"],
-        "reason_text": said["reason_text"]["zh"],
+        "reason_text": _words(verified.report),
         **{name: licence.get(name) for name in ("type_name", "issuer_name", "valid_from", "valid_to", "state")},
         "compared": {item["field"]: item["same"] for item in said["comparisons"]},
         "checked_at": said["checked_at"],
