@@ -16,6 +16,7 @@ from foundation.errors import NotFound, UpstreamUnavailable
 from foundation.principal import SYSTEM
 from keys.jws import sign_jws
 from keys.model import KeyPurpose
+from verification.codes import CodeRejected, open_code
 from verification.neighbours import LONGEST_TTL_SECONDS, ask_for_list, in_turn
 from verification.offline import judge_code_offline
 from verification.packs import pack_of_city
@@ -216,7 +217,13 @@ class Cities:
         city = trusted.get(contents.service_id)
         if city is None:
             return None
-        token = await self._status(city, contents.status_list)
+        try:
+            open_code(unverified_text, city.code_keys)
+        except CodeRejected:
+            # Whose code nobody signed makes us ask no other city anything.
+            token = None
+        else:
+            token = await self._status(city, contents.status_list)
         pages = (self._verify_page, *(item.verify_page for item in trusted.values()))
 
         def judge() -> Report:

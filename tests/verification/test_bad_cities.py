@@ -22,7 +22,9 @@ from sqlalchemy import select
 
 from foundation.outbound import OutboundClient
 from tests.verification.test_cities import OPERATOR
+from tests.verification.test_qr import CLAIMS, code_text
 from verification.cities import Cities
+from verification.model import Verdict
 from verification.neighbours import ALL_BYTES, ALL_LISTS, AT_ONCE, LONGEST_TTL_SECONDS, NeighbourLists, Room
 from verification.packs import LeftOut
 from verification.status.encoding import StatusListFacts, cose_sign1, cwt_parts, deflate, pack, signature_structure
@@ -307,6 +309,20 @@ async def test_no_status_list_is_believed_that_is_unsigned_or_anothers_or_of_ano
         assert await cities._status(there, 1) is None, name
     wire.pages["/status-lists/1"] = status_list(there, 1)
     assert await cities._status(there, 1) is not None
+
+
+async def test_a_code_that_the_city_did_not_sign_asks_the_city_nothing(
+    cities: Cities, there: TrustList, wire: CityWire, clock: FixedClock
+) -> None:
+    key = VerificationKey(hashlib.sha256(public(KEY)).digest()[:8], public(KEY), "CN-5108")
+    await cities.import_list(OPERATOR, published(replace(there, sequence=8, code_keys=(key,))).decode())
+    claims = CLAIMS | {1: "CN-5108"}
+    list_number = CLAIMS[-65537][7]
+    for signer, asked in ((STRANGER, []), (KEY, [f"/status-lists/{list_number}"])):
+        judged = await cities.judge_code(code_text(claims, key=signer, key_id=key.key_id), at=clock.now())
+        assert judged is not None
+        assert judged.verdict is not Verdict.VALID
+        assert wire.asked == asked
 
 
 @pytest.fixture
