@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 DOTS_PER_INCH = 200
 MAX_PAINTED_PAGES = 200
+_LAYERS = (pikepdf.Name.OCG, pikepdf.Name.OCMD)
 REMOVED_FROM_CATALOG = ("/AcroForm", "/OpenAction", "/AA", "/Collection", "/OCProperties", "/NeedsRendering")
 
 
@@ -63,6 +64,9 @@ def _remove_active(pdf: pikepdf.Pdf) -> None:
             del pdf.Root[key]
     if "/Names" in pdf.Root and "/JavaScript" in pdf.Root.Names:
         del pdf.Root.Names["/JavaScript"]
+    for item in pdf.objects:
+        if isinstance(item, (pikepdf.Dictionary, pikepdf.Stream)):
+            _remove_layer(item)
     for page in pdf.pages:
         if "/AA" in page.obj:
             del page.obj["/AA"]
@@ -72,6 +76,15 @@ def _remove_active(pdf: pikepdf.Pdf) -> None:
                 page.obj.Annots = pikepdf.Array(links)
             else:
                 del page.obj["/Annots"]
+
+
+def _remove_layer(item: Any) -> None:  # noqa: ANN401
+    """Leave what stood on a layer without it: what is switched off is painted over by now."""
+    if "/OC" in item:
+        del item["/OC"]
+    if isinstance(item, pikepdf.Dictionary) and item.get("/Type") in _LAYERS:
+        for key in list(item.keys()):
+            del item[key]
 
 
 def _harmless_link(annotation: Any) -> bool:  # noqa: ANN401 - pikepdf objects carry no useful static type

@@ -36,20 +36,24 @@ _TELLTALE = re.compile(
     + rb")\b"
 )
 """What an object is searched for before it is looked at; the library has undone escaped names by then."""
+_LAYER = re.compile(rb"/(?:OC|OCG|OCMD)(?![^\0\s/\[\]<>()])")
+"""What belongs to a layer, or is one; readers part over one that the catalogue does not list."""
 _DEPTH = 60
 
 
 def content_checks(pdf: pikepdf.Pdf) -> tuple[Finding, ...]:
     """Check that what the file shows depends on nothing but the file; raises as pikepdf does on damage."""
     active, attaching = "/Collection" in pdf.Root, []
+    layered = _has_layers(pdf)
     for item in pdf.objects:
         words = _words(item)
         active = active or (_TELLTALE.search(words) is not None and _acts(item, _DEPTH))
+        layered = layered or (b"/OC" in words and _LAYER.search(words) is not None)
         if b"/EF" in words or b"/EmbeddedFile" in words:
             attaching.append(item)
     return (
         _finding("pdf.active_content", Outcome.FAILED, _ACTIVE, _NO_ACTIVE, wrong=active),
-        _finding("pdf.layers", Outcome.UNKNOWN, _CHANGEABLE, _NO_LAYERS, wrong=_has_layers(pdf) or _drawn_late(pdf)),
+        _finding("pdf.layers", Outcome.UNKNOWN, _CHANGEABLE, _NO_LAYERS, wrong=layered or _drawn_late(pdf)),
         *_attachments(embedded_files(attaching)),
     )
 

@@ -27,6 +27,10 @@ _ENTRIES = {
 }
 _CATEGORIES = {b"Do": "/XObject", b"scn": "/Pattern", b"SCN": "/Pattern", b"gs": "/ExtGState", b"Tf": "/Font"}
 _COLOURS = frozenset({"/Indexed", "/ICCBased", "/Separation", "/DeviceN", "/Pattern"})
+_DEEP = 20
+"""Drawings within each other; pdfium draws nothing of what lies some thirty deep."""
+_LONGEST = 128
+"""Letters of a name with its stroke; longer ones pdfium cuts off (ISO 32000-1, C.2)."""
 _NAMES_HELD = frozenset(_CATEGORIES.values())
 _Key = tuple[int, int]
 _Names = dict[tuple[str, str], list[pikepdf.Stream]]
@@ -41,9 +45,14 @@ def differs_by_reader(pdf: pikepdf.Pdf) -> Disagreement | None:
                 told = _ENTRIES["/Subtype2"]
             if told is not None:
                 return _told(item.objgen, *told)
-    circle = _Circles(pdf).find()
+    circles = _Circles(pdf)
+    if circles.odd is not None:
+        return circles.odd
+    circle = circles.find()
     if circle is not None:
         return _told(circle, "循环绘制自身", "draws itself")
+    if circles.deep is not None:
+        return _told(circles.deep, "的绘图嵌套过深", "nests drawings too deep")
     ring = _rings(pdf)
     return None if ring is None else _told(ring, "的颜色或函数循环引用自身", "is a colour or function made of itself")
 
@@ -92,6 +101,8 @@ class _Circles:
         self._names: _Names = {}
         self._own: dict[_Key, _Names] = {}
         self._nodes: dict[_Key, pikepdf.Stream] = {}
+        self.odd: Disagreement | None = None
+        self.deep: _Key | None = None
         for item in pdf.objects:
             if isinstance(item, pikepdf.Stream):
                 self._read(_entry(item, "/Resources"))
@@ -104,20 +115,23 @@ class _Circles:
         self._operators = [word for word, category in _CATEGORIES.items() if category in drawn]
 
     def find(self) -> _Key | None:
-        """Return a stream that lies on a circle, or None; depth first, without recursion of our own."""
-        done: set[_Key] = set()
+        """Return a stream that lies on a circle, or None, and note one that nests too deep; without recursion."""
+        heights: dict[_Key, int] = {}
         for start in self._nodes:
-            path: dict[_Key, Iterator[_Key]] = {}
+            path: dict[_Key, tuple[Iterator[_Key], list[_Key]]] = {}
             step: _Key | None = start
             while step is not None or path:
-                if step is not None and step not in done:
-                    path[step] = iter(self._drawn_by(step))
+                if step is not None and step not in heights:
+                    drawn = self._drawn_by(step)
+                    path[step] = iter(drawn), drawn
                 key = next(reversed(path), None)
                 if key is None:
                     break
-                step = next(path[key], None)
+                waiting, drawn = path[key]
+                step = next(waiting, None)
                 if step is None:
-                    done.add(key)
+                    heights[key] = 1 + max((heights[each] for each in drawn), default=0)
+                    self.deep = key if heights[key] > _DEEP else self.deep
                     del path[key]
                 elif step in path:
                     return step
@@ -128,8 +142,12 @@ class _Circles:
             return
         for name, streams in _named(resources).items():
             self._names.setdefault(name, []).extend(streams)
+            if len(name[1].encode()) > _LONGEST:
+                self.odd = Disagreement("资源名称过长，各阅读程序显示可能不同。", "A resource's name is too long.")
         for font_or_mask in _dictionaries(resources):
             for stream in _streams(font_or_mask):
+                if "/SMask" in font_or_mask and "/Group" not in stream:
+                    self.odd = _told(stream.objgen, "是没有编组的蒙版", "is a mask without a group")
                 self._nodes.setdefault(stream.objgen, stream)
                 self._own.setdefault(stream.objgen, _named(font_or_mask.get("/Resources")))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import re
-import zlib
 from typing import TYPE_CHECKING
 
 import pikepdf
@@ -17,11 +16,11 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 from PIL import (
     Image,
-    JpegImagePlugin,
     TiffImagePlugin,  # noqa: F401 - a sandbox cannot load it later
 )
 
 from verification.model import Check, Outcome, Reason, Sentence
+from verification.pdf.contents import PLAIN, RANGES, Drawings, is_singular, jpeg_opens, unpacked
 from verification.pdf.jbig2 import is_whole
 
 if TYPE_CHECKING:
@@ -29,9 +28,8 @@ if TYPE_CHECKING:
 
     from verification.pdf.document import Finding
 
-_PLAIN = frozenset({"/FlateDecode", "/LZWDecode", "/RunLengthDecode", "/ASCII85Decode", "/ASCIIHexDecode"})
 _COLOURS = frozenset({"/DeviceGray", "/DeviceRGB", "/DeviceCMYK", "None"})
-_OPENED_AT_ONCE = _PLAIN | {"/DCTDecode"}
+_OPENED_AT_ONCE = PLAIN | {"/DCTDecode"}
 """Filters of which pdfium tells on opening what it makes of them; drawing is what costs."""
 _SMALLER, _SIDE = 8, 16
 """About as much smaller as a scan is drawn where pages are compared: pdfium draws a JPX that holds too few sizes of
@@ -41,26 +39,22 @@ _PARTS = 300
 """Objects in a colour space or the parameters of filters; no honest one has more."""
 _FAX_SHARE, _FAX_SPARE = 0.5, 200
 """How much of a fax has to come back when what was decoded of it is encoded anew; marks and padding are not."""
-_CHUNK, _OVERLAP = 1 << 20, 4_100
-_INLINE = re.compile(rb"(?<![^\s\]>)])BI\b(.{0,4000}?)\bID\b", re.DOTALL)
-_MOST = 64_000_000
-"""Bytes of one drawing, unpacked; one that is longer is drawn by nobody in time."""
-_DEEP = 40
-_NESTED = re.compile(rb"(?:\[\s*){%d}|(?:<<\s*(?:/[^\s<>/\[\]()]*\s*)?){%d}" % (_DEEP, _DEEP))
-_INLINE_FILTERS = re.compile(rb"/(?:F|Filter)\s*(\[[^\]]*\]|/[^\s/\[\]<>()]+)")
-_INLINE_KNOWN = frozenset(
-    {*(name.encode() for name in _PLAIN), b"/CCITTFaxDecode", b"/DCTDecode"}
-    | {b"/Fl", b"/LZW", b"/RL", b"/A85", b"/AHx", b"/CCF", b"/DCT"}
-)
+_SHORT = ("/W", "/H", "/BPC", "/CS", "/F", "/D", "/DP", "/IM", "/I")
+"""Short keys, which only a picture within a drawing has; some readers know them elsewhere too."""
+_NO_INK = re.compile(rb"/Separation\s*/None(?![^\s/\[\]<>()])")
+_BITS = frozenset({1, 2, 4, 8})
+_Key = tuple[int, int]
 
 
 def picture_checks(pdf: pikepdf.Pdf) -> tuple[Finding, ...]:
     """Check that every picture of an uncommon kind can be decoded; raises as the libraries do on damage."""
-    pictures, contents = _drawn(pdf)
-    wrong = any(map(_parts_readers, contents)) or not all(map(_sound, pictures))
-    if not pictures and not wrong:
+    drawn = _Drawn(pdf)
+    drawings = Drawings()
+    wrong = drawn.is_odd or any(drawings.are_doubtful(_pieces(parts)) for parts in drawn.drawings())
+    uncommon = [picture for picture in drawn.pictures if not _is_plain(picture)]
+    if not uncommon and not wrong:
         return ()
-    return (told_of_pictures(wrong=wrong or _refused(pictures)),)
+    return (told_of_pictures(wrong=wrong or not all(map(_sound, uncommon)) or _refused(uncommon)),)
 
 
 def told_of_pictures(*, wrong: bool) -> Finding:
@@ -74,21 +68,72 @@ def told_of_pictures(*, wrong: bool) -> Finding:
     return Check("pdf.pictures", "ISO 32000-2, 7.4 and 8.9", outcome, detail), Reason.PICTURE_NOT_DRAWN
 
 
-def _drawn(pdf: pikepdf.Pdf) -> tuple[list[pikepdf.Stream], list[pikepdf.Stream]]:
-    """Return the pictures that may be refused, and the streams that draw."""
-    pictures, contents = [], []
-    for item in pdf.objects:
-        if isinstance(item, pikepdf.Stream):
-            kind = item.get("/Subtype")
-            if kind == "/Image":
-                pictures.append(item)
-            elif kind == "/Form" or "/PatternType" in item:
-                contents.append(item)
-        elif isinstance(item, pikepdf.Dictionary):
-            for key in ("/Contents", "/CharProcs"):
+class _Drawn:
+    """The pictures of a file and the streams that draw, each once however many pages share it."""
+
+    def __init__(self, pdf: pikepdf.Pdf) -> None:
+        self.pictures: list[pikepdf.Stream] = []
+        self.is_odd = False
+        self._contents: dict[tuple[_Key, ...], list[pikepdf.Stream]] = {}
+        self._alone: dict[_Key, pikepdf.Stream] = {}
+        for item in pdf.objects:
+            if isinstance(item, pikepdf.Stream):
+                self._read(item)
+            elif isinstance(item, pikepdf.Dictionary):
                 # Asking first is ten times quicker than getting what is mostly not there.
-                contents += _streams(item[key]) if key in item else []
-    return [picture for picture in pictures if not _is_plain(picture)], contents
+                if "/Contents" in item:
+                    parts = _streams(item["/Contents"])
+                    self._contents[tuple(part.objgen for part in parts)] = parts
+                self._read_glyphs(item)
+            if isinstance(item, (pikepdf.Stream, pikepdf.Dictionary)):
+                self._read_fonts(item["/Resources"] if "/Resources" in item else item)  # noqa: SIM401 - as above
+
+    def drawings(self) -> Iterator[list[pikepdf.Stream]]:
+        """Yield each drawing as the streams it consists of."""
+        yield from self._contents.values()
+        within = {key for keys in self._contents for key in keys}
+        yield from ([stream] for key, stream in self._alone.items() if key not in within)
+
+    def _read_fonts(self, resources: object) -> None:
+        """Read the fonts that are no objects of their own."""
+        fonts = resources["/Font"] if isinstance(resources, pikepdf.Dictionary) and "/Font" in resources else None
+        for font in fonts.values() if isinstance(fonts, pikepdf.Dictionary) else ():
+            if isinstance(font, pikepdf.Dictionary) and not font.is_indirect:
+                self._read_glyphs(font)
+
+    def _read_glyphs(self, font: pikepdf.Dictionary) -> None:
+        glyphs = _streams(font["/CharProcs"]) if "/CharProcs" in font else []
+        self._alone |= {glyph.objgen: glyph for glyph in glyphs}
+
+    def _read(self, stream: pikepdf.Stream) -> None:
+        if "/DecodeParms" in stream:
+            self.is_odd = self.is_odd or not _parameters_hold(stream["/DecodeParms"])
+        if stream.get("/Subtype") == "/Image":
+            self.is_odd = self.is_odd or not _is_named_in_full(stream)
+            self.pictures.append(stream)
+        elif "/BBox" in stream or "/PatternType" in stream:
+            # An appearance need not say that it is a form.
+            self._alone[stream.objgen] = stream
+            matrix = [float(number) for number in stream["/Matrix"]] if "/Matrix" in stream else []
+            self.is_odd = self.is_odd or (bool(matrix) and is_singular(matrix))
+
+
+def _is_named_in_full(picture: pikepdf.Stream) -> bool:
+    sizes = (picture.get("/Width"), picture.get("/Height"))
+    return all(isinstance(size, int) and size > 0 for size in sizes) and not any(key in picture for key in _SHORT)
+
+
+def _parameters_hold(given: object) -> bool:
+    """Tell whether the parameters of filters are within what the filters know."""
+    for each in given if isinstance(given, pikepdf.Array) else [given]:
+        if each is None:
+            continue
+        if not isinstance(each, pikepdf.Dictionary):
+            return False
+        said = ((each[key], allowed) for key, allowed in RANGES.items() if key in each)
+        if any(not isinstance(value, int) or value not in allowed for value, allowed in said):
+            return False
+    return True
 
 
 def _streams(held: object) -> list[pikepdf.Stream]:
@@ -117,7 +162,7 @@ def _parameters(picture: pikepdf.Stream) -> pikepdf.Object:
 
 def _is_plain(picture: pikepdf.Stream) -> bool:
     """Tell whether a picture is of a kind that no reader refuses."""
-    return _PLAIN.issuperset(_filters(picture)) and str(picture.get("/ColorSpace")) in _COLOURS
+    return PLAIN.issuperset(_filters(picture)) and str(picture.get("/ColorSpace")) in _COLOURS
 
 
 def _sound(picture: pikepdf.Stream) -> bool:
@@ -127,7 +172,30 @@ def _sound(picture: pikepdf.Stream) -> bool:
         common = _parameters(picture).get("/JBIG2Globals")
         shared = common.read_bytes() if isinstance(common, pikepdf.Stream) else b""
         return is_whole(_data(picture, before), shared, (int(picture.Width), int(picture.Height)))
-    return _jpeg_opens(_data(picture, before)) if last == "/DCTDecode" else True
+    if last == "/DCTDecode":
+        return jpeg_opens(_data(picture, before))
+    return _colours_hold(picture)
+
+
+def _colours_hold(picture: pikepdf.Stream) -> bool:
+    """Tell whether every point has a colour: readers part over one beyond the table, and over the ink `None`."""
+    space = picture.get("/ColorSpace")
+    if not isinstance(space, pikepdf.Array):
+        return True
+    if _NO_INK.search(space.unparse(resolved=True)):
+        return False
+    bits = picture.get("/BitsPerComponent", 8)
+    plain = PLAIN.issuperset(_filters(picture)) and isinstance(bits, int) and bits in _BITS
+    if not plain or str(space[0]) != "/Indexed":
+        return True
+    highest, known = int(space[2]), (1 << int(bits)) - 1
+    if "/Decode" in picture and [float(number) for number in picture.Decode] != [0, known]:
+        return False
+    if highest >= known:
+        return True
+    fields = range(0, 8, int(bits))
+    within = bytes(each for each in range(256) if all((each >> at) & known <= highest for at in fields))
+    return not any(piece.translate(None, within) for piece in _pieces([picture]))
 
 
 def _data(picture: pikepdf.Stream, before: list[str]) -> bytes:
@@ -139,17 +207,6 @@ def _data(picture: pikepdf.Stream, before: list[str]) -> bytes:
         packed = pikepdf.Stream(apart, data)
         packed.Filter = pikepdf.Array([pikepdf.Name(name) for name in before])
         return packed.read_bytes()
-
-
-def _jpeg_opens(data: bytes) -> bool:
-    """Tell whether a JPEG can be decoded; one that was cut off can, by all readers alike, to where it ends."""
-    try:
-        with JpegImagePlugin.JpegImageFile(io.BytesIO(data + b"\xff\xd9")) as picture:
-            picture.draft("L", (1, 1))
-            picture.load()
-    except (OSError, SyntaxError, ValueError):
-        return False
-    return True
 
 
 def _refused(pictures: list[pikepdf.Stream]) -> bool:
@@ -226,31 +283,11 @@ def _loses_rows(item: object, picture: pikepdf.Stream) -> bool:
     return again.tell() < _FAX_SHARE * size - _FAX_SPARE
 
 
-def _parts_readers(stream: pikepdf.Stream) -> bool:
-    """Tell whether a drawing nests without end, or holds a picture of a kind that must not stand in one."""
-    seen = 0
-    for piece in _pieces(stream):
-        seen += len(piece)
-        if seen > _MOST:
-            return True
-        # Counting is a hundred times quicker than the patterns, and mostly enough.
-        if (piece.count(b"[") >= _DEEP or piece.count(b"<<") >= _DEEP) and _NESTED.search(piece):
-            return True
-        for found in _INLINE.finditer(piece) if b"BI" in piece else ():
-            told = re.sub(rb"#([0-9A-Fa-f]{2})", lambda code: bytes([int(code[1], 16)]), found[1])
-            for named in _INLINE_FILTERS.findall(told):
-                if not _INLINE_KNOWN.issuperset(re.findall(rb"/[^\s/\[\]]+", named)):
-                    return True
-    return False
-
-
-def _pieces(stream: pikepdf.Stream) -> Iterator[bytes]:
-    """Unpack a drawing piece by piece, each with the end of the one before: there are some of 200 MB."""
-    if _filters(stream) != ["/FlateDecode"] or "/DecodeParms" in stream:
-        yield stream.read_bytes()
-        return
-    unpacking, packed, last = zlib.decompressobj(), stream.read_raw_bytes(), b""
-    while packed:
-        piece = unpacking.decompress(packed, _CHUNK)
-        yield last + piece
-        packed, last = unpacking.unconsumed_tail, piece[-_OVERLAP:]
+def _pieces(parts: list[pikepdf.Stream]) -> Iterator[bytes]:
+    """Unpack what a drawing consists of; a space stands between the parts."""
+    for stream in parts:
+        if _filters(stream) != ["/FlateDecode"] or "/DecodeParms" in stream:
+            yield stream.read_bytes()
+        else:
+            yield from unpacked(stream.read_raw_bytes())
+        yield b" "
