@@ -151,6 +151,12 @@ def worker_redis_url(servers: TestServers) -> str:
 
 
 @pytest.fixture(scope="session")
+def city_redis_url(servers: TestServers) -> str:
+    """Return the address of a Redis database that only this worker's running city uses."""
+    return run(_own_redis_database(servers.redis_url))
+
+
+@pytest.fixture(scope="session")
 def worker_name(request: pytest.FixtureRequest) -> str:
     """Return `gw0` and so on, or `main` without xdist."""
     workerinput: dict[str, str] | None = getattr(request.config, "workerinput", None)

@@ -30,6 +30,7 @@ from verification.model import (
     Subject,
     Verdict,
 )
+from verification.words import paper_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -236,6 +237,7 @@ def stated(claims: Mapping[str, Any]) -> tuple[StatedFact, ...]:
     items = (
         ("结论", "Verdict", headline(verdict, *_moments(claims)) if of_a_moment(claims) else verdict.sentence),
         ("理由", "Reason", reason.sentence),
+        ("须注意", "Note", paper_sentence() if _of_paper(subject, verdict, reason) else ""),
         ("核验对象", "Examined", _KINDS.get(subject["kind"], subject["kind"])),
         ("证照标识", "Licence identifier", subject["identifier"]),
         ("文件摘要（SHA-256）", "Digest of the file (SHA-256)", subject["sha256"]),
@@ -255,6 +257,12 @@ def stated(claims: Mapping[str, Any]) -> tuple[StatedFact, ...]:
         for zh, en, value in items
         if value
     )
+
+
+def _of_paper(subject: Mapping[str, Any], verdict: Verdict, reason: Reason) -> bool:
+    """Tell whether a receipt is about a sound document that is no licence."""
+    licence = subject["identifier"] or reason in (Reason.LICENCE_STATE_NOT_CHECKED, Reason.LICENCE_OF_ANOTHER_CITY)
+    return subject["kind"] == "pdf" and verdict is Verdict.VALID and not licence
 
 
 def _joined(*parts: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from verification.trust import VerificationKey
 
 FACES_COMPARED = 5
-"""Of the licences that a paper names; each is rendered for it."""
+"""Of the licences on record that a paper names; each is rendered for it."""
 
 
 class RecordComparison:
@@ -100,8 +101,9 @@ class RecordComparison:
             code = None if self._cities is None else await self._cities.judge_code(text, at=moment)
             codes[text] = code or await judge_code(text, self._codes(), find, at=moment, now=moment)
         judged = judge_shown(report, codes=codes)
-        named = strange_licences(report)[:FACES_COMPARED] if judged.verdict is Verdict.VALID else ()
-        faces = [parts for parts in named if document and await self._is_face(parts, document)]
+        if document is None or self._faces is None or judged.verdict is not Verdict.VALID:
+            return judged
+        faces = [parts for parts in await self._on_record(report) if await self._is_face(parts, document, self._faces)]
         return judge_shown(report, codes=codes, faces=faces) if faces else judged
 
     async def find(self, identifier: str, as_of: AsOf) -> LicenceRecord | None:
@@ -109,12 +111,16 @@ class RecordComparison:
         async with self._database.read() as connection:
             return await self._licences.find(connection, identifier, at=as_of.at, known_at=as_of.known_at)
 
-    async def _is_face(self, parts: Parts, document: bytes) -> bool:
+    async def _on_record(self, report: Report) -> list[Parts]:
+        """Return the licences of ours that a paper names and its sealer did not issue, the first few."""
+        named = strange_licences(report)
+        found = await asyncio.gather(*(self._licences.current(parts.text) for parts in named))
+        return [parts for parts, standing in zip(named, found, strict=True) if standing is not None][:FACES_COMPARED]
+
+    async def _is_face(self, parts: Parts, document: bytes, faces: FreshFaces) -> bool:
         """Tell whether a paper's pages are the face of a licence of ours, whatever was altered on it."""
-        if self._faces is None:
-            return False
         async with self._database.read() as connection:
-            face = await self._faces.of(connection, parts.text)
+            face = await faces.of(connection, parts.text)
         return face is not None and await self._sandbox.shows_face(document, face.pdf)
 
     async def is_ours(self, parts: Parts) -> bool:

@@ -9,6 +9,7 @@ from verification.identifier import Parts, read_identifier
 from verification.model import NOT_SEARCHED, Check, Outcome, Reason, Report, Sentence, Verdict
 from verification.own_documents import ASK_THE_ISSUER, sealed_for
 from verification.qr import MalformedCode, read_code
+from verification.words import paper_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,6 +53,7 @@ def judge_shown(report: Report, *, codes: Mapping[str, Report] | None = None, fa
 
     A sound seal makes the paper genuine, not the licence upon it. What shows a licence whose issuer did not seal it
     is not confirmed, nor one whose code is not found good; what only names a licence stays what it is, and says so.
+    Every sound paper says what its seal proves.
 
     Args:
         report: on the paper, which carries no licence data.
@@ -60,6 +62,13 @@ def judge_shown(report: Report, *, codes: Mapping[str, Report] | None = None, fa
     """
     if report.attached is not None or report.subject.kind == "receipt":
         return report
+    judged = _judge_shown(report, codes, faces)
+    if judged.verdict is not Verdict.VALID:
+        return judged
+    return replace(judged, advice=(what_the_seal_proves(judged), *judged.advice))
+
+
+def _judge_shown(report: Report, codes: Mapping[str, Report] | None, faces: Iterable[Parts]) -> Report:
     for text, licence in drawn_licences(report).items():
         code = None if codes is None else codes[text]
         vouched = sealed_for(report, licence.issuer_code) and (code is None or code.verdict is Verdict.VALID)
@@ -75,6 +84,14 @@ def judge_shown(report: Report, *, codes: Mapping[str, Report] | None = None, fa
     if shown is not None:
         return _not_confirmed(_found(report, shown, (), vouched=False))
     return _named(report, strange)
+
+
+def what_the_seal_proves(report: Report) -> Sentence:
+    """Return what stands beside every sound paper (decision 0111).
+
+    Whatever the search for licences misses, nobody may take 有效 above a page for a verdict on a licence shown there.
+    """
+    return paper_sentence(dict.fromkeys(seal.signer for seal in report.seals if seal.kind == "seal" and seal.signer))
 
 
 def _not_searched(report: Report) -> Report:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +16,15 @@ class Sentence:
 
     zh: str
     en: str
+
+
+def paper_sentence(signers: Collection[str] = ()) -> Sentence:
+    """Say what the seal on a paper that is no licence proves, and what it does not."""
+    by_zh, by_en = f"由{'、'.join(signers)}盖章且" if signers else "", f"of {', '.join(signers)} " if signers else ""
+    return Sentence(
+        f"印章证明此文件{by_zh}未被改动；文件中如附有证照，须另行核验该证照。",
+        f"The seal {by_en}proves this file unaltered; a licence within has to be verified by itself.",
+    )
 
 
 class Verdict(StrEnum):

@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+import pytest
 import pytest_asyncio
 import uvicorn
+from redis import Redis
 from sqlalchemy import select, update
 
 from api.app import create_app
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    import pytest
     from fastapi import FastAPI
     from starlette.applications import Starlette
 
@@ -119,8 +120,19 @@ def free_port() -> int:
         return port
 
 
+@pytest.fixture(autouse=True)
+def fresh_minute() -> None:
+    """Forget what a source asked of the city before: the limits of a minute are for each test its own."""
+    for city in _OPEN:
+        with Redis.from_url(city.application.settings.redis_url) as client:
+            for key in client.scan_iter("hufu:public:*", count=1000):
+                client.delete(key)
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def city(servers: TestServers, worker_name: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[City]:
+async def city(
+    servers: TestServers, worker_name: str, city_redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[City]:
     """Yield the demo city; the folders that import this fixture share one."""
     if _OPEN:
         yield _OPEN[0]
@@ -128,7 +140,7 @@ async def city(servers: TestServers, worker_name: str, tmp_path_factory: pytest.
     directory = tmp_path_factory.mktemp("city")
     port = free_port()
     authority, sms = SandboxAuthority(GATEWAY_KEY, SystemClock()).start(), SandboxSmsGateway(GATEWAY_KEY).start()
-    settings = _settings(servers, worker_name, directory, port, authority.url, sms.url)
+    settings = _settings(clone(servers, f"{worker_name}_city"), city_redis_url, directory, port, authority.url, sms.url)
     await hold_ceremony(settings, ("tests",))
     async with open_application(settings) as application:
         await seed(application)
@@ -145,12 +157,12 @@ async def city(servers: TestServers, worker_name: str, tmp_path_factory: pytest.
     sms.stop()
 
 
-def _settings(servers: TestServers, worker_name: str, directory: Path, port: int, gateway: str, sms: str) -> Settings:
+def _settings(database_url: str, redis_url: str, directory: Path, port: int, gateway: str, sms: str) -> Settings:
     return Settings(
         profile=Profile.TEST,
         issuer=f"http://localhost:{port}",
-        database_url=clone(servers, f"{worker_name}_city"),
-        redis_url=servers.redis_url,
+        database_url=database_url,
+        redis_url=redis_url,
         data_directory=directory,
         field_keys="1:" + base64.b64encode(bytes(range(32))).decode(),
         index_key=base64.b64encode(bytes(range(32, 64))).decode(),

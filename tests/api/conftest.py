@@ -1,3 +1,3 @@
-from tests.api.city import city
+from tests.api.city import city, fresh_minute
 
-__all__ = ["city"]
+__all__ = ["city", "fresh_minute"]

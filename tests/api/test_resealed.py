@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pikepdf
@@ -16,7 +17,9 @@ from hufu.commands import dispatch
 from hufu.surroundings import environment_of
 from tests.api.test_json_routes import issue
 from tests.verification.attacks import stripped
+from verification.identifier import check_character, read_identifier
 from verification.packs import read_pack
+from verification.record_comparison import FACES_COMPARED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,14 +116,15 @@ def pictured(document: bytes) -> bytes:
     return out.getvalue()
 
 
-def letter(identifier: str) -> bytes:
-    """Return a page of text that names a licence."""
+def letter(*identifiers: str) -> bytes:
+    """Return a page of text that names licences."""
     out = io.BytesIO()
     with pikepdf.new() as pdf:
         page = pdf.add_blank_page(page_size=(595, 842))
         font = pikepdf.Dictionary(Type=pikepdf.Name.Font, Subtype=pikepdf.Name.Type1, BaseFont=pikepdf.Name.Helvetica)
         page.Resources = pikepdf.Dictionary(Font=pikepdf.Dictionary(F=font))
-        lines = ("The licence", identifier[:40], identifier[40:], "was looked up today.")
+        named = (part for identifier in identifiers for part in (identifier[:40], identifier[40:]))
+        lines = ("The licence", *named, "was looked up today.")
         shown = "".join(f"({line}) Tj 0 -16 Td " for line in lines)
         page.Contents = pdf.make_stream(f"BT /F 11 Tf 60 760 Td {shown}ET".encode())
         pdf.save(out)
@@ -160,6 +164,32 @@ async def test_a_face_without_its_data_is_a_paper_that_vouches_for_no_licence(ci
         fingerprint = read_pack((tmp_path / "pack").read_bytes()).key_sha256.hex()
         command = ["verify", str(tmp_path / "paper"), "--pack", str(tmp_path / "pack"), "--pack-key", fingerprint]
         assert await asyncio.to_thread(dispatch, command) == alone, name
+
+
+def beside_decoys(document: bytes, identifier: str) -> bytes:
+    """Put a page before a document that names more licences than are compared, none of them on record."""
+    parts = read_identifier(identifier).parts
+    assert parts is not None
+    decoys = []
+    for number in range(FACES_COMPARED + 1):
+        serial = f"DECOY{number}"
+        check = check_character(parts.type_code + parts.issuer_code + serial + parts.version)
+        decoys.append(replace(parts, serial=serial, check=check).text)
+    out = io.BytesIO()
+    with pikepdf.open(io.BytesIO(document)) as pdf, pikepdf.open(io.BytesIO(letter(*decoys))) as before:
+        pdf.pages.insert(0, before.pages[0])
+        pdf.save(out)
+    return out.getvalue()
+
+
+async def test_licences_that_nobody_issued_use_up_no_comparison(city: City) -> None:
+    licence = await issue(city)
+    answer = await city.http.get(f"/api/v1/licences/{licence['identifier']}/pdf", headers=await city.headers())
+    face = stripped(answer.content, of_data=True, of_code=True)
+    forged = await resealed(city, beside_decoys(face, licence["identifier"]))
+    answer = await city.http.post("/api/v1/verifications/pdf", files={"document": ("a.pdf", forged)})
+    report = answer.json()["report"]
+    assert (report["verdict"], report["reason"]) == ("UNDETERMINED", "licence_not_vouched_for"), report["checks"]
 
 
 async def anchors(city: City) -> bytes:

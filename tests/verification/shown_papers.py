@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import zlib
 from typing import TYPE_CHECKING
 
@@ -31,10 +32,7 @@ def paper(pages: int, picture: Image.Image | None = None, *, on: range | None = 
         for number in on or range(pages - 1, pages):
             page = pdf.pages[number]
             if picture is not None:
-                drawn = pikepdf.Stream(pdf, zlib.compress(picture.tobytes()))
-                drawn.Type, drawn.Subtype, drawn.Filter = Name.XObject, Name.Image, Name.FlateDecode
-                (drawn.Width, drawn.Height), drawn.ColorSpace, drawn.BitsPerComponent = picture.size, Name.DeviceGray, 8
-                page.Resources.XObject = Dictionary(I=drawn)
+                page.Resources.XObject = Dictionary(I=_image(pdf, picture))
                 page.contents_add(pdf.make_stream(b"q 150 0 0 150 60 300 cm /I Do Q"))
             if text:
                 page.Resources.Font.F2 = _chinese(pdf)
@@ -43,6 +41,14 @@ def paper(pages: int, picture: Image.Image | None = None, *, on: range | None = 
                 )
                 page.contents_add(pdf.make_stream(b"BT /F2 16 Tf 60 600 Td %sET" % lines))
         return saved(pdf)
+
+
+def _image(pdf: pikepdf.Pdf, picture: Image.Image, claimed: tuple[int, int] | None = None) -> pikepdf.Object:
+    """Return a picture, perhaps one that claims to be larger than it is."""
+    image = pikepdf.Stream(pdf, zlib.compress(picture.tobytes()))
+    image.Type, image.Subtype, image.Filter = Name.XObject, Name.Image, Name.FlateDecode
+    (image.Width, image.Height), image.ColorSpace, image.BitsPerComponent = claimed or picture.size, Name.DeviceGray, 8
+    return pdf.make_indirect(image)
 
 
 def _chinese(pdf: pikepdf.Pdf) -> pikepdf.Object:
@@ -86,6 +92,106 @@ def _behind_logos() -> bytes:
         return saved(first)
 
 
+def drawn(*operators: bytes, **fonts: pikepdf.Object) -> bytes:
+    """Return a paper whose page is drawn so."""
+    with pikepdf.open(io.BytesIO(blank())) as pdf:
+        page = pdf.pages[0]
+        for name, font in fonts.items():
+            page.Resources.Font[f"/{name}"] = pdf.make_indirect(font)
+        page.contents_add(pdf.make_stream(b"\n".join(operators)))
+        return saved(pdf)
+
+
+def _rows() -> list[list[bool]]:
+    """Return which modules of the code are dark."""
+    picture = Image.fromarray(zxingcpp.create_barcode(code_text(CLAIMS), zxingcpp.BarcodeFormat.QRCode).to_image())
+    return [[picture.getpixel((x, y)) == 0 for x in range(picture.width)] for y in range(picture.height)]
+
+
+MODULE = 2.5
+
+
+def as_text() -> bytes:
+    """Draw the code with the squares of a font of symbols, a line of text for each row."""
+    advance = 694
+    lines = [
+        b"1 0 0 1 60 %f Tm [%s] TJ"
+        % (600 - y * MODULE, b" ".join(b"(n) %d" % (761 - advance) if dark else b"-%d" % advance for dark in row))
+        for y, row in enumerate(_rows())
+    ]
+    font = Dictionary(Type=Name.Font, Subtype=Name.Type1, BaseFont=Name.ZapfDingbats)
+    return drawn(b"BT /Z %f Tf" % (MODULE * 1000 / advance), *lines, b"ET", Z=font)
+
+
+def as_dashes() -> bytes:
+    """Draw each row of the code as one dashed line."""
+    lines = []
+    for y, row in enumerate(_rows()):
+        runs = [(dark, MODULE * len(list(group))) for dark, group in itertools.groupby(row)]
+        start = 0.0 if runs[0][0] else runs.pop(0)[1]
+        if runs:
+            pattern = b" ".join(b"%f" % length for _, length in runs) + (b" 999" if runs[-1][0] else b"")
+            at = 600 - y * MODULE
+            lines.append(b"[%s] 0 d %f %f m %f %f l S" % (pattern, 60 + start, at, 60 + MODULE * len(row), at))
+    return drawn(b"%f w" % MODULE, *lines)
+
+
+def annotated(picture: Image.Image | None = None, *, text: str = "", kind: str = "Stamp", flags: int = 4) -> bytes:
+    """Return a paper with an annotation that shows a picture or a text."""
+    with pikepdf.open(io.BytesIO(blank())) as pdf:
+        page = pdf.pages[0]
+        shown = b"q 150 0 0 150 0 0 cm /I Do Q" if picture else b"BT /F1 6 Tf 5 40 Td (%s) Tj ET" % text.encode()
+        look = pdf.make_stream(shown)
+        look.Type, look.Subtype, look.BBox = Name.XObject, Name.Form, Array([0, 0, 500, 150])
+        look.Resources = Dictionary(Font=page.Resources.Font)
+        if picture:
+            look.Resources = Dictionary(XObject=Dictionary(I=_image(pdf, picture)))
+        shows = Dictionary(Type=Name.Annot, Subtype=Name(f"/{kind}"), F=flags, Rect=Array([60, 300, 560, 450]))
+        shows.AP = Dictionary(N=look)
+        page.Annots = Array([pdf.make_indirect(shows)])
+        return saved(pdf)
+
+
+def _beside_unused_pictures() -> bytes:
+    """Show the code on the last of four pages, in a file with pictures that no page uses and that claim to be huge."""
+    with pikepdf.open(io.BytesIO(paper(4, code()))) as pdf:
+        unused = [_image(pdf, logo(), (20_000, 20_000)) for _ in range(3)]
+        pdf.Root.Unused = Array(unused)
+        return saved(pdf)
+
+
+def on_a_poster(side: int) -> bytes:
+    with pikepdf.open(io.BytesIO(paper(1, code()))) as pdf:
+        pdf.pages[0].MediaBox = Array([0, 0, side, side])
+        return saved(pdf)
+
+
+def ticked_or_covered(*, covered: bool) -> bytes:
+    """Return a form: with a box that nobody ticked, or with a code as one state of it beneath white paper."""
+    with pikepdf.open(io.BytesIO(blank())) as pdf:
+
+        def look(content: bytes, **resources: pikepdf.Object) -> pikepdf.Object:
+            form = pdf.make_stream(content)
+            form.Type, form.Subtype, form.BBox = Name.XObject, Name.Form, Array([0, 0, 150, 150])
+            form.Resources = Dictionary(**resources)
+            return pdf.make_indirect(form)
+
+        ticked = look(b"0 0 150 150 re f")
+        if covered:
+            ticked = look(b"150 0 0 150 0 0 cm /I Do", XObject=Dictionary(I=_image(pdf, code())))
+        box = Dictionary(Type=Name.Annot, Subtype=Name.Widget, FT=Name.Btn, T=b"box", F=4, AS=Name.Off)
+        box.Rect, box.AP = Array([60, 300, 210, 450]), Dictionary(N=Dictionary(Yes=ticked))
+        if covered:
+            box.AP.N.Zz = look(b"1 g 0 0 150 150 re f")
+        white = Dictionary(
+            Type=Name.Annot, Subtype=Name.Stamp, F=0, Rect=box.Rect, AP=Dictionary(N=look(b"1 g 0 0 150 150 re f"))
+        )
+        fields = Array([pdf.make_indirect(box)])
+        pdf.Root.AcroForm = Dictionary(Fields=fields)
+        pdf.pages[0].Annots = Array([*fields, *([pdf.make_indirect(white)] if covered else [])])
+        return saved(pdf)
+
+
 PAPERS: dict[str, tuple[Callable[[], bytes], bool]] = {
     "face_on_page_4": (lambda: paper(4, code()), False),
     "face_on_page_40": (lambda: paper(40, code()), False),
@@ -95,6 +201,15 @@ PAPERS: dict[str, tuple[Callable[[], bytes], bool]] = {
     "long_annex": (lambda: paper(60), True),
     "letterheads": (lambda: paper(25, logo(), on=range(25)), True),
     "scans": (lambda: scans(12), True),
+    "code_as_text": (as_text, False),
+    "code_as_dashes": (as_dashes, False),
+    "code_in_a_popup": (lambda: annotated(code(), kind="Popup"), False),
+    "code_only_printed": (lambda: annotated(code(), flags=4 | 32), False),
+    "code_beneath_what_is_not_printed": (lambda: ticked_or_covered(covered=True), False),
+    "unticked_box": (lambda: ticked_or_covered(covered=False), True),
+    "code_on_a_poster": (lambda: on_a_poster(3500), False),
+    "face_beside_unused_pictures": (_beside_unused_pictures, False),
+    "named_in_a_stamp": (lambda: annotated(text=IDENTIFIER), True),
 }
 """The seal is never the issuer's: what shows its licence is not confirmed, and what does not stays what it is."""
 

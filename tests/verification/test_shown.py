@@ -11,23 +11,35 @@ import pypdfium2 as pdfium
 import pytest
 import zxingcpp
 from PIL import Image
+from pyhanko.pdf_utils.images import PdfImage
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign import signers
+from pyhanko.sign.fields import SigFieldSpec, SigSeedSubFilter
+from pyhanko.stamp import TextStampStyle
 
 from tests.api.test_resealed import letter
+from tests.verification.pki import NOW as SEALED
 from tests.verification.records import IDENTIFIER, Record
+from tests.verification.samples import apart, blank, seal
+from tests.verification.shown_papers import PAPERS, code
 from tests.verification.test_offline import INDEX, opened
 from tests.verification.test_own_documents import sealed_by
 from tests.verification.test_qr import CLAIMS, NOW, code_text
 from verification.identifier import ALPHABET, read_identifier
 from verification.model import Outcome, Reason, Report, Verdict
 from verification.offline import judge_document_offline
+from verification.pdf import validate_pdf
 from verification.pdf.agreement import _sample
 from verification.pdf.drawing_means import may_hold_pictures
 from verification.pdf.pictures import PAGES_SEARCHED, codes_on_page
 from verification.pdf.shown import MAXIMUM_CODES, ShownLicence, identifiers_in, likeness_of
 from verification.shown_licences import judge_shown
+from verification.trust import TrustMaterial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from tests.verification.pki import Pki
 
 ISSUER, OTHER = f"NTRCN-{Record().issuer_code}", "NTRCN-11500000009275829L"
 CODE = code_text(CLAIMS)
@@ -203,8 +215,9 @@ def test_the_first_pages_are_always_drawn() -> None:
 
 def test_what_is_too_much_to_search_says_so_and_the_first_pages_are_searched_whatever_they_cost() -> None:
     with pdfium.PdfDocument(pictured((CODE,))) as document:
-        shown = ShownLicence(is_licence=False, pixels_each=1e9)
+        shown = ShownLicence(is_licence=False)
         assert shown.limits() == ()
+        shown._spent = 4.0
         shown.search(PAGES_SEARCHED, document[0])
         assert (shown.codes, [check.outcome for check, _ in shown.limits()]) == ((), [Outcome.NOT_APPLICABLE])
         shown.search(0, document[0])
@@ -245,3 +258,63 @@ def test_a_face_without_code_and_identifier_is_remarked_on_and_not_refused() -> 
     assert (judged.verdict, judged.reason) == (Verdict.VALID, Reason.LICENCE_ONLY_NAMED)
     assert judged.checks[-1].name == "licence.looks_alike"
     assert "食品经营许可证" in judged.advice[-1].zh
+
+
+def judged(document: bytes, pki: Pki) -> Report:
+    trusted = TrustMaterial((pki.root.der,), (pki.issuing.der,), crls_der=pki.crls())
+    return judge_shown(validate_pdf(document, trusted, at=SEALED))
+
+
+NEW = (
+    "code_as_text",
+    "code_as_dashes",
+    "code_in_a_popup",
+    "code_only_printed",
+    "code_beneath_what_is_not_printed",
+    "code_on_a_poster",
+    "face_beside_unused_pictures",
+    "named_in_a_stamp",
+)
+
+
+def test_a_form_with_a_box_that_nobody_ticked_is_an_ordinary_paper(pki: Pki) -> None:
+    make, valid = PAPERS["unticked_box"]
+    assert valid
+    report = judged(seal(make(), pki, timestamp=False), pki)
+    assert (report.verdict, report.reason) == (Verdict.VALID, Reason.ALL_CHECKS_PASSED), report.checks
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_no_way_of_drawing_or_padding_hides_what_a_page_shows(name: str, pki: Pki) -> None:
+    make, valid = PAPERS[name]
+    report = judged(seal(make(), pki, timestamp=False), pki)
+    assert (report.verdict is Verdict.VALID) is valid, report.checks
+    expected = Reason.LICENCE_ONLY_NAMED if valid else Reason.LICENCE_NOT_VOUCHED_FOR
+    assert report.reason is expected
+
+
+def test_the_appearance_of_a_seal_is_searched(pki: Pki) -> None:
+    """Who seals chooses what the seal looks like."""
+    style = TextStampStyle(stamp_text=" ", background=PdfImage(code().convert("RGB")), background_opacity=1)
+    field = SigFieldSpec("Seal", box=(60, 300, 260, 500))
+    metadata = signers.PdfSignatureMetadata(field_name="Seal", md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES)
+    signer = signers.PdfSigner(metadata, signer=pki.signer(None), stamp_style=style, new_field_spec=field)
+    document = apart(lambda: signer.sign_pdf(IncrementalPdfFileWriter(io.BytesIO(blank()))).getvalue())
+    assert judged(document, pki).reason is Reason.LICENCE_NOT_VOUCHED_FOR
+
+
+def test_every_sound_paper_says_what_its_seal_proves(pki: Pki) -> None:
+    report = judged(seal(blank(), pki, timestamp=False), pki)
+    (said,) = report.advice
+    assert report.seals[0].signer in said.zh
+    assert "须另行核验" in said.zh
+    assert all(
+        "须另行核验" not in sentence.zh for sentence in judge_shown(replace(paper(OTHER), code_text=CODE)).advice
+    )
+
+
+def test_what_a_page_claims_to_hold_costs_no_more_than_drawing_it_may() -> None:
+    with pdfium.PdfDocument(pictured((CODE,))) as document:
+        shown = ShownLicence(is_licence=False)
+        shown.search(PAGES_SEARCHED, document[0], 1e12)
+        assert (shown.codes, shown.limits()) == ((CODE,), ())

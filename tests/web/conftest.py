@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest_asyncio
 
-from tests.api.city import city
+from tests.api.city import city, fresh_minute
 from tests.web.browser import DESKTOP, Complaints, chromium
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser, BrowserContext
 
-__all__ = ["city"]
+__all__ = ["city", "fresh_minute"]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -25,10 +25,11 @@ from verification.pdf.agreement import (
     pdfium_seal_count,
     qpdf_seal_objects,
 )
+from verification.pdf.appearances import appearances
 from verification.pdf.attachment import attached_licence, attached_receipt
 from verification.pdf.byte_range import declared_byte_ranges
 from verification.pdf.drawing import differs_by_reader
-from verification.pdf.drawing_means import may_hold_pictures
+from verification.pdf.drawing_means import DashesBeyondDrawing, may_hold_pictures, pixels_of
 from verification.pdf.reader import IndexedReader
 from verification.pdf.shown import ShownLicence
 from verification.pdf.undrawn import picture_checks, told_of_pictures
@@ -93,7 +94,6 @@ class OpenDocument:
     unlinked_seals: int
     pdfium_seals: int
     limits: PdfLimits
-    pixels: float = 0.0
     findings: list[Finding] = field(default_factory=list)
     shown: ShownLicence = field(default_factory=lambda: ShownLicence(is_licence=False))
 
@@ -147,14 +147,14 @@ class OpenDocument:
 
     def agreement_checks(self) -> tuple[Finding, ...]:
         """Check that the readers agree on what the file shows, and note what it shows of a licence."""
-        shown = self.shown = ShownLicence(self.attached_licence() is not None, self.pixels / max(len(self.drawn), 1))
+        shown = self.shown = ShownLicence(self.attached_licence() is not None)
 
         def look(number: int, page: pdfium.PdfPage) -> None:
             try:
                 shown.read(page)
                 if shown.is_to_search(number) and (shown.is_licence or self._may_hold_pictures(number, page)):
-                    shown.search(number, page)
-            except LIBRARY_ERRORS:
+                    shown.search(number, page, pixels_of(self.pdf.pages[number].obj))
+            except (*LIBRARY_ERRORS, DashesBeyondDrawing):
                 shown.cut = True
 
         try:
@@ -169,8 +169,20 @@ class OpenDocument:
         name = "pdf.readers_agree"
         if found is not None:
             return ((_check(name, Outcome.FAILED, Sentence(found.zh, found.en)), Reason.PARSERS_DISAGREE),)
+        self._look_at_annotations()
         detail = Sentence("pyHanko、qpdf、pdfium 读取的内容一致。", "pyHanko, qpdf and pdfium read the same content.")
         return ((_check(name, Outcome.PASSED, detail), Reason.PARSERS_DISAGREE), *shown.limits())
+
+    def _look_at_annotations(self) -> None:
+        """Read and search what annotations show by themselves: seals, and what is only printed, among them."""
+        if self.shown.is_licence:
+            return
+        try:
+            for number, page in enumerate(appearances(self.pdf)):
+                self.shown.read(page)
+                self.shown.search(number, page)
+        except LIBRARY_ERRORS:
+            self.shown.cut = True
 
     def _may_hold_pictures(self, number: int, page: pdfium.PdfPage) -> bool:
         """Tell whether a page has to be searched for codes; a page that cannot be told of has to."""
@@ -191,7 +203,7 @@ def open_document(document: bytes, limits: PdfLimits) -> OpenDocument:
     """
     pdf = _open_qpdf(document)
     try:
-        pixels = _check_limits(pdf, limits)
+        _check_limits(pdf, limits)
         reader = _open_hanko(document)
         seals, unreadable = _read_seals(reader, limits)
         drawn = pdfium.PdfDocument(document)
@@ -205,7 +217,6 @@ def open_document(document: bytes, limits: PdfLimits) -> OpenDocument:
             unlinked_seals=qpdf_seal_objects(pdf),
             pdfium_seals=pdfium_seal_count(drawn),
             limits=limits,
-            pixels=pixels,
         )
     except (UnreadableDocument, DocumentEncrypted, DocumentOverLimit):
         pdf.close()
@@ -234,13 +245,12 @@ def _open_qpdf(document: bytes) -> pikepdf.Pdf:
     return pdf
 
 
-def _check_limits(pdf: pikepdf.Pdf, limits: PdfLimits) -> float:
-    """Return how many pixels all pictures have, those of one bit for a quarter; raises DocumentOverLimit."""
+def _check_limits(pdf: pikepdf.Pdf, limits: PdfLimits) -> None:
+    """Raise DocumentOverLimit."""
     if len(pdf.objects) > limits.objects:
         raise DocumentOverLimit(f"The PDF has more than {limits.objects} objects.", field="document")
     if len(pdf.pages) > limits.pages:
         raise DocumentOverLimit(f"The PDF has more than {limits.pages} pages.", field="document")
-    pixels = 0.0
     for item in pdf.objects:
         if isinstance(item, pikepdf.Stream) and item.get("/Subtype") == pikepdf.Name.Image:
             width, height = item.get("/Width", 0), item.get("/Height", 0)
@@ -248,8 +258,6 @@ def _check_limits(pdf: pikepdf.Pdf, limits: PdfLimits) -> float:
                 raise DocumentOverLimit(
                     f"The PDF holds an image of more than {limits.image_pixels} pixels.", field="document"
                 )
-            pixels += width * height / (4 if item.get("/BitsPerComponent") == 1 else 1)
-    return pixels
 
 
 def _open_hanko(document: bytes) -> PdfFileReader:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import zxingcpp
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 MAXIMUM_PIXELS = 60_000_000
 PAGES_SEARCHED = 3
 _SCALE, _COARSE = 200 / 72, 150 / 72
+_DRAWN_PIXELS = 18_000_000
+"""Of one page: A1 at 150 dpi. What is larger is searched as well as that allows."""
 _MARK = "HF1"
 _SYMBOLS = 255
 """The decoder gives no more of one picture."""
@@ -27,12 +30,14 @@ _SYMBOLS = 255
 class FoundCodes:
     """What a picture holds: the texts that open as HF1 codes, else the first that only looks like one.
 
-    `cut` says that there may be more codes than the decoder tells.
+    `cut` says that there may be more codes than the decoder tells, `coarse` that the page was too large to be
+    drawn as well as paper is.
     """
 
     opened: tuple[str, ...]
     alike: str | None
     cut: bool
+    coarse: bool = False
 
     @property
     def first(self) -> str | None:
@@ -56,8 +61,10 @@ def code_in_picture(data: bytes) -> str | None:
 
 def codes_on_page(page: pdfium.PdfPage, *, finely: bool = True) -> FoundCodes:
     """Find the HF1 codes on a page of a PDF; as well as on paper at 150 dpi where not `finely`."""
-    scale = min(_SCALE if finely else _COARSE, 3000 / max(*page.get_size(), 1))
-    return _search(page.render(scale=scale, grayscale=True).to_pil())
+    width, height = page.get_size()
+    largest = math.sqrt(_DRAWN_PIXELS / max(width * height, 1))
+    found = _search(page.render(scale=min(_SCALE if finely else _COARSE, largest), grayscale=True).to_pil())
+    return replace(found, coarse=largest < _COARSE)
 
 
 def _search(picture: Image.Image) -> FoundCodes:

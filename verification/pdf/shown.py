@@ -24,7 +24,8 @@ MAXIMUM_CODES = 8
 MAXIMUM_NAMED = 1_000
 _SECONDS = 4.0
 """What searching the pages after the first may cost, as estimated: a verdict must not depend on the machine's load."""
-_SECONDS_EACH, _SECONDS_EACH_PIXEL = 0.012, 15e-9
+_SECONDS_EACH, _SECONDS_EACH_PIXEL, _SECONDS_AT_MOST = 0.012, 15e-9, 0.4
+"""For one page: to draw and search it, and to decode its pictures, which may claim to be larger than they are."""
 
 _ONE, _ZERO, _DIGIT = "[1Il]", "[0Oo]", "[0-9OoIl]"
 _ANY = "[0-9A-Za-z]"
@@ -76,8 +77,6 @@ class ShownLicence:
     """
 
     is_licence: bool
-    pixels_each: float = 0.0
-    """Of the pictures in the file, for each of its pages."""
     identifiers: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
     alike: str | None = None
@@ -112,11 +111,14 @@ class ShownLicence:
         """Tell whether codes of a page matter."""
         return not self.is_licence or (number < PAGES_SEARCHED and not self.codes)
 
-    def search(self, number: int, page: pdfium.PdfPage) -> None:
-        """Look for the codes on a page, unless too much was spent on others; raises as pdfium does on damage."""
+    def search(self, number: int, page: pdfium.PdfPage, pixels: float = 0.0) -> None:
+        """Look for the codes on a page, unless too much was spent on others; raises as pdfium does on damage.
+
+        `pixels` are those of the pictures that it may draw.
+        """
         first = number < PAGES_SEARCHED
         if not first:
-            self._spent += _SECONDS_EACH + _SECONDS_EACH_PIXEL * self.pixels_each
+            self._spent += min(_SECONDS_EACH + _SECONDS_EACH_PIXEL * pixels, _SECONDS_AT_MOST)
             if self._spent > _SECONDS:
                 self.unsearched += 1
                 return
@@ -124,15 +126,16 @@ class ShownLicence:
         codes = tuple(dict.fromkeys((*self.codes, *found.opened)))
         self.codes, self.cut = codes[:MAXIMUM_CODES], self.cut or found.cut or len(codes) > MAXIMUM_CODES
         self.alike = self.alike or found.alike
+        self.unsearched += found.coarse
 
     def limits(self) -> tuple[tuple[Check, Reason], ...]:
         """Say of a long paper that not all of it was searched: a remark, for an archive's seal is as good as any."""
         if not self.unsearched:
             return ()
         sentence = Sentence(
-            f"有图像的页面过多，其中 {self.unsearched} 页未查找其他证照的二维码；页面上如有证照，请另行核验。",
-            f"There are too many pages with pictures: {self.unsearched} were not searched for codes of licences; "
-            "verify any licence on them by itself.",
+            f"有图像的页面过多或过大，其中 {self.unsearched} 页未仔细查找其他证照的二维码；如有证照，请另行核验。",
+            f"Pages with pictures are too many or too large: {self.unsearched} were not searched well for codes of "
+            "licences; verify any licence on them by itself.",
         )
         check = Check(NOT_SEARCHED, "GB/T 36903; GB/T 36904", Outcome.NOT_APPLICABLE, sentence)
         return ((check, Reason.PAGES_NOT_SEARCHED),)

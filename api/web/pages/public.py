@@ -28,6 +28,7 @@ from verification.licences import REASON_OF_STATE
 from verification.model import Reason, Report, Sentence, Verdict
 from verification.pages import PagePair
 from verification.service import Verified
+from verification.shown_licences import what_the_seal_proves
 
 router = APIRouter(include_in_schema=False)
 
@@ -36,7 +37,6 @@ ADVICE = {
     Verdict.INVALID: N_("请不要接受。请持证人出示新证，或向签发机构核实。"),
     Verdict.UNDETERMINED: N_("请不要当作有效。请稍后再验，或向签发机构核实。"),
 }
-PAPER_ADVICE = N_("请看清盖章的是哪个单位。这份文件不是电子证照，证明不了谁持有什么证。")
 PAPER_REASON = Sentence(
     "印章有效，盖章之后文件没有改动。", "The seals hold, and the file has not been changed since it was sealed."
 )
@@ -256,12 +256,17 @@ def _is_paper(report: Report) -> bool:
 def _todo(request: Request, report: Report) -> str:
     """Return the one sentence of what to do; a receipt tells of the past, a paper is no licence: each has its own."""
     if report.judged_at is not None and report.subject.kind != "receipt":
-        return say(request, THEN_ADVICE)
+        then = say(request, THEN_ADVICE)
+        return f"{_in(request, what_the_seal_proves(report))} {then}" if _is_paper(report) else then
     if _is_paper(report):
-        return say(request, PAPER_ADVICE)
+        return _in(request, what_the_seal_proves(report))
     if report.subject.kind == "receipt" and report.advice:
-        return report.advice[0].en if language_of(request) == ENGLISH else report.advice[0].zh
+        return _in(request, report.advice[0])
     return say(request, ADVICE[report.verdict])
+
+
+def _in(request: Request, sentence: Sentence) -> str:
+    return sentence.en if language_of(request) == ENGLISH else sentence.zh
 
 
 def reason_of(report: Report, language: str) -> str:
