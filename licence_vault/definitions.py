@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ANY = "*"
 POINTS_PER_MILLIMETRE = 72 / 25.4
 VALIDITIES = ("long_term", "fixed", "either")
-MAX_TEMPLATE = 60_000
+MAX_TEMPLATE, MAX_NAME = 60_000, 200
 _TYPE_CODE = re.compile(r"[0-9A-Z]{18}[0-9]{3}", re.ASCII)
 _FORBIDDEN_IN_TEMPLATES = re.compile(r"@(?:preview|local)|\b(?:read|plugin|eval|include|import)\b")
 """Templates are whole: nothing is loaded and no text becomes code. The worker's empty root enforces it again."""
@@ -131,6 +131,8 @@ def check_type(licence_type: LicenceType) -> FaceSchema:
         raise InvalidTypeDefinition(error.detail, field="code") from None
     if not licence_type.name.strip() or not licence_type.defining_authority.strip():
         raise InvalidTypeDefinition("Name and defining authority must not be empty.", field="name")
+    if max(len(licence_type.name), len(licence_type.defining_authority)) > MAX_NAME:
+        raise InvalidTypeDefinition(f"Name and defining authority have at most {MAX_NAME} characters.", field="name")
     if not licence_type.holder_code_types or not set(licence_type.holder_code_types) <= set(CODE_TYPES):
         raise InvalidTypeDefinition("Unknown holder code type.", field="holder_code_types")
     if licence_type.validity not in VALIDITIES or (licence_type.validity == "long_term") != (

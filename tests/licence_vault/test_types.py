@@ -106,6 +106,8 @@ def test_an_oversized_face_is_refused(face: dict[str, Any]) -> None:
     [
         ({"code": TYPES[FOOD].code[:-1]}, "code"),
         ({"code": "11100000MB0143028A031"}, "code"),
+        ({"name": "证" * 201}, "name"),
+        ({"defining_authority": "局" * 201}, "name"),
         ({"holder_code_types": ("111", "777")}, "holder_code_types"),
         ({"validity": "fixed", "max_years": None}, "validity"),
         ({"template": '#import "@preview/cetz:0.3.0"'}, "template"),
