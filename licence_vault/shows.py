@@ -351,6 +351,12 @@ class ShowService:
         return self._receipts.sign(claims, typ="access-receipt+jwt")
 
 
+def is_show_code(unverified_text: str) -> bool:
+    """Tell whether a text is a code that a holder shows to a window, and no licence's."""
+    text = unicodedata.normalize("NFKC", unverified_text).strip().upper()
+    return text.startswith(PREFIX) or re.fullmatch(rf"\d{{{CODE_DIGITS}}}", _as_shown(text), re.ASCII) is not None
+
+
 def _as_shown(unverified_code: str) -> str:
     """Return a code as it was made: without the prefix, and without the spaces people type between groups."""
     return re.sub(r"[\s\-]", "", unicodedata.normalize("NFKC", unverified_code)).removeprefix(PREFIX.replace("-", ""))

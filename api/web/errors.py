@@ -29,10 +29,13 @@ HEADINGS = {
 OTHER = N_("出了点问题")
 INTERNAL = N_("问题已记录，您的操作没有生效。请稍后再试。")
 MISSING = N_("地址可能写错了，或者内容已经移走。")
+TOO_BIG = N_("发来的内容太大，没有接收。请换小一点的文件再试；要核验的文件最大 50 MB。")
 METHOD = N_("这一页要从上一页的按钮进入，不能直接打开或刷新。请返回后再点一次按钮。")
 SERVER_ERROR = 500
 WRONG_METHOD = 405
 NOT_FOUND = 404
+TOO_LARGE = 413
+UNNAMED = {WRONG_METHOD: METHOD, TOO_LARGE: TOO_BIG}
 
 
 def wants_page(request: Request) -> bool:
@@ -51,7 +54,7 @@ async def error_page(request: Request, status: int, error: TrustServiceError | N
     except ServiceUnavailable:
         sessions.forget(request)
     language = language_of(request)
-    unnamed = METHOD if status == WRONG_METHOD else INTERNAL if status >= SERVER_ERROR else MISSING
+    unnamed = INTERNAL if status >= SERVER_ERROR else UNNAMED.get(status, MISSING)
     sentence = error_sentence(error, language) if error else translate(unnamed, language)
     context = {
         "heading": translate(HEADINGS.get(status, OTHER), language),

@@ -68,7 +68,7 @@ SENTENCES: Mapping[type[base.TrustServiceError], str] = {
     oauth.UpstreamRefused: N_("从其他平台登录没有成功。请重新试一次，或换一种方式登录。"),
     InteractionExpired: N_("这次登录已经过期或已经完成。请回到办事系统重新开始。"),
     ForeignForm: N_("这一页打开太久或不是从本站打开的。请刷新后重新填写。"),
-    verification.NotAPdf: N_("这个文件不是 PDF。请选择盖章的 PDF 文件。"),
+    verification.NotAPdf: N_("这个文件不是 PDF，也不是 JPG 或 PNG 照片。请选盖章的 PDF、二维码的照片或核验回执。"),
     verification.DocumentEncrypted: N_("这个 PDF 设了打开密码，无法核验。请向对方要没有密码的文件。"),
     verification.NoSealFound: N_("这个 PDF 里没有任何电子签章。如果是纸质件的扫描件，请核验上面的证照标识或二维码。"),
     verification.NoCodeFound: N_("图片里没有认出证照上的二维码。请对准、拍清楚后再选一次。"),

@@ -57,6 +57,20 @@ async def test_what_came_after_the_seal_is_framed(sandbox: Sandbox, pki: Pki, ma
     assert not second.now_png
 
 
+async def test_the_seal_itself_is_in_the_picture(sandbox: Sandbox, pki: Pki) -> None:
+    darkest = []
+    for visible in (False, True):
+        sealed = seal(blank(), pki, visible=visible)
+        previews = await sandbox.previews(sealed, covered_to=len(sealed))
+        assert previews is not None
+        with Image.open(io.BytesIO(previews.pages[0].sealed_png)) as picture:
+            wide, high = picture.width / 595, picture.height / 842
+            place = picture.convert("L").crop((305 * wide, 647 * high, 395 * wide, 737 * high))
+            darkest.append(min(place.tobytes()))
+    assert darkest[0] > 240
+    assert darkest[1] < 200
+
+
 async def test_a_sound_file_shows_what_was_sealed_and_a_broken_seal_nothing_of_it(sandbox: Sandbox, pki: Pki) -> None:
     sealed = seal(blank(pages=PAGES_SHOWN + 3), pki)
     sound = await sandbox.previews(sealed, covered_to=len(sealed))

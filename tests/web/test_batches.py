@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import inspect
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.async_api import expect
 
+from api.web.pages.batches import RULES, in_utf_8
 from tests.api.test_json_routes import issue
 from tests.web.browser import PHONE
 from tests.web.test_desk import LI_MING, sign_in
+from verification.batches import rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,5 +89,18 @@ async def test_a_table_with_a_wrong_row_is_refused_whole_and_the_row_named(
     await sign_in(page, city, LI_MING, "/desk/batches")
     await page.get_by_label("表格（CSV）").set_input_files(file)
     await page.get_by_role("button", name="开始核验").click()
-    await expect(page.locator(".field.wrong .error")).to_be_visible()
+    await expect(page.locator(".field.wrong .error")).to_contain_text("第 1 行不对，整个文件没有接收。")
+    await expect(page.locator(".field.wrong .error")).to_contain_text("unheard 没有这一列。")
     assert await fits(page)
+
+
+async def test_what_breaks_a_rule_is_said_in_words() -> None:
+    source = inspect.getsource(rows)
+    assert [rule for rule in RULES if rule not in source] == []
+
+
+async def test_a_table_as_chinese_spreadsheets_save_it_is_read() -> None:
+    table = "identifier,holder_name\nx,陈伟\n"
+    read = [rows.read_rows(in_utf_8(table.encode(name)), rows.CSV) for name in ("utf-8", "utf-8-sig", "gb18030")]
+    assert {row.compare for (row,) in read} == {(("holder_name", "陈伟"),)}
+    assert in_utf_8(b"\xff\xff") == b"\xff\xff"

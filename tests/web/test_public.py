@@ -85,6 +85,51 @@ async def test_a_changed_licence_is_invalid(context: BrowserContext, city: City)
     page = await context.new_page()
     await drop(page, city, bytes(pdf))
     await expect(page.get_by_role("heading", name="无效", exact=True)).to_be_visible()
+    await expect(page.get_by_text("请对方提供盖章后没有改动的原文件")).to_be_visible()
+    # What is on record is not said of the file; what failed stands first.
+    await expect(page.get_by_text("证照登记的状态")).to_be_visible()
+    await expect(page.locator(".checks li").first.locator(".failed, .unknown")).to_be_visible()
+
+
+async def test_a_slip_of_the_hand_is_shown_and_put_right(context: BrowserContext, city: City) -> None:
+    issued = await city.http.post(
+        "/api/v1/licences", json=ISSUE, headers=await city.headers() | {"idempotency-key": uuid.uuid4().hex}
+    )
+    identifier: str = issued.json()["identifier"]
+    *parts, check = identifier.split(".")
+    slipped = ".".join([*parts, "0" if check != "0" else "1"])
+    page = await context.new_page()
+    await page.goto(f"{city.url}/v")
+    await page.get_by_label("证照标识").fill(slipped)
+    await page.locator("form[action='/v/identifier'] button").click()
+    await expect(page.get_by_role("heading", name="无效", exact=True)).to_be_visible()
+    await expect(page.get_by_text("可能是输错了")).to_be_visible()
+    await expect(page.get_by_label("证照标识")).to_have_value(slipped)
+    await page.get_by_label("证照标识").fill(identifier)
+    await page.get_by_role("button", name="改好再验").click()
+    await expect(page.get_by_role("heading", name="有效", exact=True)).to_be_visible()
+    await expect(page.get_by_role("button", name="改好再验")).to_have_count(0)
+
+
+@pytest.mark.parametrize("typed", ["ＨＵＦＵ－ＳＨＯＷ：1234", "1234 " * 10])
+async def test_a_show_code_is_for_the_window(context: BrowserContext, city: City, typed: str) -> None:
+    page = await context.new_page()
+    await page.goto(f"{city.url}/v")
+    await page.get_by_label("证照标识").fill(typed)
+    await page.locator("form[action='/v/identifier'] button").click()
+    await expect(page.locator("#identifier-error")).to_contain_text("这是亮证码")
+    await page.get_by_text("用扫码枪，或者只有文字？").click()
+    await page.get_by_label("二维码文字").fill(typed)
+    await page.locator("#qr-form button").click()
+    await expect(page.get_by_role("alert")).to_contain_text("这是亮证码")
+
+
+async def test_what_is_too_large_says_so(city: City) -> None:
+    headers = {"origin": city.url, "accept": "text/html"}
+    answer = await city.http.post("/v/pdf", files={"document": ("a.pdf", bytes(51 * 1024 * 1024))}, headers=headers)
+    assert answer.status_code == 413
+    assert "最大 50 MB" in answer.text
+    assert "地址可能写错了" not in answer.text
 
 
 @pytest.mark.parametrize(

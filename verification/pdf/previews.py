@@ -41,8 +41,8 @@ def draw_previews(document: bytes, covered_to: int) -> Previews:
 
 
 def _draw(document: bytes, covered_to: int) -> Previews:
-    now = pdfium.PdfDocument(document)
-    sealed = pdfium.PdfDocument(document[:covered_to]) if 0 < covered_to < len(document) else None
+    now = _opened(document)
+    sealed = _opened(document[:covered_to]) if 0 < covered_to < len(document) else None
     try:
         count = len(now)
         pages = max(count, 0 if sealed is None else len(sealed))
@@ -55,6 +55,13 @@ def _draw(document: bytes, covered_to: int) -> Previews:
         now.close()
         if sealed is not None:
             sealed.close()
+
+
+def _opened(document: bytes) -> pdfium.PdfDocument:
+    """Open a document with its fields, which seals are: without, pdfium leaves them out of the picture."""
+    opened = pdfium.PdfDocument(document)
+    opened.init_forms()
+    return opened
 
 
 def _order(sealed: pdfium.PdfDocument, now: pdfium.PdfDocument, pages: int) -> list[int]:

@@ -19,6 +19,23 @@ router = APIRouter(include_in_schema=False)
 BY_SUFFIX = {"csv": CSV, "ndjson": NDJSON, "jsonl": NDJSON, "json": JSON}
 CHOOSE = N_("请选择一个 CSV 文件。")
 BROKEN = N_("第 %(row)s 行不对，整个文件没有接收。请改好后重新上传。")
+RULES = {
+    "The rows are not UTF-8.": N_("读不出文件里的字。请在表格软件里另存为“CSV UTF-8”，再上传。"),
+    "The first line names the columns, each once; one is `identifier` or `qr`.": N_(
+        "第一行要写列名，每个只写一次，其中要有 identifier 或 qr。表格文件（xlsx）请先另存为 CSV。"
+    ),
+    "There is no row.": N_("文件里没有要核验的行。"),
+    "The table is not CSV (RFC 4180).": N_("这个文件不是 CSV 表格。请在表格软件里另存为 CSV，再上传。"),
+    "A line has more cells than the first.": N_("这一行的格数比第一行多。"),
+    "A row has either `identifier` or `qr`.": N_("每行要填证照标识或二维码文字，只填一个。"),
+    "Holder data go with an identifier; a code names its holder itself.": N_(
+        "持证人信息只能和证照标识一起填；二维码里已经有持证人。"
+    ),
+    "There is no such field.": N_("没有这一列。"),
+    "The text holds control characters.": N_("含有看不见的控制字符。"),
+    "The moment is a date and time with its zone (RFC 3339).": N_("时点要写成 2026-03-01T17:00:00+08:00。"),
+}
+OTHER_RULE = N_("内容不符合要求。")
 
 
 @router.get("/desk/batches")
@@ -37,15 +54,32 @@ async def upload(request: Request) -> Response:
         return await _again(request, say(request, CHOOSE))
     media_type = BY_SUFFIX.get((document.filename or "").rpartition(".")[2].lower(), CSV)
     try:
-        progress = await batches_of(request).start(principal_of(request), read_rows(data, media_type))
+        progress = await batches_of(request).start(principal_of(request), read_rows(in_utf_8(data), media_type))
     except InvalidInput as error:
         where = (error.field or "").split(".")
         if len(where) > 1:
-            return await _again(request, f"{say(request, BROKEN, row=where[1])} {'.'.join(where[2:])} {error.detail}")
-        return await _again(request, f"{say(request, CHOOSE)} {error.detail}")
+            column = f"{'.'.join(where[2:])} " if where[2:] else ""
+            return await _again(request, f"{say(request, BROKEN, row=where[1])} {column}{_rule(request, error)}")
+        return await _again(request, _rule(request, error))
     except TrustServiceError as error:
         return await _again(request, say(request, told(error).text))
     return see_other(f"/desk/batches/{progress.batch_id}")
+
+
+def in_utf_8(data: bytes) -> bytes:
+    """Return a table in UTF-8: Chinese spreadsheets save CSV in GB 18030."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        try:
+            return data.decode("gb18030").encode()
+        except UnicodeDecodeError:
+            return data
+    return data
+
+
+def _rule(request: Request, error: InvalidInput) -> str:
+    return say(request, RULES.get(error.detail, OTHER_RULE))
 
 
 @router.get("/desk/batches/{batch_id}")

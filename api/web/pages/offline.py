@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
 from api.web.i18n import N_
-from api.web.pages.public import ADVICE
+from api.web.pages.public import ADVICE, ADVICE_OF_SLIP
 from api.web.reading import reading_page
 from api.web.rendering import STATIC, say
 from verification.model import Reason, Verdict
@@ -24,7 +24,9 @@ async def offline(request: Request) -> Response:
     """Return the page; it holds nothing of a session, so that a device may keep it."""
     passed = {check.name: check.detail for check in PASSED_CHECKS}
     checks = [(name, standard, passed.get(name)) for name, standard in CHECK_STANDARDS.items()]
-    shown = {"verdicts": list(Verdict), "reasons": [*Reason, *LeftOut], "advice": ADVICE, "checks": checks}
+    slips = {Reason.CODE_MALFORMED: ADVICE_OF_SLIP[Reason.CODE_MALFORMED]}
+    advice = {"advice": ADVICE, "slips": slips}
+    shown = {"verdicts": list(Verdict), "reasons": [*Reason, *LeftOut], "checks": checks, **advice}
     response = await reading_page(request, "offline.html", shown)
     response.headers["cache-control"] = "no-cache"
     return response

@@ -21,11 +21,13 @@ from api.web.reading import reading_page
 from api.web.rendering import CIVIL_TIME, day, page, say, see_other
 from foundation.clock import civil_date
 from foundation.errors import TrustServiceError
+from licence_vault.shows import is_show_code
 from verification.as_of import AsOf
 from verification.etsi_report import etsi_report
 from verification.field_names import field_name
 from verification.licences import REASON_OF_STATE
 from verification.model import Reason, Report, Sentence, Verdict
+from verification.own_documents import ASK_THE_ISSUER
 from verification.pages import PagePair
 from verification.service import Verified
 from verification.shown_licences import what_the_seal_proves
@@ -37,6 +39,24 @@ ADVICE = {
     Verdict.INVALID: N_("请不要接受。请持证人出示新证，或向签发机构核实。"),
     Verdict.UNDETERMINED: N_("请不要当作有效。请稍后再验，或向签发机构核实。"),
 }
+ADVICE_OF_SLIP = {
+    Reason.IDENTIFIER_MALFORMED: N_(
+        "可能是输错了。请对照证照，逐位检查以 1.2.156.3005.2 开头的证照标识（不是许可证编号，也不是身份证号），"
+        "改好再验。没有输错仍是这个结论，请不要接受。"
+    ),
+    Reason.CODE_MALFORMED: N_(
+        "可能是没有扫全，或者扫的不是证照上的码。请对准证照上的二维码再扫一次；仍是这个结论，请不要接受。"
+    ),
+    Reason.HOLDER_DIFFERS: N_("请先检查名称和号码有没有输错；没有输错，请不要接受，并向签发机构核实。"),
+    Reason.RECEIPT_FORGED: N_("请把回执从头到尾完整复制，再验一次；仍是这个结论，请不要采信这份回执。"),
+}
+"""What a slip of the hand may have caused is not held against the holder before it was tried again."""
+FILE_ADVICE = {
+    Verdict.INVALID: N_("请不要接受。请对方提供盖章后没有改动的原文件，或向盖章单位核实。"),
+    Verdict.UNDETERMINED: N_("请不要当作有效。请稍后再验，或向盖章单位核实。"),
+}
+OF_THE_FILE = frozenset({Reason.SEAL_FORGED, Reason.DOCUMENT_CHANGED, Reason.FORMAT_FAILURE, Reason.PARSERS_DISAGREE})
+SHOW_CODE = N_("这是亮证码，只给窗口扫，不能在这里核验。请窗口在“核对原件”一页扫它；在这里请扫证照上的二维码。")
 PAPER_REASON = Sentence(
     "印章有效，盖章之后文件没有改动。", "The seals hold, and the file has not been changed since it was sealed."
 )
@@ -118,6 +138,8 @@ async def by_identifier(request: Request) -> Response:
     if not values["identifier"]:
         return await _again(request, {"identifier": say(request, FIELD_RULES["identifier"])}, values)
     compare = {name: values[name] for name in names[1:] if values[name]}
+    if is_show_code(values["identifier"]):
+        return await _again(request, {"identifier": say(request, SHOW_CODE)}, values)
     judge = partial(
         services_of(request).verification.by_identifier, visitor_of(request), values["identifier"], compare=compare
     )
@@ -132,6 +154,8 @@ async def by_qr(request: Request) -> Response:
     values = {"text": text_of(form, "text", limit=MAX_TEXT)} | days
     if not values["text"]:
         return await _again(request, {"text": say(request, FIELD_RULES["text"])}, values)
+    if is_show_code(values["text"]):
+        return await _again(request, {"_form": say(request, SHOW_CODE)}, values)
     judge = partial(services_of(request).verification.by_qr, visitor_of(request), values["text"])
     return await _judged(request, "qr", values, days, judge)
 
@@ -208,10 +232,12 @@ async def _judged(
     except TrustServiceError as error:
         name = field or {"pdf": "document", "qr": "text"}.get(way, way)
         return await _again(request, {name: say(request, told(error).text)}, values)
-    return await _verdict(request, way, verified.report, verified)
+    return await _verdict(request, way, verified.report, verified, typed=values.get("identifier", ""))
 
 
-async def _verdict(request: Request, way: str, report: Report, verified: Verified | None = None) -> Response:
+async def _verdict(
+    request: Request, way: str, report: Report, verified: Verified | None = None, *, typed: str = ""
+) -> Response:
     request.app.state.metrics.verdict(way, report.verdict.value)
     previews = verified.previews if verified else None
     shown = {
@@ -219,6 +245,7 @@ async def _verdict(request: Request, way: str, report: Report, verified: Verifie
         "why": reason_of(report, language_of(request)),
         "field_name": field_name,
         "todo": _todo(request, report),
+        "values": {"identifier": typed} if typed and report.reason is Reason.IDENTIFIER_MALFORMED else {},
         "receipt": verified.receipt if verified else None,
         "receipt_id": verified.receipt_id if verified else "",
         "etsi": data_address("application/xml", etsi_report(report)) if verified and report.indication else None,
@@ -255,6 +282,9 @@ def _is_paper(report: Report) -> bool:
 
 def _todo(request: Request, report: Report) -> str:
     """Return the one sentence of what to do; a receipt tells of the past, a paper is no licence: each has its own."""
+    slip = _slip(report)
+    if slip:
+        return say(request, slip)
     if report.judged_at is not None and report.subject.kind != "receipt":
         then = say(request, THEN_ADVICE)
         return f"{_in(request, what_the_seal_proves(report))} {then}" if _is_paper(report) else then
@@ -262,7 +292,22 @@ def _todo(request: Request, report: Report) -> str:
         return _in(request, what_the_seal_proves(report))
     if report.subject.kind == "receipt" and report.advice:
         return _in(request, report.advice[0])
-    return say(request, ADVICE[report.verdict])
+    if ASK_THE_ISSUER in report.advice:
+        return _in(request, ASK_THE_ISSUER)
+    return say(request, (FILE_ADVICE if _of_the_file(report) else ADVICE)[report.verdict])
+
+
+def _slip(report: Report) -> str:
+    """Return what to try first where the one who asked may have slipped; empty elsewhere."""
+    typed = report.reason is not Reason.IDENTIFIER_MALFORMED or report.subject.kind == "identifier"
+    return ADVICE_OF_SLIP.get(report.reason, "") if typed and report.subject.kind != "pdf" else ""
+
+
+def _of_the_file(report: Report) -> bool:
+    """Tell whether a verdict that is not VALID lies in the file, and not in a licence that it carries."""
+    if report.subject.kind != "pdf" or report.verdict is Verdict.VALID:
+        return False
+    return report.reason in OF_THE_FILE or (report.licence is None and report.attached is None)
 
 
 def _in(request: Request, sentence: Sentence) -> str:

@@ -59,7 +59,7 @@ function show({ verdict, reason, facts, checks, dataAsOf }) {
   for (const sign of document.querySelectorAll("[data-sign]")) sign.toggleAttribute("hidden", sign.dataset.sign !== verdict);
   element("word").textContent = document.querySelector(`[data-verdict="${verdict}"]`).textContent;
   element("why").textContent = document.querySelector(`[data-reason="${reason}"]`).textContent;
-  element("todo").textContent = document.querySelector(`[data-advice="${verdict}"]`).textContent;
+  element("todo").textContent = (document.querySelector(`[data-advice="${reason}"]`) ?? document.querySelector(`[data-advice="${verdict}"]`)).textContent;
   element("details").open = verdict !== "VALID";
   element("checked-at").textContent = moment(Date.now());
   element("result-as-of").textContent = moment(dataAsOf);
