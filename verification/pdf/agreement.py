@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ RENDERED_PIXELS = 40_000_000
 """How much is drawn of one document; longer ones are sampled evenly."""
 
 _RESOURCES, _TREE_DEPTH = "/Resources", 100
+_CODE = re.compile(rb"#([0-9A-Fa-f]{2})")
 
 Key = tuple[int, int]
 
@@ -82,10 +84,20 @@ def _name(value: str) -> bytes:
     return value.encode("ascii", "ignore")
 
 
+def _qpdf_name(value: pikepdf.Name) -> bytes:
+    # Names of fonts may be in GBK, which is no text to qpdf.
+    plain = _CODE.sub(lambda code: bytes([int(code[1], 16)]), value.unparse(resolved=True))
+    return _name(plain.decode("latin-1"))
+
+
 def _write_hanko(value: object, out: list[bytes], references: list[Key]) -> None:  # noqa: C901, PLR0912 - one branch a type
     if isinstance(value, generic.IndirectObject):
-        out.append(b"%d %d R " % (value.idnum, value.generation))
         references.append((value.idnum, value.generation))
+        held = _held(value)
+        if isinstance(held, generic.IndirectObject):
+            out.append(b"%d %d R " % (value.idnum, value.generation))
+        else:
+            _write_hanko(held, out, references)
     elif isinstance(value, generic.BooleanObject):
         out.append(b"t " if value.value else b"f ")
     elif isinstance(value, (generic.TextStringObject, generic.ByteStringObject)):
@@ -111,7 +123,7 @@ def _write_hanko(value: object, out: list[bytes], references: list[Key]) -> None
                 out += (_name(key), b" ", b"<<", b">>")
                 continue
             entry = value.raw_get(key)
-            if isinstance(entry, generic.NullObject):
+            if isinstance(_held(entry), generic.NullObject):
                 continue  # an entry that is null equals one that is missing (ISO 32000-2, 7.3.7)
             out += (_name(key), b" ")
             _write_hanko(entry, out, references)
@@ -120,6 +132,21 @@ def _write_hanko(value: object, out: list[bytes], references: list[Key]) -> None
             out += (b"stream", hashlib.sha256(stream.encoded_data).digest())
     else:
         out.append(type(value).__name__.encode())
+
+
+def _held(value: object) -> object:
+    """Return the number, truth value or null a reference leads to, which qpdf does not tell from one in its place.
+
+    A reference to what no cross-reference has stays one: some readers then search the whole file for it.
+    """
+    if not isinstance(value, generic.IndirectObject):
+        return value
+    held, reader = value.reference.get_object(), value.get_pdf_handler()  # type: ignore[no-untyped-call] # pyHanko is partly typed
+    known = not isinstance(held, generic.NullObject) or reader.xrefs[value.reference] is not None
+    return held if known and isinstance(held, _PLAIN) else value
+
+
+_PLAIN = (generic.BooleanObject, generic.NumberObject, generic.FloatObject, generic.NullObject)
 
 
 def _lacks_resources(value: generic.DictionaryObject) -> bool:
@@ -149,7 +176,7 @@ def _write_qpdf(value: object, out: list[bytes], *, top: bool = False) -> None: 
     elif isinstance(value, pikepdf.String):
         out += (b"(", bytes(value), b")")
     elif isinstance(value, pikepdf.Name):
-        out += (_name(str(value)), b" ")
+        out += (_qpdf_name(value), b" ")
     elif isinstance(value, pikepdf.Array):
         out.append(b"[")
         for item in value:

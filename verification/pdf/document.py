@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 LIBRARY_ERRORS = (
     misc.PdfError,
     SigningError,
-    pikepdf.PdfError,
+    pikepdf.PikepdfError,
     pdfium.PdfiumError,
     ValueError,
     TypeError,

@@ -142,7 +142,7 @@ class _Circles:
             return
         for name, streams in _named(resources).items():
             self._names.setdefault(name, []).extend(streams)
-            if len(name[1].encode()) > _LONGEST:
+            if len(name[1].encode(errors="surrogateescape")) > _LONGEST:
                 self.odd = Disagreement("资源名称过长，各阅读程序显示可能不同。", "A resource's name is too long.")
         for font_or_mask in _dictionaries(resources):
             for stream in _streams(font_or_mask):

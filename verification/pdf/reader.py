@@ -22,7 +22,9 @@ from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
 
 _DIGITS = re.compile(rb"[0-9A-Fa-f]*")
 _FIRST_LOOK = 1024
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _read_by_character = generic.read_hex_string_from_stream
+_read_escaped = generic._decode_name  # noqa: SLF001 - nothing public reads names
 
 
 def read_hex_string(stream: Any) -> Any:  # noqa: ANN401 - as pyHanko has it
@@ -43,8 +45,14 @@ def read_hex_string(stream: Any) -> Any:  # noqa: ANN401 - as pyHanko has it
     return generic.pdf_string(unhexlify(digits))
 
 
-# pyHanko offers no other place for it; what comes out is the same for every user of it.
+def read_name(name_bytes: bytes) -> generic.NameObject:
+    """Read a name whose bytes beyond ASCII stand as they are, as names of fonts in GBK often do."""
+    return _read_escaped(_BEYOND_ASCII.sub(lambda byte: b"#%02x" % byte[0][0], name_bytes))
+
+
+# pyHanko offers no other place for either; what comes out is the same for every user of it.
 generic.read_hex_string_from_stream = read_hex_string
+generic._decode_name = read_name  # noqa: SLF001
 
 
 class _Revision(HistoricalResolver):

@@ -195,7 +195,7 @@ def _colours_hold(picture: pikepdf.Stream) -> bool:
         return True
     fields = range(0, 8, int(bits))
     within = bytes(each for each in range(256) if all((each >> at) & known <= highest for at in fields))
-    return not any(piece.translate(None, within) for piece in _pieces([picture]))
+    return not any(piece.translate(None, within) for piece in _unpacked(picture))
 
 
 def _data(picture: pikepdf.Stream, before: list[str]) -> bytes:
@@ -267,7 +267,8 @@ def _carried(sheet: pikepdf.Pdf, value: object, parts: list[int]) -> object:
         return pikepdf.Array([_carried(sheet, each, parts) for each in value])
     if isinstance(value, pikepdf.Dictionary):
         return pikepdf.Dictionary({key: _carried(sheet, value[key], parts) for key in value.keys()})  # noqa: SIM118
-    return value
+    # A name or text may be an object of its own, which belongs to its file.
+    return pikepdf.Object.parse(value.unparse(resolved=True)) if isinstance(value, pikepdf.Object) else value
 
 
 def _loses_rows(item: object, picture: pikepdf.Stream) -> bool:
@@ -286,8 +287,12 @@ def _loses_rows(item: object, picture: pikepdf.Stream) -> bool:
 def _pieces(parts: list[pikepdf.Stream]) -> Iterator[bytes]:
     """Unpack what a drawing consists of; a space stands between the parts."""
     for stream in parts:
-        if _filters(stream) != ["/FlateDecode"] or "/DecodeParms" in stream:
-            yield stream.read_bytes()
-        else:
-            yield from unpacked(stream.read_raw_bytes())
+        yield from _unpacked(stream)
         yield b" "
+
+
+def _unpacked(stream: pikepdf.Stream) -> Iterator[bytes]:
+    if _filters(stream) != ["/FlateDecode"] or "/DecodeParms" in stream:
+        yield stream.read_bytes()
+    else:
+        yield from unpacked(stream.read_raw_bytes())
