@@ -11,6 +11,7 @@ from tests.verification.pki import NOW
 from tests.verification.samples import seal
 from verification.model import Reason, Verdict
 from verification.pdf import validate_pdf
+from verification.shown_licences import judge_shown
 
 if TYPE_CHECKING:
     from tests.verification.pki import Pki
@@ -60,6 +61,8 @@ def colours(highest: int, last: int) -> bytes:
     return written(picture=space, data=zlib.compress(bytes(63) + bytes([last])))
 
 
+LINE = b"<</Type /Annot /Subtype /Line /Rect [72 480 300 482] /F 4 /AP <</N 8 0 R>>>>"
+LOOK = b"<</Subtype /Form /BBox [0 0 228 2] /Length 15>>\nstream\n0 0 228 2 re f\nendstream"
 FAX = b"\x00\x10\x01"
 
 
@@ -69,6 +72,7 @@ FAX = b"\x00\x10\x01"
         written(page=b"/Rotate 7 0 R /UserUnit 8 0 R /Marked 9 0 R ", more=(b"0", b"1.0", b"false")),
         written(picture=b"/ColorSpace /DeviceGray /BitsPerComponent 7 0 R", more=(b"8",)),
         written(page=b"/Group 7 0 R /Beads [7 0 R null] ", more=(b"null",)),
+        written(page=b"/Annots [7 0 R 9 0 R] ", more=(LINE, LOOK, b"null")),
         written(font=ESCAPED),
         written(font=b"ABCDEE+" + GBK),
         colours(3, 3),
@@ -79,10 +83,19 @@ FAX = b"\x00\x10\x01"
             more=(b"/DeviceGray",),
         ),
     ],
-    ids=["numbers", "bits", "null", "font in GBK", "font in GBK, as it is", "few colours", "colours by their name"],
+    ids=[
+        "numbers",
+        "bits",
+        "null",
+        "line",
+        "font in GBK",
+        "font in GBK, as it is",
+        "few colours",
+        "colours by their name",
+    ],
 )
 def test_what_programs_write_every_day_is_valid(document: bytes, pki: Pki, material: TrustMaterial) -> None:
-    report = validate_pdf(seal(document, pki, timestamp=False), material, at=NOW)
+    report = judge_shown(validate_pdf(seal(document, pki, timestamp=False), material, at=NOW))
     assert (report.verdict, report.reason) == (Verdict.VALID, Reason.ALL_CHECKS_PASSED), report.checks
 
 

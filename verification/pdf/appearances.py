@@ -50,6 +50,8 @@ def _set(made: pikepdf.Pdf, annotations: pikepdf.Object, seen: set[_Drawn]) -> N
     """Add pages with the appearances of a page's annotations."""
     layers: dict[_Layer, list[tuple[pikepdf.Stream, _Rectangle]]] = {}
     for annotation in annotations:
+        if annotation is None:
+            continue
         flags = int(annotation.get("/F", 0))
         if "/AP" not in annotation or flags & _HIDDEN:
             continue
@@ -72,7 +74,7 @@ def _draw(made: pikepdf.Pdf, layer: list[tuple[pikepdf.Stream, _Rectangle]]) -> 
     """Add a page with some appearances."""
     left, bottom = (min(box[at] for _, box in layer) for at in (0, 1))
     right, top = (max(box[at] for _, box in layer) for at in (2, 3))
-    page = made.add_blank_page(page_size=(right - left, top - bottom))
+    page = made.add_blank_page()
     page.MediaBox = pikepdf.Array([left, bottom, right, top])
     page.Resources = pikepdf.Dictionary(
         XObject=pikepdf.Dictionary({f"/A{at}": made.copy_foreign(form) for at, (form, _) in enumerate(layer)})
