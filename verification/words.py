@@ -102,6 +102,7 @@ class Reason(StrEnum):
     PARSERS_DISAGREE = "parsers_disagree"
     CONTENT_CAN_CHANGE = "content_can_change"
     PICTURE_NOT_DRAWN = "picture_not_drawn"
+    LICENCE_COVERED = "licence_covered"
     PAGES_NOT_SEARCHED = "pages_not_searched"
     FORMAT_FAILURE = "format_failure"
     CERTIFICATE_REVOKED = "certificate_revoked"
@@ -218,6 +219,10 @@ _REASONS = {
     Reason.CONTENT_CAN_CHANGE: Sentence(
         "签章正确，但文件含脚本、动作或可开关的图层，盖章时所见内容无法确认。",
         "The seal holds, but scripts, actions or layers leave open what was seen when it was applied.",
+    ),
+    Reason.LICENCE_COVERED: Sentence(
+        "证照签发后，页面上又加了别的印章或内容，请以签发机构发出的原件为准。",
+        "After the licence was issued, a seal or something else was put on its pages; rely on the file as issued.",
     ),
     Reason.PICTURE_NOT_DRAWN: Sentence(
         "签章正确，但文件中有图像或绘图无法解码，其内容未能看到；其他阅读程序可能显示。",

@@ -42,14 +42,14 @@ class NoGate:
         return ()
 
 
-async def sealing_of(city: City, document: bytes) -> Response:
+async def sealing_of(city: City, document: bytes, *, place: str | None = PLACE) -> Response:
     """Have a document sealed by a department that did not issue it; attached data take two steps."""
     auth = city.sealing(FORGER)
     seals = (await city.http.get("/api/v1/seals", auth=auth)).json()["seals"]
     prepared = await city.http.post(
         "/api/v1/prepared-sealings",
         files={"document": ("a.pdf", document)},
-        data={"seal_id": seals[0]["seal_id"], "placement": PLACE, "level": "B-T"},
+        data={"seal_id": seals[0]["seal_id"], "level": "B-T"} | ({} if place is None else {"placement": place}),
         auth=auth,
     )
     assert prepared.status_code == 201, prepared.text
@@ -71,9 +71,25 @@ async def test_the_gate_lets_no_department_seal_anothers_licence(city: City) -> 
     refused = await sealing_of(city, stripped(genuine.content))
     assert (refused.status_code, refused.json()["type"]) == (422, "/problems/refused-by-verification")
     assert "licence.sealed_by_issuer" in refused.json()["detail"]
-    # Beneath its issuer's seal another department's does no harm.
-    beside = await sealing_of(city, genuine.content)
+    # A seal that nobody sees does the issuer's no harm; one on the page would be taken for the issuer's word.
+    beside = await sealing_of(city, genuine.content, place=None)
     assert beside.status_code == 201, beside.text
+    over = await sealing_of(city, genuine.content)
+    assert (over.status_code, over.json()["type"]) == (422, "/problems/refused-by-verification")
+    assert "pdf.licence_as_sealed" in over.json()["detail"]
+
+
+async def test_what_another_city_puts_over_a_licence_is_not_confirmed(city: City) -> None:
+    licence = await issue(city)
+    genuine = await city.http.get(f"/api/v1/licences/{licence['identifier']}/pdf", headers=await city.headers())
+    over = await resealed(city, genuine.content)
+    answer = await city.http.post("/api/v1/verifications/pdf", files={"document": ("a.pdf", over)})
+    report = answer.json()["report"]
+    assert (report["verdict"], report["reason"]) == ("UNDETERMINED", "licence_covered")
+    assert [seal["indication"] for seal in report["seals"]] == ["TOTAL-PASSED", "TOTAL-PASSED"]
+    page = await city.http.post("/v/pdf", files={"document": ("a.pdf", over)}, headers={"origin": city.url})
+    assert "无法确认" in page.text
+    assert "请持证主体出示颁发机构盖章的证照" in page.text
 
 
 async def test_it_is_valid_by_no_route_page_or_command(

@@ -92,6 +92,30 @@ def _behind_logos() -> bytes:
         return saved(first)
 
 
+def dashed(form: bytes) -> bytes:
+    """Return a line of more dashes than pdfium draws, in a stamp or in a form within forms."""
+    line = b"[%s] 0 d 5 w 0 50 m 400 50 l S" % (b"3 2 " * 20)
+    with pikepdf.open(io.BytesIO(blank())) as pdf:
+
+        def look(content: bytes, **resources: pikepdf.Object) -> pikepdf.Object:
+            made = pdf.make_stream(content)
+            made.Type, made.Subtype, made.BBox = Name.XObject, Name.Form, Array([0, 0, 500, 150])
+            made.Resources = Dictionary(**resources)
+            return pdf.make_indirect(made)
+
+        shows = look(line)
+        if form == b"stamp":
+            stamp = Dictionary(Type=Name.Annot, Subtype=Name.Stamp, F=4, Rect=Array([60, 300, 560, 450]))
+            stamp.AP = Dictionary(N=shows)
+            pdf.pages[0].Annots = Array([pdf.make_indirect(stamp)])
+            return saved(pdf)
+        for _ in range(6):
+            shows = look(b"/F Do", XObject=Dictionary(F=shows))
+        pdf.pages[0].Resources.XObject = Dictionary(F=shows)
+        pdf.pages[0].contents_add(pdf.make_stream(b"/F Do"))
+        return saved(pdf)
+
+
 def drawn(*operators: bytes, **fonts: pikepdf.Object) -> bytes:
     """Return a paper whose page is drawn so."""
     with pikepdf.open(io.BytesIO(blank())) as pdf:
@@ -192,6 +216,44 @@ def ticked_or_covered(*, covered: bool) -> bytes:
         return saved(pdf)
 
 
+def _squares() -> list[tuple[float, float]]:
+    """Return where the dark modules of the code stand."""
+    return [(60 + x * MODULE, 600 - y * MODULE) for y, row in enumerate(_rows()) for x, dark in enumerate(row) if dark]
+
+
+def as_clip() -> bytes:
+    """Cut one dark square out along the code's modules."""
+    modules = (b"%f %f %f %f re" % (x, y, MODULE, MODULE) for x, y in _squares())
+    return drawn(b"q", *modules, b"W n 0 0 595 842 re f Q")
+
+
+def as_modules() -> bytes:
+    """Put one black appearance at the place of every module, in print only."""
+    with pikepdf.open(io.BytesIO(blank())) as pdf:
+        look = pdf.make_stream(b"0 0 1 1 re f")
+        look.Type, look.Subtype, look.BBox = Name.XObject, Name.Form, Array([0, 0, 1, 1])
+        look = pdf.make_indirect(look)
+        places = (Array([x, y, x + MODULE, y + MODULE]) for x, y in _squares())
+        pdf.pages[0].Annots = Array(
+            [
+                Dictionary(Type=Name.Annot, Subtype=Name.Stamp, F=4 | 32, Rect=place, AP=Dictionary(N=look))
+                for place in places
+            ]
+        )
+        return saved(pdf)
+
+
+def beneath_a_stamp() -> bytes:
+    """Draw the code and put a white stamp on it, which is not printed."""
+    with pikepdf.open(io.BytesIO(paper(1, code()))) as pdf:
+        look = pdf.make_stream(b"1 g 0 0 1 1 re f")
+        look.Type, look.Subtype, look.BBox = Name.XObject, Name.Form, Array([0, 0, 1, 1])
+        stamp = Dictionary(Type=Name.Annot, Subtype=Name.Stamp, F=0, Rect=Array([50, 290, 220, 460]))
+        stamp.AP = Dictionary(N=pdf.make_indirect(look))
+        pdf.pages[0].Annots = Array([pdf.make_indirect(stamp)])
+        return saved(pdf)
+
+
 PAPERS: dict[str, tuple[Callable[[], bytes], bool]] = {
     "face_on_page_4": (lambda: paper(4, code()), False),
     "face_on_page_40": (lambda: paper(40, code()), False),
@@ -206,6 +268,9 @@ PAPERS: dict[str, tuple[Callable[[], bytes], bool]] = {
     "code_in_a_popup": (lambda: annotated(code(), kind="Popup"), False),
     "code_only_printed": (lambda: annotated(code(), flags=4 | 32), False),
     "code_beneath_what_is_not_printed": (lambda: ticked_or_covered(covered=True), False),
+    "code_beneath_a_stamp": (beneath_a_stamp, False),
+    "code_as_clip": (as_clip, False),
+    "code_of_stamps": (as_modules, False),
     "unticked_box": (lambda: ticked_or_covered(covered=False), True),
     "code_on_a_poster": (lambda: on_a_poster(3500), False),
     "face_beside_unused_pictures": (_beside_unused_pictures, False),

@@ -21,7 +21,7 @@ from tests.api.test_resealed import letter
 from tests.verification.pki import NOW as SEALED
 from tests.verification.records import IDENTIFIER, Record
 from tests.verification.samples import apart, blank, seal
-from tests.verification.shown_papers import PAPERS, code
+from tests.verification.shown_papers import PAPERS, code, dashed
 from tests.verification.test_offline import INDEX, opened
 from tests.verification.test_own_documents import sealed_by
 from tests.verification.test_qr import CLAIMS, NOW, code_text
@@ -271,6 +271,9 @@ NEW = (
     "code_in_a_popup",
     "code_only_printed",
     "code_beneath_what_is_not_printed",
+    "code_beneath_a_stamp",
+    "code_as_clip",
+    "code_of_stamps",
     "code_on_a_poster",
     "face_beside_unused_pictures",
     "named_in_a_stamp",
@@ -282,6 +285,11 @@ def test_a_form_with_a_box_that_nobody_ticked_is_an_ordinary_paper(pki: Pki) -> 
     assert valid
     report = judged(seal(make(), pki, timestamp=False), pki)
     assert (report.verdict, report.reason) == (Verdict.VALID, Reason.ALL_CHECKS_PASSED), report.checks
+
+
+@pytest.mark.parametrize("form", [b"stamp", b"forms"])
+def test_a_line_of_more_dashes_than_are_drawn_is_not_confirmed_wherever_it_is(form: bytes, pki: Pki) -> None:
+    assert judged(seal(dashed(form), pki, timestamp=False), pki).reason is Reason.LICENCE_NOT_VOUCHED_FOR
 
 
 @pytest.mark.parametrize("name", NEW)
@@ -311,6 +319,24 @@ def test_every_sound_paper_says_what_its_seal_proves(pki: Pki) -> None:
     assert all(
         "须另行核验" not in sentence.zh for sentence in judge_shown(replace(paper(OTHER), code_text=CODE)).advice
     )
+
+
+def test_a_photograph_without_a_resolution_is_searched_with_all_its_pixels() -> None:
+    """A telephone's picture makes a page of two square metres, at a dot a point."""
+    with pdfium.PdfDocument(pictured((CODE,))) as document:
+        document[0].set_mediabox(0, 0, 1860, 2631)
+        page = document[0]
+        assert not codes_on_page(page, pixels=1860 * 2631).coarse
+        assert codes_on_page(page).coarse
+        assert codes_on_page(page, pixels=1e9).coarse
+
+
+def test_large_pages_use_up_the_search_sooner() -> None:
+    with pdfium.PdfDocument(pictured((CODE,))) as document:
+        document[0].set_mediabox(0, 0, 2600, 2600)
+        shown = ShownLicence(is_licence=False)
+        shown.search(PAGES_SEARCHED, document[0])
+        assert shown._spent > 0.05
 
 
 def test_what_a_page_claims_to_hold_costs_no_more_than_drawing_it_may() -> None:

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _HIDDEN = 2
+_MARGIN = 0.1
+"""A code is not read without some white around it."""
 _Rectangle = tuple[float, float, float, float]
-_Drawn = tuple[tuple[int, int], int, int]
+_Drawn = tuple[tuple[int, int], tuple[int, ...]]
 _Layer = tuple[int, int, str, tuple[int, int]]
 
 
 def appearances(pdf: pikepdf.Pdf) -> Iterator[pdfium.PdfPage]:
-    """Yield pages with the appearances of annotations not seen before, where those stand.
+    """Yield pages with the appearances of annotations, each where it stands, once for all pages.
 
     What a reader or printer may show without the rest is on a page without it, for one may cover the other: each
     state, kind, setting of flags and optional content. Raises as pikepdf and pdfium do on damage.
@@ -57,11 +59,11 @@ def _set(made: pikepdf.Pdf, annotations: pikepdf.Object, seen: set[_Drawn]) -> N
             continue
         corners = [float(number) for number in annotation.get("/Rect", (0, 0, 0, 0))]
         left, right, bottom, top = *sorted(corners[0::2]), *sorted(corners[1::2])
-        if min(right - left, top - bottom) < 1:
+        if left == right or bottom == top:
             continue
         group = annotation.get("/OC")
         for rank, form in enumerate(_looks(annotation.AP.get("/N"))):
-            drawn = (form.objgen, round(right - left), round(top - bottom))
+            drawn = (form.objgen, tuple(round(corner * 10) for corner in (left, bottom, right, top)))
             if drawn not in seen:
                 seen.add(drawn)
                 layer = (rank, flags, str(annotation.get("/Subtype")), (0, 0) if group is None else group.objgen)
@@ -75,7 +77,8 @@ def _draw(made: pikepdf.Pdf, layer: list[tuple[pikepdf.Stream, _Rectangle]]) -> 
     left, bottom = (min(box[at] for _, box in layer) for at in (0, 1))
     right, top = (max(box[at] for _, box in layer) for at in (2, 3))
     page = made.add_blank_page()
-    page.MediaBox = pikepdf.Array([left, bottom, right, top])
+    margin = _MARGIN * max(right - left, top - bottom)
+    page.MediaBox = pikepdf.Array([left - margin, bottom - margin, right + margin, top + margin])
     page.Resources = pikepdf.Dictionary(
         XObject=pikepdf.Dictionary({f"/A{at}": made.copy_foreign(form) for at, (form, _) in enumerate(layer)})
     )

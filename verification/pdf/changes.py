@@ -21,6 +21,7 @@ from verification.pdf.document import LIBRARY_ERRORS
 from verification.pdf.long_term import is_long_term_update
 
 if TYPE_CHECKING:
+    from pyhanko.pdf_utils import generic
     from pyhanko.sign.fields import FieldMDPSpec
     from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
@@ -66,6 +67,46 @@ def changes_after_last_seal(opened: OpenDocument) -> tuple[Finding, ...]:
     return (
         _finding(Outcome.FAILED, "文件在最后一个签章之后被修改。", "The document was changed after its last seal."),
     )
+
+
+def licence_as_sealed(opened: OpenDocument) -> tuple[Finding, ...]:
+    """Check of a licence that nothing after its first seal shows on its pages (decision 0136).
+
+    Its face is compared with the records without annotations, and a later seal is one. On other papers a further
+    seal stands where its owner put it.
+    """
+    real = [number for number, seal in enumerate(opened.seals) if seal.sig_object_type != "/DocTimeStamp"]
+    if not real[1:] or opened.attached_licence() is None:
+        return ()
+    as_sealed = opened.document[: covered_end(opened.seals[real[0]])]
+    try:
+        seen = any(_is_seen(seal) for seal in opened.seals[real[0] + 1 :])
+        same = not seen and same_pictures(opened.drawn, as_sealed)
+    except LIBRARY_ERRORS:
+        same = False
+    sentence = Sentence(
+        "首次盖章之后，证照页面上没有增加任何可见内容。",
+        "Nothing shown on the licence's pages came after its first seal.",
+    )
+    check = Check(
+        "pdf.licence_as_sealed",
+        "GB/T 36903; ISO 32000-2, 12.5.5",
+        Outcome.PASSED if same else Outcome.UNKNOWN,
+        sentence if same else Reason.LICENCE_COVERED.sentence,
+    )
+    return ((check, Reason.LICENCE_COVERED),)
+
+
+def _is_seen(seal: EmbeddedPdfSignature) -> bool:
+    """Tell whether a seal has a place on a page, whatever its flags let a reader or printer show of it."""
+    field = seal.sig_field
+    widgets = [child.get_object() for child in field.get("/Kids", ())] or [field]
+    return any(_has_area(widget) for widget in widgets)
+
+
+def _has_area(widget: generic.DictionaryObject) -> bool:
+    left, bottom, right, top = (float(number) for number in widget.get("/Rect", (0, 0, 0, 0)))
+    return left != right and bottom != top
 
 
 def _allowed_by_the_library(seal: EmbeddedPdfSignature) -> bool:

@@ -29,7 +29,13 @@ from verification.pdf.appearances import appearances
 from verification.pdf.attachment import attached_licence, attached_receipt
 from verification.pdf.byte_range import declared_byte_ranges
 from verification.pdf.drawing import differs_by_reader
-from verification.pdf.drawing_means import DashesBeyondDrawing, may_hold_pictures, pixels_of
+from verification.pdf.drawing_means import (
+    DashesBeyondDrawing,
+    is_shown_with_less,
+    may_hold_pictures,
+    objects_show,
+    pixels_of,
+)
 from verification.pdf.reader import IndexedReader
 from verification.pdf.shown import ShownLicence
 from verification.pdf.undrawn import picture_checks, told_of_pictures
@@ -153,7 +159,8 @@ class OpenDocument:
             try:
                 shown.read(page)
                 if shown.is_to_search(number) and (shown.is_licence or self._may_hold_pictures(number, page)):
-                    shown.search(number, page, pixels_of(self.pdf.pages[number].obj))
+                    read = self.pdf.pages[number].obj
+                    shown.search(number, page, pixels_of(read), less=is_shown_with_less(read))
             except (*LIBRARY_ERRORS, DashesBeyondDrawing):
                 shown.cut = True
 
@@ -180,8 +187,9 @@ class OpenDocument:
         try:
             for number, page in enumerate(appearances(self.pdf)):
                 self.shown.read(page)
+                objects_show(page)
                 self.shown.search(number, page)
-        except LIBRARY_ERRORS:
+        except (*LIBRARY_ERRORS, DashesBeyondDrawing):
             self.shown.cut = True
 
     def _may_hold_pictures(self, number: int, page: pdfium.PdfPage) -> bool:

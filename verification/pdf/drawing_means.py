@@ -18,13 +18,16 @@ import pypdfium2.raw as pdfium_c
 if TYPE_CHECKING:
     import pypdfium2 as pdfium
 
-_DEPTH = 4
+_DEPTH = 48
 _OBJECTS, _OBJECTS_AT_ALL = 3_000, 50_000
 _RESOURCES = 300
 _SEGMENTS = 1_200
 """Lines that draw a small code; tables and stamps have fewer."""
+_CLIPPED = 200
+"""Lines that something is cut out along: a code in one piece has more."""
 _DASHED, _DASHES_DRAWN = 20, 32
 """A dashed line draws a whole row; pdfium leaves out what its pattern has beyond so many numbers."""
+_PRINTED, _SEEN_AND_PRINTED = 4, 2 | 4 | 32 | 256
 _SYMBOLS = re.compile(r"dingbat|symbol|wingding|webding|barcode|qr", re.IGNORECASE)
 _ROWS, _PITCH, _TALL, _TURNED = 15, 9.0, 34.0, 20
 """Rows of text, how many points apart, that may be a code's; the height of a glyph that may be one; turned texts."""
@@ -44,7 +47,7 @@ def may_hold_pictures(dictionary: pikepdf.Object, page: pdfium.PdfPage) -> bool:
     Raises: DashesBeyondDrawing.
     """
     return (
-        _objects_show(page)
+        objects_show(page)
         or any(_is_drawn(annotation) for annotation in dictionary.get("/Annots", ()))
         or _resources_hide(_inherited(dictionary, "/Resources"))
     )
@@ -94,6 +97,15 @@ def _is_drawing(font: pikepdf.Object) -> bool:
         font.get("/Subtype") == pikepdf.Name.Type3
         or _SYMBOLS.search(str(font.get("/BaseFont", ""))) is not None
         or str(font.get("/Encoding", "")).endswith("-V")
+    )
+
+
+def is_shown_with_less(dictionary: pikepdf.Object) -> bool:
+    """Tell whether a page has annotations that are not both on the screen and printed: what they cover is shown too."""
+    return any(
+        "/AP" in annotation and int(annotation.get("/F", 0)) & _SEEN_AND_PRINTED != _PRINTED
+        for annotation in dictionary.get("/Annots", ())
+        if annotation is not None
     )
 
 
@@ -150,6 +162,13 @@ def _is_turned(matrix: pdfium_c.FS_MATRIX) -> bool:
     return bool(abs(matrix.b) + abs(matrix.c) > abs(matrix.a) / 100)
 
 
+def _clip_segments(item: object) -> int:
+    """Return along how many lines an object is cut out."""
+    clip = pdfium_c.FPDFPageObj_GetClipPath(item)
+    paths = range(max(pdfium_c.FPDFClipPath_CountPaths(clip), 0))
+    return sum(max(pdfium_c.FPDFClipPath_CountPathSegments(clip, at), 0) for at in paths)
+
+
 def _within(outer: pdfium_c.FS_MATRIX, form: object) -> pdfium_c.FS_MATRIX:
     """Return where what a form holds is drawn."""
     own = pdfium_c.FS_MATRIX()
@@ -164,7 +183,7 @@ def _within(outer: pdfium_c.FS_MATRIX, form: object) -> pdfium_c.FS_MATRIX:
     )
 
 
-def _objects_show(page: pdfium.PdfPage) -> bool:
+def objects_show(page: pdfium.PdfPage) -> bool:
     """Tell whether pdfium lists a picture, or lines or rows of text enough; raises DashesBeyondDrawing."""
     objects = (pdfium_c.FPDFPage_GetObject(page.raw, at) for at in range(pdfium_c.FPDFPage_CountObjects(page.raw)))
     pending = [(item, 0, pdfium_c.FS_MATRIX(1, 0, 0, 1, 0, 0)) for item in objects]
@@ -172,6 +191,7 @@ def _objects_show(page: pdfium.PdfPage) -> bool:
     texts = _Texts(page.get_width())
     segments = 0
     for item, depth, matrix in pending:
+        found = found or _clip_segments(item) > _CLIPPED
         kind = pdfium_c.FPDFPageObj_GetType(item)
         if kind == pdfium_c.FPDF_PAGEOBJ_PATH:
             dashes = pdfium_c.FPDFPageObj_GetDashCount(item)

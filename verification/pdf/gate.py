@@ -15,7 +15,7 @@ from verification.evidence import SealEvidence
 from verification.limits import DEFAULT_LIMITS, PdfLimits
 from verification.model import Check, Indication, Outcome, Reason, Report, Sentence, Subject
 from verification.pdf.byte_range import has_seal_traces
-from verification.pdf.changes import changes_after_last_seal
+from verification.pdf.changes import changes_after_last_seal, licence_as_sealed
 from verification.pdf.document import OpenDocument, UnreadableDocument, open_document
 from verification.pdf.seal import SealVerdict, judge_seals
 
@@ -91,6 +91,7 @@ def _judge(opened: OpenDocument, material: TrustMaterial, at: datetime) -> Repor
         *opened.structure_checks(),
         *_somebody_sealed(verdicts),
         *changes_after_last_seal(opened),
+        *licence_as_sealed(opened),
         *opened.content_checks(),
         *opened.agreement_checks(),
     )

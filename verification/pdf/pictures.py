@@ -59,12 +59,28 @@ def code_in_picture(data: bytes) -> str | None:
         return None
 
 
-def codes_on_page(page: pdfium.PdfPage, *, finely: bool = True) -> FoundCodes:
-    """Find the HF1 codes on a page of a PDF; as well as on paper at 150 dpi where not `finely`."""
+def codes_on_page(
+    page: pdfium.PdfPage, *, finely: bool = True, pixels: float = 0.0, annotated: bool = True
+) -> FoundCodes:
+    """Find the HF1 codes on a page of a PDF; as well as on paper at 150 dpi where not `finely`.
+
+    A large page of pictures is searched well enough where it is drawn with all their `pixels`.
+    """
+    scale = _scale(page, finely=finely)
+    found = _search(page.render(scale=scale, grayscale=True, draw_annots=annotated).to_pil())
+    enough = scale >= 1 and 0 < pixels <= drawn_pixels(page, finely=finely)
+    return replace(found, coarse=scale < _COARSE and not enough)
+
+
+def drawn_pixels(page: pdfium.PdfPage, *, finely: bool) -> float:
+    """Return how many pixels a page is drawn with to be searched."""
     width, height = page.get_size()
-    largest = math.sqrt(_DRAWN_PIXELS / max(width * height, 1))
-    found = _search(page.render(scale=min(_SCALE if finely else _COARSE, largest), grayscale=True).to_pil())
-    return replace(found, coarse=largest < _COARSE)
+    return float(width * height) * _scale(page, finely=finely) ** 2
+
+
+def _scale(page: pdfium.PdfPage, *, finely: bool) -> float:
+    width, height = page.get_size()
+    return float(min(_SCALE if finely else _COARSE, math.sqrt(_DRAWN_PIXELS / max(width * height, 1))))
 
 
 def _search(picture: Image.Image) -> FoundCodes:

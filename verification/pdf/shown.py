@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING
 
 from verification.identifier import ROOT, read_identifier
 from verification.model import NOT_SEARCHED, Check, Outcome, Reason, Sentence
-from verification.pdf.pictures import PAGES_SEARCHED, codes_on_page
+from verification.pdf.pictures import PAGES_SEARCHED, codes_on_page, drawn_pixels
 
 if TYPE_CHECKING:
     import pypdfium2 as pdfium
+
+    from verification.pdf.pictures import FoundCodes
 
 MAXIMUM_CODES = 8
 MAXIMUM_NAMED = 1_000
 _SECONDS = 4.0
 """What searching the pages after the first may cost, as estimated: a verdict must not depend on the machine's load."""
-_SECONDS_EACH, _SECONDS_EACH_PIXEL, _SECONDS_AT_MOST = 0.012, 15e-9, 0.4
+_SECONDS_EACH_DRAWN, _SECONDS_EACH_PIXEL, _SECONDS_AT_MOST = 5.5e-9, 15e-9, 0.4
 """For one page: to draw and search it, and to decode its pictures, which may claim to be larger than they are."""
 
 _ONE, _ZERO, _DIGIT = "[1Il]", "[0Oo]", "[0-9OoIl]"
@@ -111,18 +113,22 @@ class ShownLicence:
         """Tell whether codes of a page matter."""
         return not self.is_licence or (number < PAGES_SEARCHED and not self.codes)
 
-    def search(self, number: int, page: pdfium.PdfPage, pixels: float = 0.0) -> None:
+    def search(self, number: int, page: pdfium.PdfPage, pixels: float = 0.0, *, less: bool = False) -> None:
         """Look for the codes on a page, unless too much was spent on others; raises as pdfium does on damage.
 
-        `pixels` are those of the pictures that it may draw.
+        `pixels` are those of the pictures that it may draw; `less` tells that it is also shown without annotations.
         """
         first = number < PAGES_SEARCHED
         if not first:
-            self._spent += min(_SECONDS_EACH + _SECONDS_EACH_PIXEL * pixels, _SECONDS_AT_MOST)
+            drawing = _SECONDS_EACH_DRAWN * drawn_pixels(page, finely=False)
+            self._spent += min(drawing + _SECONDS_EACH_PIXEL * pixels, _SECONDS_AT_MOST) * (2 if less else 1)
             if self._spent > _SECONDS:
                 self.unsearched += 1
                 return
-        found = codes_on_page(page, finely=first)
+        for annotated in (True, False) if less else (True,):
+            self._note(codes_on_page(page, finely=first, pixels=pixels, annotated=annotated))
+
+    def _note(self, found: FoundCodes) -> None:
         codes = tuple(dict.fromkeys((*self.codes, *found.opened)))
         self.codes, self.cut = codes[:MAXIMUM_CODES], self.cut or found.cut or len(codes) > MAXIMUM_CODES
         self.alike = self.alike or found.alike

@@ -292,7 +292,7 @@ def _todo(request: Request, report: Report) -> str:
         return _in(request, what_the_seal_proves(report))
     if report.subject.kind == "receipt" and report.advice:
         return _in(request, report.advice[0])
-    if ASK_THE_ISSUER in report.advice:
+    if ASK_THE_ISSUER in report.advice or report.reason is Reason.LICENCE_COVERED:
         return _in(request, ASK_THE_ISSUER)
     return say(request, (FILE_ADVICE if _of_the_file(report) else ADVICE)[report.verdict])
 
