@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.async_api import expect
 
-from api.web.pages.batches import RULES, in_utf_8
+from api.web.pages.batches import COLUMNS, RULES, as_rows, in_utf_8
 from tests.api.test_json_routes import issue
 from tests.web.browser import PHONE
 from tests.web.test_desk import LI_MING, sign_in
@@ -104,3 +104,14 @@ async def test_a_table_as_chinese_spreadsheets_save_it_is_read() -> None:
     read = [rows.read_rows(in_utf_8(table.encode(name)), rows.CSV) for name in ("utf-8", "utf-8-sig", "gb18030")]
     assert {row.compare for (row,) in read} == {(("holder_name", "陈伟"),)}
     assert in_utf_8(b"\xff\xff") == b"\xff\xff"
+
+
+async def test_columns_may_have_chinese_names() -> None:
+    table = "证照标识, 持证主体名称 ,自己的编号\r\nx,陈伟,甲\r\n"
+    read = [rows.read_rows(as_rows(table.encode(name), rows.CSV), rows.CSV) for name in ("utf-8-sig", "gb18030")]
+    assert {(row.way, row.text, row.compare, row.ref) for (row,) in read} == {
+        ("identifier", "x", (("holder_name", "陈伟"),), "甲")
+    }
+    as_they_are = (b"identifier,ref\nx,1\n", b'"identifier\nx', b"\xff\xff\n", b"")
+    assert [as_rows(data, rows.CSV) for data in as_they_are] == list(as_they_are)
+    assert set(COLUMNS.values()) == set(rows.LENGTHS)

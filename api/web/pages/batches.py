@@ -1,5 +1,8 @@
 """Verifying a table of licences: upload, watch, fetch the results."""
 
+import csv
+import io
+
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import UploadFile
@@ -17,12 +20,21 @@ from verification.batches.service import BatchProgress
 router = APIRouter(include_in_schema=False)
 
 BY_SUFFIX = {"csv": CSV, "ndjson": NDJSON, "jsonl": NDJSON, "json": JSON}
+COLUMNS = {
+    "证照标识": "identifier",
+    "二维码文字": "qr",
+    "自己的编号": "ref",
+    "持证主体名称": "holder_name",
+    "证件号码": "holder_code",
+    "哪个时点": "at",
+    "登记截至": "known_at",
+}
 CHOOSE = N_("请选择一个 CSV 文件。")
 BROKEN = N_("第 %(row)s 行不对，整个文件没有接收。请改好后重新上传。")
 RULES = {
     "The rows are not UTF-8.": N_("读不出文件里的字。请在表格软件里另存为“CSV UTF-8”，再上传。"),
     "The first line names the columns, each once; one is `identifier` or `qr`.": N_(
-        "第一行要写列名，每个只写一次，其中要有 identifier 或 qr。表格文件（xlsx）请先另存为 CSV。"
+        "第一行要写列名，每个只写一次，其中要有“证照标识”或“二维码文字”。表格文件（xlsx）请先另存为 CSV。"
     ),
     "There is no row.": N_("文件里没有要核验的行。"),
     "The table is not CSV (RFC 4180).": N_("这个文件不是 CSV 表格。请在表格软件里另存为 CSV，再上传。"),
@@ -54,7 +66,9 @@ async def upload(request: Request) -> Response:
         return await _again(request, say(request, CHOOSE))
     media_type = BY_SUFFIX.get((document.filename or "").rpartition(".")[2].lower(), CSV)
     try:
-        progress = await batches_of(request).start(principal_of(request), read_rows(in_utf_8(data), media_type))
+        progress = await batches_of(request).start(
+            principal_of(request), read_rows(as_rows(data, media_type), media_type)
+        )
     except InvalidInput as error:
         where = (error.field or "").split(".")
         if len(where) > 1:
@@ -64,6 +78,23 @@ async def upload(request: Request) -> Response:
     except TrustServiceError as error:
         return await _again(request, say(request, told(error).text))
     return see_other(f"/desk/batches/{progress.batch_id}")
+
+
+def as_rows(data: bytes, media_type: str) -> bytes:
+    """Return what was uploaded in UTF-8, and a table with the columns' names that the API has."""
+    data = in_utf_8(data)
+    if media_type != CSV:
+        return data
+    first, end, rest = data.partition(b"\n")
+    try:
+        names = next(csv.reader([first.decode("utf-8-sig").rstrip("\r")], strict=True), [])
+    except (UnicodeDecodeError, csv.Error):
+        return data
+    if not any(name.strip() in COLUMNS for name in names):
+        return data
+    named = io.StringIO()
+    csv.writer(named, lineterminator="").writerow([COLUMNS.get(name.strip(), name) for name in names])
+    return named.getvalue().encode() + end + rest
 
 
 def in_utf_8(data: bytes) -> bytes:
